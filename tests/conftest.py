@@ -21,9 +21,9 @@ from backstop.files.installation import refuse_other_checkout
 from backstop.hosts import host_registry as hosts
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host_interface import Host
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep
 from tests.support.cached_deployments import CachedDeployment, DeploymentCache
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.guard_steps import deploy_with_prices, with_guards
 from tests.support.pytest_rewrite_cache import cache_pytest_rewritten_files
 
@@ -183,7 +183,7 @@ def new_protocol(
     new_host: Callable[..., Host],
     shelf: DeploymentCache,
     traces: Path,
-) -> Iterator[Callable[..., DeployedProtocol]]:
+) -> Iterator[Callable[..., LocalProtocol]]:
     """Makes protocols of any parameters; without prices, or with the usual ones.
 
     Properties are asserted after every step; all state is read in a steady rhythm, and at the test's end.
@@ -199,17 +199,17 @@ def new_protocol(
     ) -> ProtocolLockstep:
         both = deploy_lockstep(host, parameters, artifacts=artifacts, check_every=check_every, traces=traces)
         for symbol, price in PRICES.items() if prices else ():
-            DeployedProtocol(both).post_price(symbol, price)
+            LocalProtocol(both).post_price(symbol, price)
         return both
 
-    def handed_out(both: ProtocolLockstep) -> DeployedProtocol:
+    def handed_out(both: ProtocolLockstep) -> LocalProtocol:
         if unchecked:
             both.step_check = both.state_check = None
-        return DeployedProtocol(both)
+        return LocalProtocol(both)
 
     def make(
         parameters: Parameters | None = None, check_every: int | None = None, prices: bool = False
-    ) -> DeployedProtocol:
+    ) -> LocalProtocol:
         parameters = parameters or build_standard_parameters()
         if not keeps:
             return handed_out(deployed(new_host(), parameters, prices, check_every))
@@ -227,18 +227,18 @@ def new_protocol(
 
 
 @pytest.fixture
-def protocol(new_protocol: Callable[..., DeployedProtocol]) -> DeployedProtocol:
+def protocol(new_protocol: Callable[..., LocalProtocol]) -> LocalProtocol:
     """The standard deployment with prices, as fresh for each test."""
     return new_protocol(prices=True)
 
 
 @pytest.fixture
-def new_guarded(new_protocol: Callable[..., DeployedProtocol]) -> Callable[[], DeployedProtocol]:
+def new_guarded(new_protocol: Callable[..., LocalProtocol]) -> Callable[[], LocalProtocol]:
     """Makes standard deployments with prices and a risk policy that asks for nothing yet; WETH has no fee, so
     its rate stays one ray and every limit can be met to the wei.
     """
 
-    def make() -> DeployedProtocol:
+    def make() -> LocalProtocol:
         made = deploy_with_prices(new_protocol, with_guards())
         made.do("VaultEngine.set_stability_fee", 0, 0, sender="admin")
         return made
@@ -247,6 +247,6 @@ def new_guarded(new_protocol: Callable[..., DeployedProtocol]) -> Callable[[], D
 
 
 @pytest.fixture
-def guarded(new_guarded: Callable[[], DeployedProtocol]) -> DeployedProtocol:
+def guarded(new_guarded: Callable[[], LocalProtocol]) -> LocalProtocol:
     """Such a deployment, fresh for each test."""
     return new_guarded()

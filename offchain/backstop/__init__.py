@@ -11,6 +11,7 @@ from backstop.files.installation import __version__
 
 if TYPE_CHECKING:
     from backstop.live.operate.attached_deployment import attach
+    from backstop.proof.local_protocol import open_protocol
     from backstop.report.result_kinds import write_page
     from backstop.simulation.run_directory import Run, load_run
     from backstop.simulation.scenario import load_scenario
@@ -51,6 +52,7 @@ __all__ = [
     "load_presets",
     "load_run",
     "load_scenario",
+    "open_protocol",
     "owners",
     "payers",
     "proposal",
@@ -79,6 +81,7 @@ _PLACES = {
     "load_presets": "backstop.studies.comparison.presets",
     "load_run": "backstop.simulation.run_directory",
     "load_scenario": "backstop.simulation.scenario",
+    "open_protocol": "backstop.proof.local_protocol",
     "owners": "backstop.studies.risk_questions.largest_owners_debt_and_loss_shares",
     "payers": "backstop.studies.risk_questions.payers_by_system",
     "proposal": "backstop.studies.risk_questions.proposal",

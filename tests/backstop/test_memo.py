@@ -19,11 +19,9 @@ from tests.support.page_commands import (
     cut_output_like_block,
     list_page_blocks,
     run_and_save_page,
-    run_page_blocks,
 )
 
 PAGE = ROOT / "docs" / "tutorials" / "memo.md"
-EPISODES = ROOT / "docs" / "how-to" / "episodes.md"
 FILES = SAMPLES / "june-2022"
 AMOUNT = re.compile(r"\d{1,3}(?:,\d{3})+|\d+\.\d+%")
 PARAMETERS = {"1,789", "1,032"}
@@ -120,15 +118,6 @@ def test_figures_of_the_text_are_of_its_outputs() -> None:
     shown |= {f"{int(each):,}" for each in re.findall(r"--\w+ (\d{4,})", blocks)}
     shown |= {f"{round(Decimal(each)):,}" for each in re.findall(r"\b\d{4,}\.\d+", blocks)}
     assert len(figures) > 30 and figures - shown == set()
-
-
-@pytest.mark.deep(brief="tests/backstop/test_memo.py::test_figures_of_the_text_are_of_its_outputs")
-@pytest.mark.parametrize(("page", "count"), [(PAGE, 22), (PAGE.with_name("history.md"), 5), (EPISODES, 4)])
-def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, page: Path, count: int) -> None:
-    blocks = list(run_page_blocks(page.read_text(), tmp_path))
-    for command, shown, present in blocks:
-        assert present == shown, command
-    assert len(blocks) == count
 
 
 def test_a_page_is_written_anew(tmp_path: Path) -> None:

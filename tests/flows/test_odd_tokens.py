@@ -6,9 +6,9 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
+from backstop.proof.local_protocol import PRICES
 from backstop.proof.properties import PropertyViolationError
 from tests.support.auction_steps import WBTC, WETH, liquidate_vault, read_stablecoins, take_collateral
-from tests.support.deployed_protocol import PRICES
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import settle_protocol
 

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.auction_steps import WBTC, WETH, get_only_event_values, liquidate_vault, take_collateral
-from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.revert_setter_and_source_helpers import reverts
 
 
@@ -19,7 +19,7 @@ def large(quiet):
     return protocol
 
 
-def vault(protocol: DeployedProtocol, who: str = "borrower", c: int = WETH) -> tuple[int, int]:
+def vault(protocol: LocalProtocol, who: str = "borrower", c: int = WETH) -> tuple[int, int]:
     """Locked collateral and debt; without fees the rate stays at 1."""
     record = protocol.table("VaultEngine", "vaults", (c, protocol.address(who)))
     return record.locked_collateral, record.normalized_debt

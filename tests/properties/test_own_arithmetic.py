@@ -32,9 +32,9 @@ from backstop.model import (
     vesting_assets,
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.proof.local_protocol import PRICES
 from backstop.proof.properties import PropertyMonitor, PropertyViolationError
 from tests.support.auction_steps import liquidate_vault, start_auction, take_collateral
-from tests.support.deployed_protocol import PRICES
 from tests.support.equity_steps import build_equity_parameters, post_prices_and_fund_people
 from tests.support.no_fee_deployments import deploy_without_fees
 from tests.support.saver_steps import (

@@ -6,8 +6,8 @@ from backstop.model import price_drops
 from backstop.model.arithmetic import WAD
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.price_feed import PriceFeed
+from backstop.proof.local_protocol import PRICES
 from backstop.system import Action
-from tests.support.deployed_protocol import PRICES
 from tests.support.equity_steps import build_equity_parameters, post_prices_and_fund_people
 from tests.support.no_fee_deployments import deploy_without_fees
 from tests.support.property_violation_checks import expect_property_violation_on_model

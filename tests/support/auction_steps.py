@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 
 WETH, WBTC, XAU = 0, 1, 2
 NOBODY = "0x" + "00" * 20
@@ -12,14 +12,14 @@ ALL = 2**256 - 1
 TERMS = (0, 14_400, RAY // 2, 14_400, 4_000, 12_000, 11_300, 0, 0)
 
 
-def liquidate_vault(protocol: DeployedProtocol, who: str = "borrower", collateral_type: int = WETH) -> int:
+def liquidate_vault(protocol: LocalProtocol, who: str = "borrower", collateral_type: int = WETH) -> int:
     """Liquidate a vault for `liquidator`; the auction's id."""
     return int(
         protocol.do("LiquidationEngine.liquidate", collateral_type, who, "liquidator", sender="liquidator")
     )
 
 
-def start_auction(protocol: DeployedProtocol, who: str = "borrower", price: int = 1_500) -> int:
+def start_auction(protocol: LocalProtocol, who: str = "borrower", price: int = 1_500) -> int:
     """A vault of 10 WETH owes a little over 12,000 and is liquidated at `price`; the auction's id."""
     if protocol.get_or_renew_risk_price("WETH") != 2_000 * RAY:
         protocol.post_price("WETH", 2_000 * RAY)
@@ -29,7 +29,7 @@ def start_auction(protocol: DeployedProtocol, who: str = "borrower", price: int 
 
 
 def take_collateral(
-    protocol: DeployedProtocol,
+    protocol: LocalProtocol,
     auction_id: int,
     amount: int = ALL,
     max_price: int = ALL,
@@ -39,21 +39,19 @@ def take_collateral(
     protocol.do("CollateralAuction.take", auction_id, amount, max_price, receiver, b"", sender="taker")
 
 
-def get_only_event_values(
-    protocol: DeployedProtocol, name: str, contract: str = "CollateralAuction"
-) -> tuple:
+def get_only_event_values(protocol: LocalProtocol, name: str, contract: str = "CollateralAuction") -> tuple:
     """The values of the only event of a name in the last call."""
     (found,) = [log.values for log in protocol.last.logs if (log.contract, log.event) == (contract, name)]
     return found
 
 
-def read_stablecoins(protocol: DeployedProtocol, who: str) -> int:
+def read_stablecoins(protocol: LocalProtocol, who: str) -> int:
     """Wad."""
     return int(protocol.read("Stablecoin.balanceOf", who))
 
 
 def list_token(
-    protocol: DeployedProtocol, symbol: str, decimals: int, price: int, terms: tuple | None = None
+    protocol: LocalProtocol, symbol: str, decimals: int, price: int, terms: tuple | None = None
 ) -> int:
     """List one more collateral type with the ratios and limits of WETH; its id. It lends if it has terms."""
     weth = protocol.parameters.collateral_types[WETH]
@@ -72,7 +70,7 @@ def list_token(
     return c
 
 
-def report_price(protocol: DeployedProtocol, collateral_type: int, price: int) -> None:
+def report_price(protocol: LocalProtocol, collateral_type: int, price: int) -> None:
     """Report a type's next price [ray] from the three reporters, once the feed may step."""
     if protocol.read("PriceFeed.prices_of", collateral_type).current:
         protocol.advance(3_600)

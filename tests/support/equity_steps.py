@@ -14,7 +14,7 @@ from backstop.deployment.parameter_dataclasses import (
 )
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from tests.support.saver_steps import deposit_savings, give_stablecoin
 
 ALL = MAX_UINT256
@@ -36,7 +36,7 @@ def build_equity_parameters(*stages: str, **changes: Any) -> Parameters:
     )
 
 
-def report_equity(protocol: DeployedProtocol, price: int) -> None:
+def report_equity(protocol: LocalProtocol, price: int) -> None:
     """Report a price of equity as the next one, once the feed may step."""
     equity = protocol.parameters.equity
     assert equity is not None
@@ -47,15 +47,15 @@ def report_equity(protocol: DeployedProtocol, price: int) -> None:
     protocol.do("PriceFeed.poke", EQUITY_MARKET, sender="stranger")
 
 
-def hold_equity_price_until_average(protocol: DeployedProtocol, price: int) -> None:
+def hold_equity_price_until_average(protocol: LocalProtocol, price: int) -> None:
     """Make a price of equity the current one, and for so long that it is the average as well."""
     for _ in range(5):
         report_equity(protocol, price)
 
 
 def post_prices_and_fund_people(
-    protocol: DeployedProtocol, equity_price: int | None = 100 * RAY
-) -> DeployedProtocol:
+    protocol: LocalProtocol, equity_price: int | None = 100 * RAY
+) -> LocalProtocol:
     """Post prices; fund a saver with 40,000, and a taker with stablecoin that every auction may spend."""
     for symbol, each in PRICES.items():
         protocol.post_price(symbol, each)
@@ -69,18 +69,18 @@ def post_prices_and_fund_people(
     return protocol
 
 
-def read_equity(protocol: DeployedProtocol, who: str) -> int:
+def read_equity(protocol: LocalProtocol, who: str) -> int:
     """Wad."""
     return int(protocol.read("Equity.balanceOf", who))
 
 
-def call_waterfall_cover_once(protocol: DeployedProtocol, collateral_type: int = XAU) -> int:
+def call_waterfall_cover_once(protocol: LocalProtocol, collateral_type: int = XAU) -> int:
     """Cover a deficit; return the amount covered or reserved [rad]."""
     return int(protocol.do("LossWaterfall.cover", collateral_type, sender="stranger"))
 
 
 def take_from_equity_auction(
-    protocol: DeployedProtocol,
+    protocol: LocalProtocol,
     amount: int = ALL,
     max_price: int = ALL,
     receiver: str = "taker",
@@ -92,7 +92,7 @@ def take_from_equity_auction(
     protocol.do(f"{auction}.take", collateral_type, amount, max_price, receiver, b"", sender="taker")
 
 
-def read_last_call_events(protocol: DeployedProtocol, event_name: str, contract: str) -> list[tuple]:
+def read_last_call_events(protocol: LocalProtocol, event_name: str, contract: str) -> list[tuple]:
     """The values of the events of a name in the last call."""
     return [log.values for log in protocol.last.logs if (log.contract, log.event) == (contract, event_name)]
 

@@ -24,8 +24,8 @@ from backstop.deployment.parameter_dataclasses import (
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from backstop.proof.lockstep import deploy_lockstep
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.equity_steps import hold_equity_price_until_average
 from tests.support.saver_steps import (
     XAU,
@@ -76,10 +76,10 @@ def build_parameters(cooldown: int) -> Parameters:
 
 def deploy_pools(
     host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: bool, empty: bool
-) -> DeployedProtocol:
+) -> LocalProtocol:
     """Deploy every pool with three members, half of the shares leaving or in a batch; income, and a loss."""
     both = deploy_lockstep(host, build_parameters(cooldown), artifacts=artifacts, check_every=0, traces=None)
-    made = DeployedProtocol(both)
+    made = LocalProtocol(both)
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     for who in PEOPLE:
@@ -114,7 +114,7 @@ def deploy_pools(
 class PoolInState:
     """One pool in one state, and the accounts that deal with it."""
 
-    def __init__(self, protocol: DeployedProtocol, pool: str, draw: Callable[..., Any] | None) -> None:
+    def __init__(self, protocol: LocalProtocol, pool: str, draw: Callable[..., Any] | None) -> None:
         self.protocol = protocol
         self.pool = pool
         self.asset = get_asset(pool)
@@ -218,7 +218,7 @@ class PoolInState:
 class PoolStates:
     """A pool on its terms: `future` plays in one of its states."""
 
-    def __init__(self, pool: str, world: Callable[[int, bool, bool], DeployedProtocol]) -> None:
+    def __init__(self, pool: str, world: Callable[[int, bool, bool], LocalProtocol]) -> None:
         self.pool = pool
         self._world = world
 

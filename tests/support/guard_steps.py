@@ -14,7 +14,7 @@ from backstop.deployment.parameter_dataclasses import (
     WorkoutParameters,
 )
 from backstop.model.arithmetic import WAD
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 
 NORMAL, CAUTION, EMERGENCY = range(3)
 LOSSES, FALL, SILENCE, AUCTIONS = range(1, 5)
@@ -40,32 +40,30 @@ def with_guards(
     return replace(build_standard_parameters(), guards=GuardsParameters(ceilings, breaker, workouts))
 
 
-def deploy_with_prices(
-    new_protocol: Callable[..., DeployedProtocol], parameters: Parameters
-) -> DeployedProtocol:
+def deploy_with_prices(new_protocol: Callable[..., LocalProtocol], parameters: Parameters) -> LocalProtocol:
     """A protocol with the usual prices."""
     return new_protocol(parameters, prices=True)
 
 
-def set_triggers(protocol: DeployedProtocol, **thresholds: tuple[int, int]) -> None:
+def set_triggers(protocol: LocalProtocol, **thresholds: tuple[int, int]) -> None:
     """These thresholds; all other triggers off."""
     values = [thresholds.get(name, (0, 0)) for name in ("losses", "fall", "silence", "auctions")]
     protocol.do("CircuitBreaker.set_triggers", *values, sender="admin")
 
 
-def escalate_mode(protocol: DeployedProtocol, trigger: int, collateral_type: int = 0) -> int:
+def escalate_mode(protocol: LocalProtocol, trigger: int, collateral_type: int = 0) -> int:
     """Raise the mode as a stranger; return the new mode, which the policy knows too."""
     protocol.do("CircuitBreaker.raise_mode", trigger, collateral_type, sender="stranger")
     return read_mode(protocol)
 
 
-def lower_breaker_mode_and_read_it(protocol: DeployedProtocol) -> int:
+def lower_breaker_mode_and_read_it(protocol: LocalProtocol) -> int:
     """Lower the mode as a stranger; return the new mode."""
     protocol.do("CircuitBreaker.lower_mode", sender="stranger")
     return read_mode(protocol)
 
 
-def read_mode(protocol: DeployedProtocol) -> int:
+def read_mode(protocol: LocalProtocol) -> int:
     """The breaker's mode, which is the policy's."""
     found = int(protocol.read("CircuitBreaker.mode"))
     assert protocol.read("RiskPolicy.mode") == found
@@ -73,7 +71,7 @@ def read_mode(protocol: DeployedProtocol) -> int:
 
 
 def open_secured_vault(
-    protocol: DeployedProtocol, symbol: str = "WETH", amount: int = 12_000 * WAD, who: str = "borrower"
+    protocol: LocalProtocol, symbol: str = "WETH", amount: int = 12_000 * WAD, who: str = "borrower"
 ) -> None:
     """A vault with thrice the collateral of its debt."""
     price = protocol.get_or_renew_risk_price(symbol)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from backstop.model.arithmetic import RAY
 from backstop.model.loss_events import LossEvent
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from tests.support.auction_steps import liquidate_vault, take_collateral
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.saver_steps import BUFFER as BUFFER
 from tests.support.saver_steps import RESERVE as RESERVE
 from tests.support.saver_steps import SAVINGS as SAVINGS
@@ -14,45 +14,45 @@ from tests.support.saver_steps import give_stablecoin
 WETH, WBTC, XAU = 0, 1, 2
 
 
-def read_buffer(protocol: DeployedProtocol, collateral_type: int) -> int:
+def read_buffer(protocol: LocalProtocol, collateral_type: int) -> int:
     """Rad."""
     return int(protocol.read("VaultEngine.buffer_of", collateral_type))
 
 
-def read_reserve(protocol: DeployedProtocol) -> int:
+def read_reserve(protocol: LocalProtocol) -> int:
     """Rad."""
     return int(protocol.read("VaultEngine.reserve"))
 
 
-def read_deficit(protocol: DeployedProtocol, collateral_type: int) -> int:
+def read_deficit(protocol: LocalProtocol, collateral_type: int) -> int:
     """Rad."""
     return int(protocol.read("VaultEngine.deficit_of", collateral_type))
 
 
-def read_savings_assets(protocol: DeployedProtocol) -> int:
+def read_savings_assets(protocol: LocalProtocol) -> int:
     """The assets of the savings pool, wad."""
     return int(protocol.read("Savings.totalAssets"))
 
 
-def cover_losses(protocol: DeployedProtocol, collateral_type: int) -> dict[int, int]:
+def cover_losses(protocol: LocalProtocol, collateral_type: int) -> dict[int, int]:
     """Cover a type's losses from any account; return stage -> payment [rad]."""
     protocol.do("LossWaterfall.cover", collateral_type, sender="stranger")
     return {log.values[2]: log.values[3] for log in protocol.last.logs if log.event == "LossCovered"}
 
 
-def get_epoch(protocol: DeployedProtocol) -> int:
+def get_epoch(protocol: LocalProtocol) -> int:
     """The present epoch."""
     return protocol.timestamp // protocol.parameters.epoch_length
 
 
-def advance_to_next_epoch(protocol: DeployedProtocol) -> int:
+def advance_to_next_epoch(protocol: LocalProtocol) -> int:
     """Wait for the next epoch to begin."""
     length = protocol.parameters.epoch_length
     protocol.advance(length - protocol.timestamp % length)
     return get_epoch(protocol)
 
 
-def read_loss_event(protocol: DeployedProtocol, collateral_type: int, epoch: int | None = None) -> LossEvent:
+def read_loss_event(protocol: LocalProtocol, collateral_type: int, epoch: int | None = None) -> LossEvent:
     """The record of a loss event, of the present epoch if none is named; it has to add up."""
     event = LossEvent(
         *protocol.read(
@@ -65,7 +65,7 @@ def read_loss_event(protocol: DeployedProtocol, collateral_type: int, epoch: int
     return event
 
 
-def earn_penalty(protocol: DeployedProtocol, symbol: str, debt: int) -> int:
+def earn_penalty(protocol: LocalProtocol, symbol: str, debt: int) -> int:
     """A vault is liquidated and its lot sold at once; 13% of the debt (wad) go to the type's buffer, rad."""
     c = protocol.get_collateral_type(symbol)
     protocol.post_price(symbol, PRICES[symbol])
@@ -80,7 +80,7 @@ def earn_penalty(protocol: DeployedProtocol, symbol: str, debt: int) -> int:
     return earned
 
 
-def hold_price(protocol: DeployedProtocol, symbol: str, price: int, seconds: int) -> None:
+def hold_price(protocol: LocalProtocol, symbol: str, price: int, seconds: int) -> None:
     """Let time pass with a price that stays fresh."""
     end = protocol.timestamp + seconds
     while protocol.timestamp < end:

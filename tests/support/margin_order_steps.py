@@ -16,7 +16,7 @@ from backstop.deployment.parameter_dataclasses import (
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 
 ETH, BTC = 0, 1
 """The markets: a lot is a hundredth of an ether, a thousandth of a bitcoin."""
@@ -45,11 +45,11 @@ def build_order(name: str, market: int, size: int, price: int, **more: Any) -> O
     return Order(get_trader_account(name), market, size, price, **values)
 
 
-def build_signed_order(protocol: DeployedProtocol, name: str, order: Order) -> tuple[Order, bytes]:
+def build_signed_order(protocol: LocalProtocol, name: str, order: Order) -> tuple[Order, bytes]:
     """An order and its signature."""
     return order, sign_order(name, order, CHAIN_ID, protocol.address("MarginOrders"))
 
 
-def next_nonce(protocol: DeployedProtocol) -> int:
+def next_nonce(protocol: LocalProtocol) -> int:
     """Orders of one trace differ by the step that they are made in."""
     return protocol.lockstep.steps

@@ -15,8 +15,8 @@ from backstop.hosts.contract_creation import Creation
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_liquidity_vault import KEEPER, PerpetualLiquidityVault, Rules, encode_offer
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.proof.lockstep import ProtocolLockstep
-from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.perpetual_test_market import (
     ETH,
     HOUSE,
@@ -210,7 +210,7 @@ class MarketWithPool:
 
 
 def deploy_market_with_pool(
-    new_protocol: Callable[..., DeployedProtocol], third_bond: int = 0, rules: Rules = POOL_RULES, **desk: int
+    new_protocol: Callable[..., LocalProtocol], third_bond: int = 0, rules: Rules = POOL_RULES, **desk: int
 ) -> MarketWithPool:
     """A pool without members beside an empty market."""
     return MarketWithPool(deploy_perpetuals(new_protocol, third_bond, BY_CYCLE, **desk), rules)
@@ -231,7 +231,7 @@ def add_members_with_unequal_deposits(pool: MarketWithPool, total_amount: int = 
 
 
 def make_pool_whose_account_is_seized(
-    new_protocol: Callable[..., DeployedProtocol], deposited_amount: int = 2_000
+    new_protocol: Callable[..., LocalProtocol], deposited_amount: int = 2_000
 ) -> MarketWithPool:
     """Make a pool with little money and full leverage: its 1,000 lots at 16 are taken from it at 13."""
     rules = POOL_RULES._replace(leverage=100_000)
@@ -268,7 +268,7 @@ def give_to_pool(pool: MarketWithPool, amount: int) -> None:
     )
 
 
-def make_wiped_pool(new_protocol: Callable[..., DeployedProtocol], gift: int = 0) -> MarketWithPool:
+def make_wiped_pool(new_protocol: Callable[..., LocalProtocol], gift: int = 0) -> MarketWithPool:
     """Make a pool at rest, with 2e27 shares, after its members have lost all but a gift [wad]."""
     return settle_failed_pool(make_pool_whose_account_is_seized(new_protocol), gift)
 

@@ -10,9 +10,9 @@ from backstop.deployment.model_and_chain_deployment import create_model
 from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import RAY, WAD
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.proof.lockstep import ProtocolLockstep
 from backstop.system import Action
-from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.saver_steps import deposit_savings
 
 
@@ -42,7 +42,7 @@ class ModelAlone:
             yield self
 
 
-def use_protocol_and_build_model_alone(protocol: DeployedProtocol) -> ModelAlone:
+def use_protocol_and_build_model_alone(protocol: LocalProtocol) -> ModelAlone:
     """Vaults of two types, savers, a buffer; nothing is lost yet."""
     deposit_savings(protocol, "saver", 50_000 * WAD)
     deposit_savings(protocol, "keeper", 10_000 * WAD)

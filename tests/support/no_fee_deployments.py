@@ -8,7 +8,7 @@ from typing import Any
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import CollateralParameters, Parameters, StageParameters
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.guard_steps import deploy_with_prices
 
 
@@ -25,8 +25,8 @@ def build_parameters_without_fees(keeps_rewards: bool = False, **changes: Any) -
 
 
 def deploy_without_fees(
-    new_protocol: Callable[..., DeployedProtocol], keeps_rewards: bool = False, **changes: Any
-) -> DeployedProtocol:
+    new_protocol: Callable[..., LocalProtocol], keeps_rewards: bool = False, **changes: Any
+) -> LocalProtocol:
     """Such a protocol, with the usual prices."""
     return deploy_with_prices(new_protocol, build_parameters_without_fees(keeps_rewards, **changes))
 

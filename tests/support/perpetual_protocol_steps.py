@@ -8,7 +8,7 @@ from typing import Any
 from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.margin_order_steps import build_order, build_signed_order, next_nonce
 from tests.support.perpetual_test_market import HOUSE, Perpetuals, build_cycle_market_parameters
 
@@ -19,8 +19,8 @@ DOLLARS = {"WETH": 2_000, "WBTC": 60_000}
 
 
 def deploy_with_margin(
-    new_protocol: Callable[..., DeployedProtocol], parameters: Parameters | None = None, **deposits: int
-) -> DeployedProtocol:
+    new_protocol: Callable[..., LocalProtocol], parameters: Parameters | None = None, **deposits: int
+) -> LocalProtocol:
     """A protocol with marks of now, and whole stablecoins in accounts."""
     made = new_protocol(parameters or build_cycle_market_parameters())
     market = Perpetuals(made.lockstep)
@@ -30,12 +30,12 @@ def deploy_with_margin(
     return made
 
 
-def deposit_margin(protocol: DeployedProtocol, name: str, amount: int) -> None:
+def deposit_margin(protocol: LocalProtocol, name: str, amount: int) -> None:
     """Wad, into an account."""
     protocol.do(f"{HOUSE}.deposit", get_trader_account(name), amount, sender=get_trader_account("rich"))
 
 
-def mark_markets(protocol: DeployedProtocol, **dollars: int) -> None:
+def mark_markets(protocol: LocalProtocol, **dollars: int) -> None:
     """Update both markets' marks, to other prices of a whole coin or the last ones."""
     for market, (symbol, usual) in enumerate(DOLLARS.items()):
         said = protocol.read("PriceFeed.report_of", market, protocol.address("reporter_1")).price
@@ -43,13 +43,13 @@ def mark_markets(protocol: DeployedProtocol, **dollars: int) -> None:
         protocol.do(f"{HOUSE}.accrue", market, sender="keeper")
 
 
-def read_size(protocol: DeployedProtocol, name: str, market: int = 0) -> int:
+def read_size(protocol: LocalProtocol, name: str, market: int = 0) -> int:
     """Lots, above zero if they are long."""
     held = protocol.read(f"{HOUSE}.holdings_of", get_trader_account(name))
     return next((each.size for each in held if each.market == market), 0)
 
 
-def sum_margin_equity_of_named_accounts(protocol: DeployedProtocol, *names: str) -> int:
+def sum_margin_equity_of_named_accounts(protocol: LocalProtocol, *names: str) -> int:
     """Return the equity of one owner's accounts at the marks [wad], with the haircuts that are known."""
     found = 0
     for name in names:
@@ -60,7 +60,7 @@ def sum_margin_equity_of_named_accounts(protocol: DeployedProtocol, *names: str)
 
 
 def fill_orders(
-    protocol: DeployedProtocol, maker: str, taker: str, lots: int, market: int = 0, price: int = 0
+    protocol: LocalProtocol, maker: str, taker: str, lots: int, market: int = 0, price: int = 0
 ) -> None:
     """The maker buys lots (or sells, under zero) of the taker, at a price or the mark."""
     at = price or protocol.read(f"{HOUSE}.mark_of", market)

@@ -19,9 +19,9 @@ from backstop.model.margin_orders import Order
 from backstop.model.perpetual_market import PerpetualMarket, Rules
 from backstop.model.perpetual_trading import Rules as TradingRules
 from backstop.model.ranked_deleveraging import compute_gain_to_worth_score, get_side_gain
+from backstop.proof.local_protocol import LocalProtocol, limit_checks_to_written_slots
 from backstop.proof.lockstep import ProtocolLockstep
 from backstop.system import Action
-from tests.support.deployed_protocol import DeployedProtocol, limit_checks_to_written_slots
 from tests.support.margin_order_steps import with_margin
 
 ETH, BTC = 0, 1
@@ -344,7 +344,7 @@ class Perpetuals:
 
 
 def deploy_perpetuals(
-    new_protocol: Callable[..., DeployedProtocol], third_bond: int = 0, policy: str = BY_CYCLE, **desk: int
+    new_protocol: Callable[..., LocalProtocol], third_bond: int = 0, policy: str = BY_CYCLE, **desk: int
 ) -> Perpetuals:
     """A market in lockstep, with marks, and some of the rules otherwise."""
     made = Perpetuals(new_protocol(build_cycle_market_parameters(third_bond, policy, **desk)).lockstep)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from backstop.deployment.parameter_dataclasses import Parameters, StageParameters
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.guard_steps import deploy_with_prices
 from tests.support.no_fee_deployments import build_parameters_without_fees
 from tests.support.revert_setter_and_source_helpers import get_revert_reason
@@ -29,13 +29,13 @@ def with_small_debts(*stages: StageParameters, **changes: Any) -> Parameters:
 
 
 def deploy_with_small_debt_limits(
-    new_protocol: Callable[..., DeployedProtocol], *stages: StageParameters, **changes: Any
-) -> DeployedProtocol:
+    new_protocol: Callable[..., LocalProtocol], *stages: StageParameters, **changes: Any
+) -> LocalProtocol:
     """Return such a deployment, with the usual prices."""
     return deploy_with_prices(new_protocol, with_small_debts(*stages, **changes))
 
 
-def compute_least_poisoning_remainder(protocol: DeployedProtocol, pool: str, loss_assets: int) -> int:
+def compute_least_poisoning_remainder(protocol: LocalProtocol, pool: str, loss_assets: int) -> int:
     """Return the least that a loss may leave of a deposit for the bound to hold [wad].
 
     The loss takes `due`, and the depositor puts in the pool's shortfall and the dust. Where the bound was
@@ -53,7 +53,7 @@ def compute_least_poisoning_remainder(protocol: DeployedProtocol, pool: str, los
 
 
 def poison_share_price(
-    protocol: DeployedProtocol, pool: str, due: int, loss: Callable[[], Any], who: str = "attacker"
+    protocol: LocalProtocol, pool: str, due: int, loss: Callable[[], Any], who: str = "attacker"
 ) -> int:
     """Deposit what a loss will take and dust, and have the loss covered; return the dust left [wad].
 
@@ -65,13 +65,13 @@ def poison_share_price(
     return int(protocol.read(f"{pool}.totalAssets"))
 
 
-def cover_given_types(protocol: DeployedProtocol, *types: int) -> None:
+def cover_given_types(protocol: LocalProtocol, *types: int) -> None:
     """Cover the deficits of some types."""
     for c in types:
         protocol.do("LossWaterfall.cover", c, sender="stranger")
 
 
-def collect_claims_of_all_generations(protocol: DeployedProtocol, pool: str, owner: str) -> None:
+def collect_claims_of_all_generations(protocol: LocalProtocol, pool: str, owner: str) -> None:
     """Hand an owner the claims for all losses borne."""
     if ("collect_claims", 1) in protocol.lockstep.chain.get_abi(pool).functions:
         protocol.do(f"{pool}.collect_claims", owner, sender="stranger")
@@ -80,7 +80,7 @@ def collect_claims_of_all_generations(protocol: DeployedProtocol, pool: str, own
         protocol.do(f"{pool}.collect_claims", owner, generation, sender="stranger")
 
 
-def value_shares(protocol: DeployedProtocol, who: str, pool: str) -> int:
+def value_shares(protocol: LocalProtocol, who: str, pool: str) -> int:
     """Return the value of an account's shares at the entry price [wad]."""
     return int(protocol.read(f"{pool}.convertToAssets", protocol.read(f"{pool}.balanceOf", who)))
 
@@ -88,25 +88,25 @@ def value_shares(protocol: DeployedProtocol, who: str, pool: str) -> int:
 # ------------------------------------------------------------------ withdrawals
 
 
-def compute_batch_collecting_duration(protocol: DeployedProtocol, pool: str) -> int:
+def compute_batch_collecting_duration(protocol: LocalProtocol, pool: str) -> int:
     """Return how long a batch collects requests [seconds]: a day, or an eighth of a long cooldown."""
     cooldown = protocol.read(f"{pool}.COOLDOWN")
     return int(max(min(cooldown, DAY), cooldown // 8))
 
 
-def compute_longest_exit_seconds(protocol: DeployedProtocol, pool: str) -> int:
+def compute_longest_exit_seconds(protocol: LocalProtocol, pool: str) -> int:
     """Return how long a request takes at most while no price falls [seconds]."""
     return int(compute_batch_collecting_duration(protocol, pool) + protocol.read(f"{pool}.COOLDOWN") + LOOK)
 
 
-def request_dust(protocol: DeployedProtocol, pool: str, who: str = "stranger") -> None:
+def request_dust(protocol: LocalProtocol, pool: str, who: str = "stranger") -> None:
     """Commit one share of an account to the batch that collects."""
     if protocol.read(f"{pool}.balanceOf", who) == 0:
         deposit_savings(protocol, who, 10**9, pool)
     protocol.do(f"{pool}.requestRedeem", 1, who, who, sender=who)
 
 
-def fill_queue(protocol: DeployedProtocol, pool: str, who: str = "stranger", batches: int = 16) -> None:
+def fill_queue(protocol: LocalProtocol, pool: str, who: str = "stranger", batches: int = 16) -> None:
     """Put one share of an account into each of so many batches; each is cut as soon as possible."""
     for _ in range(batches):
         request_dust(protocol, pool, who)
@@ -115,7 +115,7 @@ def fill_queue(protocol: DeployedProtocol, pool: str, who: str = "stranger", bat
 
 
 def wait_and_read_withdrawable_assets(
-    protocol: DeployedProtocol,
+    protocol: LocalProtocol,
     pool: str,
     who: str,
     seconds: int,

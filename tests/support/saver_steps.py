@@ -12,8 +12,8 @@ from backstop.hosts.account_addresses import compute_contract_address
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.member_pool import MemberPool
 from backstop.model.redeem_queue import MOST_UNSETTLED, get_collecting_time
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from backstop.simulation.account_value import compute_stake
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.revert_setter_and_source_helpers import STAGE, get_revert_reason
 
 POOL = "Savings"
@@ -32,14 +32,14 @@ def stage_index(name: str, parameters: Parameters | None = None) -> int:
 BUFFER, RESERVE, SAVINGS = map(stage_index, ("buffer", "reserve", "savings"))
 
 
-def give_stablecoin(protocol: DeployedProtocol, who: str, assets: int) -> None:
+def give_stablecoin(protocol: LocalProtocol, who: str, assets: int) -> None:
     """Give an account stablecoin, however long ago the last price was."""
     if protocol.read("PriceFeed.risk_price", protocol.get_collateral_type("WETH")) == 0:
         protocol.post_price("WETH", PRICES["WETH"])
     protocol.give_stablecoin(who, assets)
 
 
-def pool_arguments(protocol: DeployedProtocol, token: str = "Stablecoin", **others: Any) -> tuple[Any, ...]:
+def pool_arguments(protocol: LocalProtocol, token: str = "Stablecoin", **others: Any) -> tuple[Any, ...]:
     """The arguments of a pool's constructor: no clawback and no claims."""
     values: dict[str, Any] = {
         "name": "Made",
@@ -56,14 +56,14 @@ def pool_arguments(protocol: DeployedProtocol, token: str = "Stablecoin", **othe
     return tuple(protocol.address(value) if name in places else value for name, value in values.items())
 
 
-def create_additional_pool(protocol: DeployedProtocol, name: str = "Made", **others: Any) -> str:
+def create_additional_pool(protocol: LocalProtocol, name: str = "Made", **others: Any) -> str:
     """Create a pool beside the deployment's, listed as a stage; return its name."""
     protocol.lockstep.create_contract("Pool", name, *pool_arguments(protocol, **others))
     protocol.do("VaultEngine.grant_role", STAGE, name, sender="admin")
     return name
 
 
-def make_equity_pool(protocol: DeployedProtocol, name: str, token: str, stage: str, **others: Any) -> str:
+def make_equity_pool(protocol: LocalProtocol, name: str, token: str, stage: str, **others: Any) -> str:
     """A pool of a token of its own kind that a stage slashes; its name."""
     values: dict[str, Any] = {"loss_waterfall": "LossWaterfall", "cooldown": DAY, "vesting": 7 * DAY} | others
     wiring = (protocol.address(each) for each in (token, values["loss_waterfall"], stage))
@@ -73,7 +73,7 @@ def make_equity_pool(protocol: DeployedProtocol, name: str, token: str, stage: s
 
 
 def create_recovery_claims_contract(
-    protocol: DeployedProtocol, pool: str, conversion_price: int = 0, equity_symbol: str = "BSE"
+    protocol: LocalProtocol, pool: str, conversion_price: int = 0, equity_symbol: str = "BSE"
 ) -> str:
     """A series of claims of a pool, or of an account, for a token that anyone mints as equity; its name."""
     protocol.deploy_token("Token", "Equity", equity_symbol, 18)
@@ -84,7 +84,7 @@ def create_recovery_claims_contract(
     return f"{pool}.Claims"
 
 
-def create_claims_pool_and_return_name(protocol: DeployedProtocol, **others: Any) -> str:
+def create_claims_pool_and_return_name(protocol: LocalProtocol, **others: Any) -> str:
     """Create a pool with claims; it pays as `bear` says, and its clawback stage is an account."""
     name = "Young"
     protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
@@ -95,7 +95,7 @@ def create_claims_pool_and_return_name(protocol: DeployedProtocol, **others: Any
     return name
 
 
-def create_pool_and_give_savers_coins(protocol: DeployedProtocol) -> DeployedProtocol:
+def create_pool_and_give_savers_coins(protocol: LocalProtocol) -> LocalProtocol:
     """Deploy an empty pool with claims, and give three accounts 10,000 coins that they may deposit in it."""
     create_claims_pool_and_return_name(protocol)
     for who in ("saver", "neighbour", "newcomer"):
@@ -104,19 +104,19 @@ def create_pool_and_give_savers_coins(protocol: DeployedProtocol) -> DeployedPro
     return protocol
 
 
-def charge_pool(protocol: DeployedProtocol, pool: str, assets: int) -> None:
+def charge_pool(protocol: LocalProtocol, pool: str, assets: int) -> None:
     """Charge a pool for a loss, as the waterfall would; the excess over the deficit goes to the reserve."""
     protocol.do("Waterfall.charge", pool, XAU, assets * RAY, sender="stranger")
 
 
-def deposit_savings(protocol: DeployedProtocol, who: str, assets: int, pool: str = POOL) -> int:
+def deposit_savings(protocol: LocalProtocol, who: str, assets: int, pool: str = POOL) -> int:
     """Give an account stablecoin and deposit it; return the shares."""
     give_stablecoin(protocol, who, assets)
     protocol.do("Stablecoin.approve", pool, MAX_UINT256, sender=who)
     return int(protocol.do(f"{pool}.deposit", assets, who, sender=who))
 
 
-def leave_in_crumbs(protocol: DeployedProtocol) -> None:
+def leave_in_crumbs(protocol: LocalProtocol) -> None:
     """Junior with 4,000, and as many batches of a coin as may wait, each cut at another price."""
     period = get_collecting_time(protocol.read("Junior.COOLDOWN"))
     deposit_savings(protocol, "saver", 4_000 * WAD, "Junior")
@@ -130,7 +130,7 @@ def leave_in_crumbs(protocol: DeployedProtocol) -> None:
         protocol.do("Junior.cut", sender="attacker")
 
 
-def lose_new_vault(protocol: DeployedProtocol, symbol: str = "XAU", debt: int = 10_000 * WAD) -> int:
+def lose_new_vault(protocol: LocalProtocol, symbol: str = "XAU", debt: int = 10_000 * WAD) -> int:
     """A new vault's collateral becomes worthless, within hours; how much its type's deficit grew, rad."""
     c = protocol.get_collateral_type(symbol)
     auction = next(each.auction for each in protocol.parameters.collateral_types if each.symbol == symbol)
@@ -148,20 +148,20 @@ def lose_new_vault(protocol: DeployedProtocol, symbol: str = "XAU", debt: int = 
     return int(protocol.read("VaultEngine.deficit_of", c)) - before
 
 
-def earn_year_of_high_fees(protocol: DeployedProtocol, symbol: str = "XAU") -> None:
+def earn_year_of_high_fees(protocol: LocalProtocol, symbol: str = "XAU") -> None:
     """A year of a high fee: thousands in the type's buffer, and as much in the reserve."""
     protocol.do("VaultEngine.set_stability_fee", protocol.get_collateral_type(symbol), 10**19, sender="admin")
     protocol.earn_fees(symbol)
 
 
-def request_all_shares(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
+def request_all_shares(protocol: LocalProtocol, who: str, pool: str = POOL) -> int:
     """Ask for everything; the shares."""
     shares = int(protocol.read(f"{pool}.balanceOf", who))
     protocol.do(f"{pool}.requestRedeem", shares, who, who, sender=who)
     return shares
 
 
-def cut_batch(protocol: DeployedProtocol, pool: str = POOL) -> int:
+def cut_batch(protocol: LocalProtocol, pool: str = POOL) -> int:
     """Let the batch collect for its day, and cut it; return its number."""
     _, _, batch = protocol.read(f"{pool}.queue")
     end = protocol.read(f"{pool}.batch_of", batch)[1] + get_collecting_time(protocol.read(f"{pool}.COOLDOWN"))
@@ -169,13 +169,13 @@ def cut_batch(protocol: DeployedProtocol, pool: str = POOL) -> int:
     return int(protocol.do(f"{pool}.cut", sender="stranger"))
 
 
-def cut_batch_and_wait_cooldown(protocol: DeployedProtocol, pool: str = POOL) -> None:
+def cut_batch_and_wait_cooldown(protocol: LocalProtocol, pool: str = POOL) -> None:
     """Cut the batch that collects, and let its cooldown pass."""
     cut_batch(protocol, pool)
     protocol.advance(protocol.read(f"{pool}.COOLDOWN") + LOOK)
 
 
-def redeem_all_shares(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
+def redeem_all_shares(protocol: LocalProtocol, who: str, pool: str = POOL) -> int:
     """Have batches settled and claim all that was paid, or redeem where that takes no request; the assets."""
     if protocol.read(f"{pool}.COOLDOWN") == 0:
         shares = protocol.read(f"{pool}.maxRedeem", who)
@@ -184,38 +184,38 @@ def redeem_all_shares(protocol: DeployedProtocol, who: str, pool: str = POOL) ->
     return claim_requests(protocol, who, pool)
 
 
-def claim_requests(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
+def claim_requests(protocol: LocalProtocol, who: str, pool: str = POOL) -> int:
     """Claim all claimable requests of an account; return the assets."""
     shares = protocol.read(f"{pool}.maxRedeem", who)
     return int(protocol.do(f"{pool}.redeem", shares, who, who, sender=who))
 
 
-def read_requested_shares(protocol: DeployedProtocol, who: str, batch: int = 1, pool: str = POOL) -> int:
+def read_requested_shares(protocol: LocalProtocol, who: str, batch: int = 1, pool: str = POOL) -> int:
     """Return the shares of an account's request that are not claimed yet."""
     calls = (f"{pool}.pendingRedeemRequest", f"{pool}.claimableRedeemRequest")
     return sum(int(protocol.read(call, batch, who)) for call in calls)
 
 
-def read_stake(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
+def read_stake(protocol: LocalProtocol, who: str, pool: str = POOL) -> int:
     """Return an account's value in a pool and its batches after all known losses [wei], about."""
     found = protocol.lockstep.model.world.contracts[pool]
     assert isinstance(found, MemberPool)
     return compute_stake(found, protocol.address(who))
 
 
-def compute_entry_shares(protocol: DeployedProtocol, assets: int, pool: str = POOL) -> int:
+def compute_entry_shares(protocol: LocalProtocol, assets: int, pool: str = POOL) -> int:
     """floor(a * (S + 1e6) / (A + 1))"""
     supply, booked = protocol.read(f"{pool}.totalSupply"), protocol.read(f"{pool}.totalAssets")
     return int(assets * (supply + 10**6) // (booked + 1))
 
 
-def compute_exit_assets(protocol: DeployedProtocol, shares: int, pool: str = POOL) -> int:
+def compute_exit_assets(protocol: LocalProtocol, shares: int, pool: str = POOL) -> int:
     """floor(s * (A - UL + 1) / (S + 1e6))"""
     supply, booked = protocol.read(f"{pool}.totalSupply"), protocol.read(f"{pool}.totalAssets")
     return int(shares * (booked - compute_known_losses(protocol, pool) + 1) // (supply + 10**6))
 
 
-def compute_known_losses(protocol: DeployedProtocol, pool: str = POOL) -> int:
+def compute_known_losses(protocol: LocalProtocol, pool: str = POOL) -> int:
     """UL by hand, for a pool behind the buffers and the reserve, both without caps; wad, rounded up."""
     beyond = 0
     for c in range(protocol.read("VaultEngine.collateral_types")):

@@ -8,11 +8,11 @@ from backstop.deployment.devnet_trader_signatures import sign_report
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import RAY
 from backstop.model.signed_reports import SignedReport, Span
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 
 
 def sign_dollar_report(
-    protocol: DeployedProtocol,
+    protocol: LocalProtocol,
     reporter: str,
     market: int,
     dollars: int,
@@ -29,7 +29,7 @@ def sign_dollar_report(
 
 
 def submit_reports_and_count_accepted(
-    protocol: DeployedProtocol, reports: Sequence[SignedReport], sender: str = "stranger"
+    protocol: LocalProtocol, reports: Sequence[SignedReport], sender: str = "stranger"
 ) -> int:
     """Bring them; how many count."""
     return int(protocol.do("PriceFeed.submit_signed_reports", tuple(reports), sender=sender))

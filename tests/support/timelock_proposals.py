@@ -8,7 +8,7 @@ from typing import Any
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import Parameters, TimelockParameters
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.guard_steps import deploy_with_prices
 from tests.support.revert_setter_and_source_helpers import get_revert_reason
 
@@ -18,15 +18,15 @@ TERMS = TimelockParameters()
 
 
 def deploy_with_timelock(
-    new_protocol: Callable[..., DeployedProtocol], parameters: Parameters | None = None
-) -> DeployedProtocol:
+    new_protocol: Callable[..., LocalProtocol], parameters: Parameters | None = None
+) -> LocalProtocol:
     """A protocol with prices and a timelock."""
     return deploy_with_prices(
         new_protocol, replace(parameters or build_standard_parameters(), timelock=TERMS)
     )
 
 
-def encode_proposal_call(protocol: DeployedProtocol, call_name: str, *args: Any) -> Call:
+def encode_proposal_call(protocol: LocalProtocol, call_name: str, *args: Any) -> Call:
     """A call as a proposal has it."""
     contract, method = call_name.rsplit(".", 1)
     function = protocol.lockstep.chain.get_function(contract, method, len(args))
@@ -34,26 +34,26 @@ def encode_proposal_call(protocol: DeployedProtocol, call_name: str, *args: Any)
     return protocol.address(contract), function.encode_call(resolved)
 
 
-def submit_timelock_proposal(protocol: DeployedProtocol, *calls: Call, salt: bytes = SALT) -> bytes:
+def submit_timelock_proposal(protocol: LocalProtocol, *calls: Call, salt: bytes = SALT) -> bytes:
     """Propose calls as the governor; return the proposal's id."""
     return bytes(protocol.do("Timelock.propose", calls, salt, sender="admin"))
 
 
 def execute_timelock_proposal(
-    protocol: DeployedProtocol, *calls: Call, salt: bytes = SALT, sender: str = "stranger"
+    protocol: LocalProtocol, *calls: Call, salt: bytes = SALT, sender: str = "stranger"
 ) -> None:
     """Carry a proposal out."""
     protocol.do("Timelock.execute", calls, salt, sender=sender)
 
 
-def enact_calls(protocol: DeployedProtocol, *calls: Call, delay: int = TERMS.delay) -> None:
+def enact_calls(protocol: LocalProtocol, *calls: Call, delay: int = TERMS.delay) -> None:
     """Propose, wait, carry out."""
     submit_timelock_proposal(protocol, *calls)
     protocol.advance(delay)
     execute_timelock_proposal(protocol, *calls)
 
 
-def propose_and_check_delay(protocol: DeployedProtocol, *calls: Call) -> tuple[Call, ...]:
+def propose_and_check_delay(protocol: LocalProtocol, *calls: Call) -> tuple[Call, ...]:
     """Propose, and check that no account is quicker, up to the last second."""
     submit_timelock_proposal(protocol, *calls)
     protocol.advance(TERMS.delay - 1)
@@ -65,14 +65,14 @@ def propose_and_check_delay(protocol: DeployedProtocol, *calls: Call) -> tuple[C
     return calls
 
 
-def execute_calls_after_second(protocol: DeployedProtocol, calls: Sequence[Call]) -> None:
+def execute_calls_after_second(protocol: LocalProtocol, calls: Sequence[Call]) -> None:
     """Execute the calls a second later from any account."""
     protocol.advance(1)
     execute_timelock_proposal(protocol, *calls)
 
 
 def read_last_call_events(
-    protocol: DeployedProtocol, contract: str = "Timelock"
+    protocol: LocalProtocol, contract: str = "Timelock"
 ) -> Sequence[tuple[str, tuple[Any, ...]]]:
     """The events of a contract in the last call."""
     return [(log.event, log.values) for log in protocol.last.logs if log.contract == contract]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backstop.model.arithmetic import WAD
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from tests.support.auction_steps import read_stablecoins
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
 from tests.support.saver_steps import (
     XAU,
@@ -20,7 +20,7 @@ STAKE = 10_000 * WAD
 CRASHED = PRICES["XAU"] // 10_000
 
 
-def deploy_pool_with_two_members(new_protocol: Callable[..., DeployedProtocol]) -> DeployedProtocol:
+def deploy_pool_with_two_members(new_protocol: Callable[..., LocalProtocol]) -> LocalProtocol:
     """`other` and `attacker` have 10,000 in Junior each; the attacker has asked to leave."""
     protocol = deploy_without_fees(new_protocol, stages=build_uncapped_stages("buffer", "reserve", "junior"))
     for who in ("other", "attacker"):
@@ -29,18 +29,18 @@ def deploy_pool_with_two_members(new_protocol: Callable[..., DeployedProtocol]) 
     return protocol
 
 
-def open_vault_owing_member_stake(protocol: DeployedProtocol) -> None:
+def open_vault_owing_member_stake(protocol: LocalProtocol) -> None:
     """A vault of `borrower` that owes as much as a member has."""
     protocol.post_price("XAU", PRICES["XAU"])
     protocol.borrow("borrower", "XAU", 6 * WAD, STAKE)
 
 
-def liquidate_vault_and_get_auction_id(protocol: DeployedProtocol) -> int:
+def liquidate_vault_and_get_auction_id(protocol: LocalProtocol) -> int:
     """Liquidate that vault at the price of now; the auction's id."""
     return int(protocol.do("LiquidationEngine.liquidate", XAU, "borrower", "keeper", sender="keeper"))
 
 
-def end_auction_unsold(protocol: DeployedProtocol, auction_id: int) -> None:
+def end_auction_unsold(protocol: LocalProtocol, auction_id: int) -> None:
     """The auction finds no taker, its principal is lost."""
     end = protocol.timestamp + protocol.parameters.collateral_types[XAU].auction.tail
     while protocol.timestamp <= end:
@@ -48,12 +48,12 @@ def end_auction_unsold(protocol: DeployedProtocol, auction_id: int) -> None:
     protocol.do("CollateralAuction.close", auction_id, sender="stranger")
 
 
-def call_cover_of_gold_loss(protocol: DeployedProtocol) -> None:
+def call_cover_of_gold_loss(protocol: LocalProtocol) -> None:
     """Cover the loss from the stages."""
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
-def exit_pool_and_read_member_coins(protocol: DeployedProtocol) -> int:
+def exit_pool_and_read_member_coins(protocol: LocalProtocol) -> int:
     """Return the other member's final withdrawal [wad]."""
     if protocol.read("Junior.balanceOf", "other"):
         request_all_shares(protocol, "other", "Junior")

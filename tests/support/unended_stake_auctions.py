@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from backstop.deployment.parameter_dataclasses import PoolParameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.equity_steps import (
     SALE,
     call_waterfall_cover_once,
@@ -24,8 +24,8 @@ SALE_NAME, PLACE = "StakeAuction", 0
 
 
 def open_protocol_with_staked_equity(
-    new_protocol: Callable[..., DeployedProtocol], cooldown: int = DAY
-) -> DeployedProtocol:
+    new_protocol: Callable[..., LocalProtocol], cooldown: int = DAY
+) -> LocalProtocol:
     """Open a protocol with staked equity as its first stage, with 100 of one member.
 
     Savers are the second.
@@ -39,7 +39,7 @@ def open_protocol_with_staked_equity(
     return protocol
 
 
-def stake_equity(protocol: DeployedProtocol, who: str, amount: int, call: str = "deposit") -> None:
+def stake_equity(protocol: LocalProtocol, who: str, amount: int, call: str = "deposit") -> None:
     """Deposit equity of the admin's for an account."""
     protocol.do("Equity.transfer", who, amount, sender="admin")
     protocol.do("Equity.approve", "StakedEquity", amount, sender=who)
@@ -50,14 +50,14 @@ def stake_equity(protocol: DeployedProtocol, who: str, amount: int, call: str = 
     protocol.do("StakedEquity.deposit", amount, who, sender=who)
 
 
-def slash_staked_equity(protocol: DeployedProtocol, debt: int, symbol: str = "XAU") -> None:
+def slash_staked_equity(protocol: LocalProtocol, debt: int, symbol: str = "XAU") -> None:
     """Lose a debt and have staked equity slashed for it; there is no buyer."""
     lose_new_vault(protocol, symbol, debt=debt)
     report_equity(protocol, 100 * RAY)
     call_waterfall_cover_once(protocol, protocol.get_collateral_type(symbol))
 
 
-def force_release_sales(protocol: DeployedProtocol, *types: int) -> None:
+def force_release_sales(protocol: LocalProtocol, *types: int) -> None:
     """Force-release the sales' reservations when overdue, and have the savers pay."""
     protocol.advance(OVERDUE)
     for c in types:
@@ -68,7 +68,7 @@ def force_release_sales(protocol: DeployedProtocol, *types: int) -> None:
 
 
 def end_sales_and_check_gains(
-    protocol: DeployedProtocol,
+    protocol: LocalProtocol,
     *types: int,
     attacker_deposit: int = 1_000 * WAD,
     staker_deposit: int = 100 * WAD,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.auction_steps import WETH
-from tests.support.deployed_protocol import DeployedProtocol
 
 NONE = ((0, 0), (0, 0))
 INITIAL, CALL, LIQUIDATION = 15_000, 14_800, 14_500
@@ -37,35 +37,33 @@ def compute_ray_per_second(yearly_basis_points: Fraction | int) -> int:
 
 
 def draw_debt(
-    protocol: DeployedProtocol, who: str, amount: int, deposit: int = 0, collateral_type: int = WETH
+    protocol: LocalProtocol, who: str, amount: int, deposit: int = 0, collateral_type: int = WETH
 ) -> None:
     """Lock collateral that is there already, and draw, both wad."""
     protocol.do("VaultEngine.deposit_and_draw", collateral_type, who, deposit, amount, who, sender=who)
 
 
 def repay_debt(
-    protocol: DeployedProtocol, who: str, amount: int, withdraw: int = 0, collateral_type: int = WETH
+    protocol: LocalProtocol, who: str, amount: int, withdraw: int = 0, collateral_type: int = WETH
 ) -> None:
     """Repay and take collateral out, both wad."""
     protocol.do("VaultEngine.repay_and_withdraw", collateral_type, who, amount, withdraw, who, sender=who)
 
 
-def set_mode_as_circuit_breaker(protocol: DeployedProtocol, mode: int) -> None:
+def set_mode_as_circuit_breaker(protocol: LocalProtocol, mode: int) -> None:
     """Set the mode as a circuit breaker would: `guarded` has none, and the zero address may call instead."""
     check, protocol.lockstep.step_check = protocol.lockstep.step_check, None
     protocol.do("RiskPolicy.set_mode", mode, sender=protocol.read("RiskPolicy.CIRCUIT_BREAKER"))
     protocol.lockstep.step_check = check
 
 
-def allow_calls(
-    protocol: DeployedProtocol, ratio: int = CALL, grace: int = GRACE, valid: int = VALID
-) -> None:
+def allow_calls(protocol: LocalProtocol, ratio: int = CALL, grace: int = GRACE, valid: int = VALID) -> None:
     """Vaults of WETH may be called."""
     protocol.do("RiskPolicy.set_call_terms", WETH, ratio, grace, valid, sender="admin")
 
 
 def open_vault_below_call_ratio(
-    protocol: DeployedProtocol, who: str = "borrower", debt: int = 10_000 * WAD
+    protocol: LocalProtocol, who: str = "borrower", debt: int = 10_000 * WAD
 ) -> None:
     """A vault at exactly the initial ratio; then a price at which it is just under the call ratio."""
     collateral = compute_collateral(debt * RAY * INITIAL)
@@ -78,11 +76,11 @@ def call_price(collateral: int, debt: int) -> int:
     return -(-debt * RAY * CALL // (collateral * 10_000)) - 1
 
 
-def margin_call_ether_vault_as_stranger(protocol: DeployedProtocol, vault_owner: str = "borrower") -> None:
+def margin_call_ether_vault_as_stranger(protocol: LocalProtocol, vault_owner: str = "borrower") -> None:
     """Call a vault of WETH, as any account may."""
     protocol.do("LiquidationEngine.call", WETH, vault_owner, sender="stranger")
 
 
-def read_call_time(protocol: DeployedProtocol, who: str = "borrower") -> int:
+def read_call_time(protocol: LocalProtocol, who: str = "borrower") -> int:
     """When a vault of WETH was called; 0 is not."""
     return int(protocol.read("VaultEngine.vault", WETH, who).called_at)

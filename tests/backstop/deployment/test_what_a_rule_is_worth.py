@@ -22,13 +22,13 @@ from backstop.deployment.parameter_dataclasses import (
 )
 from backstop.deployment.parameter_rules import RULES, check_parameters
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from tests.support.equity_steps import WETH, XAU, build_equity_parameters, post_prices_and_fund_people
 from tests.support.revert_setter_and_source_helpers import get_revert_reason
 from tests.support.saver_steps import lose_new_vault
 
 HOUR = 3_600
-NewProtocol = Callable[[Parameters], DeployedProtocol]
+NewProtocol = Callable[[Parameters], LocalProtocol]
 
 
 def breaks(rule: str, parameters: Parameters, prices: dict[str, int] | None = None) -> bool:
@@ -44,12 +44,12 @@ def with_weth(**changes) -> Parameters:
     return replace(build_standard_parameters(), collateral_types=(replace(weth, **changes), *others))
 
 
-def priced(protocol: DeployedProtocol, price: int = PRICES["WETH"]) -> DeployedProtocol:
+def priced(protocol: LocalProtocol, price: int = PRICES["WETH"]) -> LocalProtocol:
     protocol.post_price("WETH", price)
     return protocol
 
 
-def unsafe(protocol: DeployedProtocol, debt: int, drop: int = 1) -> int:
+def unsafe(protocol: LocalProtocol, debt: int, drop: int = 1) -> int:
     """A vault of `borrower` that a price has just made unsafe, by so many wei a token; that price."""
     terms = protocol.parameters.collateral_types[WETH]
     collateral = debt * terms.initial_ratio // BASIS_POINTS * 101 * RAY // (PRICES["WETH"] * 100)
@@ -113,12 +113,12 @@ def feed_of(**changes) -> Parameters:
     return with_weth(feed=replace(FeedParameters(), **changes))
 
 
-def says(protocol: DeployedProtocol, price: int, *reporters: int) -> None:
+def says(protocol: LocalProtocol, price: int, *reporters: int) -> None:
     for i in reporters:
         protocol.do("PriceFeed.report", WETH, price, sender=f"reporter_{i}")
 
 
-def steps(protocol: DeployedProtocol) -> bool:
+def steps(protocol: LocalProtocol) -> bool:
     """Advance by a step and poke; return True if there was a quorum."""
     protocol.advance(HOUR)
     try:

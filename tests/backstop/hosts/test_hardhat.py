@@ -20,6 +20,7 @@ from backstop.hosts.py_evm import PyEvmHost
 from backstop.hosts.rpc_client import NodeClient
 from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep
 from backstop.system import Action
 from tests.support.auction_steps import (
@@ -29,7 +30,6 @@ from tests.support.auction_steps import (
     read_stablecoins,
     take_collateral,
 )
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.hardhat_projects import PROJECTS, require_hardhat_project
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import BUFFER, SAVINGS, deposit_savings
@@ -71,7 +71,7 @@ def test_a_transaction_has_no_more_gas_than_a_chain_of_today_allows(version: str
 def test_a_loss_in_lockstep_with_hardhat(version: str, hardfork: str, artifacts: Artifacts) -> None:
     with open_hardhat(version, hardfork) as client, closing(RpcHost(client)) as host:
         assert str(client.request("web3_clientVersion")).startswith(f"HardhatNetwork/{version}/")
-        protocol = DeployedProtocol(deploy_lockstep(host, artifacts=artifacts, traces=None))
+        protocol = LocalProtocol(deploy_lockstep(host, artifacts=artifacts, traces=None))
         for symbol, price in PRICES.items():
             protocol.post_price(symbol, price)
         deposit_savings(protocol, "saver", 20_000 * WAD)

@@ -12,11 +12,11 @@ from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.model_system import ModelSystem
 from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.model.arithmetic import WAD
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep, replay_trace_in_lockstep
 from backstop.proof.properties import PropertyViolationError
 from backstop.proof.replayable_trace import read_trace, write_trace_json
 from backstop.system import Action
-from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.revert_setter_and_source_helpers import edit_contracts
 
 BRIEF = (
@@ -140,7 +140,7 @@ def test_a_wrong_field_of_a_record_is_named(mutated, new_host, tmp_path):
     artifacts = mutated(
         "VaultEngine.vy", "(vault.normalized_debt << 104)", "(vault.normalized_debt + 1 << 104)"
     )
-    both = DeployedProtocol(deploy_lockstep(new_host("revm"), artifacts=artifacts, traces=tmp_path))
+    both = LocalProtocol(deploy_lockstep(new_host("revm"), artifacts=artifacts, traces=tmp_path))
     both.mint_and_approve_collateral("WETH", "borrower", WAD)
     with pytest.raises(DivergenceError) as caught:
         both.do("VaultEngine.deposit_and_draw", 0, "borrower", WAD, 0, "borrower", sender="borrower")
@@ -266,7 +266,7 @@ def test_both_have_to_start_at_one_time(new_host, artifacts):
 def test_a_divergence_is_written_down_and_can_be_run_again(mutated, artifacts, new_host, tmp_path, host):
     broken = mutated("devnet/Token.vy", "token: insufficient balance", "token: too poor")
     both = deploy_lockstep(new_host("revm"), artifacts=broken, seed=7, traces=tmp_path / "traces")
-    protocol = DeployedProtocol(both)
+    protocol = LocalProtocol(both)
     both.create_contract("NoReturnToken", "MORE", "More", "MORE", 6)
     protocol.post_price("WETH", 2_000 * 10**27)
     protocol.advance(17)

@@ -15,8 +15,8 @@ from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.price_path import LONG, SHORT
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.system import Action
-from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.market_delisting import announce_delisting
 from tests.support.perpetual_test_market import (
     BTC,
@@ -64,7 +64,7 @@ def sell_isolated(market: Perpetuals, lots: int) -> None:
 
 
 @pytest.fixture
-def market(new_protocol: Callable[..., DeployedProtocol]) -> Perpetuals:
+def market(new_protocol: Callable[..., LocalProtocol]) -> Perpetuals:
     """Shorts gain 5 a lot and give 1 back; `weak`, long of 350 lots, owes. Two opened late and only lost."""
     made = deploy_perpetuals(new_protocol, third_bond=WAD, policy="ranked")
     for name, coins in (("weak", 1_000), ("deep", 100_000), ("late", 5_000), ("no_lots", 5_000)):
@@ -147,7 +147,7 @@ def test_the_order_before_the_roll_is_that_in_which_contracts_close_after_it(mar
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_a_crowd_at_random_is_that_after_the_roll(
-    new_protocol: Callable[..., DeployedProtocol], seed: int
+    new_protocol: Callable[..., LocalProtocol], seed: int
 ) -> None:
     """Accounts in two markets, some of which slept for a cycle, turned round, closed, or paid in."""
     draw, made = random.Random(seed), deploy_perpetuals(new_protocol, third_bond=WAD, policy="ranked")

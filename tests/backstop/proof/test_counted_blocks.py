@@ -11,17 +11,17 @@ from backstop.lockstep.replayable_trace import TraceStep
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.fuzz.fuzz_run import FuzzRun
 from backstop.proof.fuzz.regression_test_writer import _iter_test_source_lines
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from backstop.proof.lockstep import deploy_lockstep, replay_trace_in_lockstep
 from backstop.proof.replayable_trace import read_trace, write_trace_json
 from backstop.system import Action, count_slots
 from tests.support.auction_steps import start_auction, take_collateral
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
 
 SLOT = 12
 
 
 def protocol_on(host, artifacts):
-    made = DeployedProtocol(
+    made = LocalProtocol(
         deploy_lockstep(host, replace(build_standard_parameters(), block_time=SLOT), artifacts=artifacts)
     )
     for symbol, price in PRICES.items():
@@ -64,7 +64,7 @@ def test_a_trace_keeps_its_blocks(recorded, artifacts, tmp_path, host):
 
 def test_traces_of_seconds_have_no_blocks(artifacts, tmp_path):
     with open_host("revm") as host:
-        made = DeployedProtocol(deploy_lockstep(host, build_standard_parameters(), artifacts=artifacts))
+        made = LocalProtocol(deploy_lockstep(host, build_standard_parameters(), artifacts=artifacts))
         made.post_price("WETH", 2_000 * RAY)
         assert {step.blocks for step in made.lockstep.trace} == {None}
         write_trace_json(made.lockstep.build_trace(), tmp_path / "trace.json")

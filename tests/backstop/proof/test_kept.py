@@ -6,9 +6,9 @@ import pytest
 
 from backstop.hosts.storage_layout import encode_word
 from backstop.model.arithmetic import WAD
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from backstop.proof.lockstep import deploy_lockstep
 from tests.support.cached_deployments import CachedDeployment, DeploymentCache, SharedRevmHost
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def make(artifacts):
     def made(host: SharedRevmHost):
         both = deploy_lockstep(host, artifacts=artifacts)
         for symbol, price in PRICES.items():
-            DeployedProtocol(both).post_price(symbol, price)
+            LocalProtocol(both).post_price(symbol, price)
         return both
 
     return made
@@ -31,7 +31,7 @@ def kept(make) -> CachedDeployment:
 def test_what_was_done_is_gone(kept, make, tmp_path):
     first = kept.restore_lockstep(1, tmp_path)
     before, storage = first.snapshot(), first.chain.host.read_nonzero_slots(list(first.addresses.values()))
-    protocol = DeployedProtocol(first)
+    protocol = LocalProtocol(first)
     protocol.make_deficit("WETH")
     token = first.create_contract("Token", "Later", "Later", "LTR", 18)
     world = first.model.world
@@ -47,7 +47,7 @@ def test_what_was_done_is_gone(kept, make, tmp_path):
     assert again.audit_storage() == fresh.audit_storage()
     # The name and the address are free again.
     assert again.create_contract("Token", "Later", "Later", "LTR", 18) == token
-    DeployedProtocol(again).borrow("borrower", "WETH", 100 * WAD, 50_000 * WAD)
+    LocalProtocol(again).borrow("borrower", "WETH", 100 * WAD, 50_000 * WAD)
 
 
 def test_two_at_a_time_are_two(make):

@@ -6,6 +6,7 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
+from backstop.proof.local_protocol import PRICES
 from tests.support.auction_steps import (
     WETH,
     get_only_event_values,
@@ -13,7 +14,6 @@ from tests.support.auction_steps import (
     read_stablecoins,
     start_auction,
 )
-from tests.support.deployed_protocol import PRICES
 from tests.support.revert_setter_and_source_helpers import reverts
 
 

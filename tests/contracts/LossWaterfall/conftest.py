@@ -10,7 +10,7 @@ from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import StageParameters, replace_stage_caps
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.deployed_protocol import PRICES
+from backstop.proof.local_protocol import PRICES
 from tests.support.saver_steps import deposit_savings, earn_year_of_high_fees, give_stablecoin, lose_new_vault
 
 

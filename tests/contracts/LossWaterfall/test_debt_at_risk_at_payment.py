@@ -4,8 +4,8 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import LOOK
+from backstop.proof.local_protocol import PRICES
 from tests.support.auction_steps import liquidate_vault
-from tests.support.deployed_protocol import PRICES
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import XAU, lose_new_vault
 from tests.support.settlement_steps import settle_protocol, start_settlement

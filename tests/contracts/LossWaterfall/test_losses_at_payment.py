@@ -5,7 +5,7 @@ import pytest
 from backstop.deployment.parameter_dataclasses import replace_stage_caps
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import LOOK
-from tests.support.deployed_protocol import PRICES
+from backstop.proof.local_protocol import PRICES
 from tests.support.equity_steps import (
     build_equity_parameters,
     hold_equity_price_until_average,

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD
+from backstop.proof.local_protocol import PRICES
 from tests.support.deficit_reservation_steps import reserve_deficit_part
-from tests.support.deployed_protocol import PRICES
 from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 from tests.support.saver_steps import XAU, give_stablecoin
 

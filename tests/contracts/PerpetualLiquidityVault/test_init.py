@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.market_with_pool import NAMES, POOL, POOL_RULES
 from tests.support.perpetual_test_market import HOUSE, ORDERS, TRADING
 from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
@@ -28,9 +28,7 @@ def test_bounds(pool, rule, amount, fits, reason):
     wired = tuple(market.get_contract_or_account_address(name) for name in (HOUSE, TRADING, ORDERS, "admin"))
     market.system.create_contract(POOL, "Fine", *NAMES, wired, POOL_RULES._replace(**{rule: fits}))
     refused = POOL_RULES._replace(**{rule: amount})
-    check_contract_creation_refused(
-        DeployedProtocol(market.system), POOL, *NAMES, wired, refused, reason=reason
-    )
+    check_contract_creation_refused(LocalProtocol(market.system), POOL, *NAMES, wired, refused, reason=reason)
 
 
 def test_what_it_was_made_with(pool):

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.system import Action
-from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.margin_order_steps import build_perpetual_market_terms
 from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds_through_prices
 from tests.support.perpetual_test_market import BTC, ETH, HOUSE, RULES, TRADING
@@ -18,13 +18,13 @@ def settled(crowd):
     crowd.do("MarginFund.insure", 400 * WAD, sender="rich")
     crowd.post(ETH, 1_600)
     crowd.mark(ETH, 16 * WAD)
-    start_settlement(DeployedProtocol(crowd.system))
+    start_settlement(LocalProtocol(crowd.system))
     return crowd
 
 
 @pytest.fixture
 def closing(settled):
-    report_until_final_prices_exist(DeployedProtocol(settled.system))
+    report_until_final_prices_exist(LocalProtocol(settled.system))
     end(settled)
     return settled
 
@@ -52,8 +52,8 @@ def test_only_in_settlement_at_final_prices_and_once(crowd):
             crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
         if crowd.read("VaultEngine.in_settlement"):
             break
-        start_settlement(DeployedProtocol(crowd.system))
-    report_until_final_prices_exist(DeployedProtocol(crowd.system))
+        start_settlement(LocalProtocol(crowd.system))
+    report_until_final_prices_exist(LocalProtocol(crowd.system))
     with reverts("perpetuals: no final price"):
         crowd.do(f"{HOUSE}.end_market", 2, sender="stranger")
     for each in (BTC, ETH):
@@ -66,7 +66,7 @@ def test_only_in_settlement_at_final_prices_and_once(crowd):
 def test_nothing_is_traded_any_more(settled):
     with reverts("trading: in settlement"):
         settled.trade("other", "first", 1)
-    report_until_final_prices_exist(DeployedProtocol(settled.system))
+    report_until_final_prices_exist(LocalProtocol(settled.system))
     end(settled)
     settled.deposit("long", 2_000 * WAD)
     with reverts("perpetuals: price is final"):
@@ -107,8 +107,8 @@ def test_funding_ends_with_the_prices(crowd):
     crowd.advance_clock(3_601)
     crowd.report_current_prices_again()
     assert crowd.market.fundings[ETH].rate > 0
-    start_settlement(DeployedProtocol(crowd.system))
-    report_until_final_prices_exist(DeployedProtocol(crowd.system))
+    start_settlement(LocalProtocol(crowd.system))
+    report_until_final_prices_exist(LocalProtocol(crowd.system))
     end(crowd)
     before = crowd.read(f"{HOUSE}.standing_of", crowd.get_contract_or_account_address("other")).own
     crowd.advance_clock(86_400)

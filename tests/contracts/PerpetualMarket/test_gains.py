@@ -1,8 +1,8 @@
 """gains_of, cycle_of, mark_of, reward: the views for deleveraging, and the rewards that are paid."""
 
 from backstop.model.arithmetic import WAD
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.proof.lockstep import ProtocolLockstep
-from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.perpetual_test_market import BTC, ETH, HOUSE, deploy_perpetuals, open_and_bankrupt_long
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import report_until_final_prices_exist, start_settlement
@@ -43,8 +43,8 @@ def test_what_nobody_has_got_is_insurance_in_the_end(new_protocol):
     fees = market.read(f"{HOUSE}.fees")
     assert market.read(f"{HOUSE}.rewards") == 5 * WAD
     assert isinstance(market.system, ProtocolLockstep)
-    start_settlement(DeployedProtocol(market.system))
-    report_until_final_prices_exist(DeployedProtocol(market.system))
+    start_settlement(LocalProtocol(market.system))
+    report_until_final_prices_exist(LocalProtocol(market.system))
     market.do(f"{HOUSE}.end_market", ETH, sender="stranger")
     assert market.read(f"{HOUSE}.rewards") == 0 and market.read(f"{HOUSE}.fees") - fees == 5 * WAD
 

@@ -13,7 +13,7 @@ from backstop.deployment.parameter_dataclasses import GuardsParameters, Timelock
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import WAD
 from backstop.model.roles import SHORTFALL
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.margin_order_steps import with_margin
 from tests.support.perpetual_test_market import RULES
 from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
@@ -89,5 +89,5 @@ def test_bounds(market, rule, amount, fits, reason):
     )
     rules = tuple(RULES._replace(**{rule: amount}))
     check_contract_creation_refused(
-        DeployedProtocol(market.system), "PerpetualMarket", wiring, rules, reason=reason
+        LocalProtocol(market.system), "PerpetualMarket", wiring, rules, reason=reason
     )

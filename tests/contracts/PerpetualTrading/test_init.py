@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.deployed_protocol import DeployedProtocol
+from backstop.proof.local_protocol import LocalProtocol
 from tests.support.perpetual_test_market import TRADING_RULES
 from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
@@ -24,7 +24,7 @@ def test_bounds(market, rule, amount, reason):
     ]
     rules = TRADING_RULES._replace(**{rule: amount})
     check_contract_creation_refused(
-        DeployedProtocol(market.system), "PerpetualTrading", *wired, rules, reason=reason
+        LocalProtocol(market.system), "PerpetualTrading", *wired, rules, reason=reason
     )
     market.system.create_contract(
         "PerpetualTrading", "Fine", *wired, TRADING_RULES._replace(**{rule: amount - 1})

@@ -9,7 +9,7 @@ import pytest
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import PoolParameters
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.deployed_protocol import PRICES
+from backstop.proof.local_protocol import PRICES
 from tests.support.saver_steps import (
     create_additional_pool,
     create_claims_pool_and_return_name,

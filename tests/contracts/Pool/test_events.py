@@ -7,8 +7,8 @@ from typing import Any
 
 from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import WAD
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.proof.lockstep import ProtocolLockstep
-from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.saver_steps import (
     charge_pool,
     claim_requests,
@@ -22,7 +22,7 @@ from tests.support.saver_steps import (
 PEOPLE = ("saver", "neighbour", "newcomer")
 
 
-class Indexer(DeployedProtocol):
+class Indexer(LocalProtocol):
     """Balances by `Transfer`; `NewGeneration` sets all of them to 0, and reports the void supply."""
 
     def __init__(self, both: ProtocolLockstep) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import RAY, WAD
+from backstop.proof.local_protocol import PRICES
 from tests.support.auction_steps import WETH
-from tests.support.deployed_protocol import PRICES
 from tests.support.settlement_steps import (
     fix_prices,
     settle_protocol,

@@ -7,8 +7,8 @@ import pytest
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import SettlementParameters
 from backstop.model.arithmetic import RAY, WAD
+from backstop.proof.local_protocol import PRICES
 from tests.support.auction_steps import WETH, get_only_event_values
-from tests.support.deployed_protocol import PRICES
 from tests.support.ledger_reading_steps import advance_to_next_epoch
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import lose_new_vault

@@ -6,8 +6,8 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
+from backstop.proof.local_protocol import PRICES
 from tests.support.auction_steps import WBTC, WETH, XAU, get_only_event_values, read_stablecoins
-from tests.support.deployed_protocol import PRICES
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import settle_protocol
 

@@ -7,8 +7,8 @@ import pytest
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.proof.local_protocol import PRICES
 from tests.support.auction_steps import WETH, get_only_event_values, start_auction
-from tests.support.deployed_protocol import PRICES
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import BUFFER, RESERVE, SAVINGS, deposit_savings, lose_new_vault
 from tests.support.settlement_steps import (

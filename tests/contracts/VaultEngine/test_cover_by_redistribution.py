@@ -8,7 +8,7 @@ from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_STABILITY_FEE as MAX_FEE
-from tests.support.deployed_protocol import PRICES
+from backstop.proof.local_protocol import PRICES
 from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 from tests.support.saver_steps import XAU, lose_new_vault
 from tests.support.settlement_steps import start_settlement

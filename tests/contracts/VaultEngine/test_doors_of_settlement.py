@@ -7,8 +7,8 @@ import pytest
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAY, WAD
+from backstop.proof.local_protocol import PRICES
 from tests.support.auction_steps import WETH
-from tests.support.deployed_protocol import PRICES
 from tests.support.revert_setter_and_source_helpers import reverts
 
 SETTLEMENT = {

@@ -7,7 +7,7 @@ import pytest
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.deployed_protocol import PRICES
+from backstop.proof.local_protocol import PRICES
 from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "VaultEngine.spend_reserve"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstop.contract_base import RevertError
-from tests.support.deployed_protocol import PRICES
+from backstop.proof.local_protocol import PRICES
 from tests.support.erc4626 import MEMBERS, build_parameters
 from tests.support.known_issue_marks import check_holds, mark_known_issue
 from tests.support.revert_setter_and_source_helpers import get_revert_reason

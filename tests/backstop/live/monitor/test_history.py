@@ -31,12 +31,12 @@ from backstop.live.monitor.monitor_history import (
 from backstop.live.monitor.page_sections import FALLS, PageSections
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.report.live_charts import build_event_marks, draw_live_charts_by_id
 from backstop.report.live_mirror_headings import compose_live_headings
 from backstop.studies.risk_questions.liquidations_at_price_drop import Position, compute_fall_rows
 from backstop.system import Action, Outcome
 from tests.support.chart_color_placeholder_filling import replace_colors_with_fixed_hex
-from tests.support.deployed_protocol import DeployedProtocol
 
 KEEPER = "0x" + "cd" * 20
 OWNER = "0x" + "ab" * 20
@@ -229,7 +229,7 @@ def test_keepers_beyond_the_first_four_are_drawn_together() -> None:
     assert ends == {"keeper 7": 7, "keeper 6": 6, "keeper 5": 5, "keeper 4": 4, "all others": 6}
 
 
-def test_levels_are_what_the_question_about_falls_says(protocol: DeployedProtocol) -> None:
+def test_levels_are_what_the_question_about_falls_says(protocol: LocalProtocol) -> None:
     """For vaults with one price each, to the vault and the wei."""
     deployment, model = plan_deployment(protocol.parameters), protocol.lockstep.model
     price = int(

@@ -12,18 +12,18 @@ from backstop.live.mirror.chain_mirror import MinedCall, Mirror
 from backstop.live.monitor.page_sections import PageSections
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import WAD
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.system import Action
-from tests.support.deployed_protocol import DeployedProtocol
 
 
-def figures(protocol: DeployedProtocol, scene: PageSections) -> dict[str, Any]:
+def figures(protocol: LocalProtocol, scene: PageSections) -> dict[str, Any]:
     model, deployment = protocol.lockstep.model, plan_deployment(protocol.parameters)
     mirror = cast(Mirror, SimpleNamespace(model=model, deployment=deployment, block=1))
     return scene.build_figures(mirror, build_statement(model, deployment))
 
 
 @pytest.mark.parametrize("percent", [99, 100, 101])
-def test_a_vault_is_unsafe_under_its_level_and_not_at_it(protocol: DeployedProtocol, percent: int) -> None:
+def test_a_vault_is_unsafe_under_its_level_and_not_at_it(protocol: LocalProtocol, percent: int) -> None:
     scene = PageSections(plan_deployment(protocol.parameters))
     protocol.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)
     (first,) = figures(protocol, scene)["nearest"]
@@ -34,7 +34,7 @@ def test_a_vault_is_unsafe_under_its_level_and_not_at_it(protocol: DeployedProto
     assert (row["health_bps"] < 10_000) == (percent < 100)
 
 
-def test_a_liquidation_is_told_with_its_auction(protocol: DeployedProtocol) -> None:
+def test_a_liquidation_is_told_with_its_auction(protocol: LocalProtocol) -> None:
     scene = PageSections(plan_deployment(protocol.parameters))
     protocol.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)
     level = int(figures(protocol, scene)["nearest"][0]["unsafe_under_ray"])

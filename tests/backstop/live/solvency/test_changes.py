@@ -7,8 +7,8 @@ from backstop.errors import BackstopError
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.live.solvency.statement_table import print_statement
 from backstop.model.arithmetic import RAD, WAD
+from backstop.proof.local_protocol import LocalProtocol
 from backstop.proof.lockstep import ProtocolLockstep
-from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.guard_steps import deploy_with_prices, with_guards
 from tests.support.market_delisting import advance_to_moment, announce_delisting, end_market_at_prices
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
@@ -118,7 +118,7 @@ def test_a_market_that_ends(new_protocol, capsys):
     market = perpetuals(new_protocol)
     at = announce_delisting(market)
     assert isinstance(market.system, ProtocolLockstep)
-    protocol = DeployedProtocol(market.system)
+    protocol = LocalProtocol(market.system)
     found = stated(protocol)
     assert found["pending"]["delistings"] == [{"market": ETH, "ends_at": at, "ended": False}]
     print_statement(found, {"number": 1, "timestamp": found["timestamp"]})

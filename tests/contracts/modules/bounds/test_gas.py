@@ -16,9 +16,9 @@ from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_REPORTERS
 from backstop.model.exit_batches import MOST_GROUPS
 from backstop.model.redeem_queue import MOST_UNSETTLED
+from backstop.proof.local_protocol import PRICES, LocalProtocol
 from backstop.proof.lockstep import deploy_lockstep
 from tests.support.checkout_paths import ROOT
-from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.guard_steps import BREAKER, CEILING, with_guards
 from tests.support.perpetual_test_market import build_cycle_market_parameters
 from tests.support.saver_steps import DAY, XAU, leave_in_crumbs, lose_new_vault
@@ -30,7 +30,7 @@ FEED_GAS = 200_000
 """The gas that Settlement gives a feed."""
 
 
-class Asked(DeployedProtocol):
+class Asked(LocalProtocol):
     """A deployment on a node, which measures the gas of calls."""
 
     def gas(self, call: str, *args: object, sender: str = "stranger") -> int:

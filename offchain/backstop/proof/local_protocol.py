@@ -1,4 +1,12 @@
-"""A test's actions on a deployment, in the names of roles and contracts instead of addresses."""
+"""A protocol in this process, model and contracts in lockstep, whose calls take names instead of addresses.
+
+    protocol = open_protocol()
+    protocol.borrow("anna", "WETH", 10 * WAD, 10_000 * WAD)
+    protocol.do("LiquidationEngine.liquidate", 0, "anna", "keeper", sender="keeper")
+
+An address is the name of a contract, of a role or of any account in lower case. A call in which model and
+contract differ raises DivergenceError.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +19,19 @@ from backstop.contract_base import RevertError
 from backstop.deployment.parameter_dataclasses import CollateralParameters, Parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.abi_codec import Parameter
+from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.interfaces import Prices
-from backstop.proof.lockstep import ProtocolLockstep
+from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep
 from backstop.system import Action, Outcome, System
 
-# What a fresh protocol starts with, ray for 1e18 of collateral.
 PRICES = {"WETH": 2_000 * RAY, "WBTC": 60_000 * RAY, "XAU": 2_500 * RAY}
+"""Prices of a new protocol [ray for 1e18 of collateral]."""
 
 
 @contextmanager
 def limit_checks_to_written_slots(system: System) -> Iterator[None]:
-    """Compare only the slots that a step writes; the next read, or assertion, compares the whole state."""
+    """Compare only the slots that a step writes; the next step outside compares the whole state."""
     if not isinstance(system, ProtocolLockstep):
         yield
         return
@@ -34,8 +43,8 @@ def limit_checks_to_written_slots(system: System) -> Iterator[None]:
         system.check_every = check_every
 
 
-class DeployedProtocol:
-    """A lockstep deployment. Wherever an address is asked for, a contract's or an account's name will do."""
+class LocalProtocol:
+    """A deployment in lockstep; arguments of type `address` may be the name of a contract or an account."""
 
     def __init__(self, both: ProtocolLockstep) -> None:
         self.lockstep = both
@@ -51,7 +60,7 @@ class DeployedProtocol:
         return self.lockstep.timestamp
 
     def address(self, name: str) -> str:
-        """The address of a contract or of an account; any lower-case word is an account."""
+        """Return the address of a contract or of an account; any lower-case word is an account."""
         if name.startswith("0x"):
             return name.lower()
         found = self.lockstep.addresses.get(name)
@@ -61,11 +70,14 @@ class DeployedProtocol:
         return found
 
     def get_collateral_type(self, symbol: str) -> int:
-        """The collateral type of a symbol."""
+        """Return the number of the collateral type with this symbol."""
         return [c.symbol for c in self.parameters.collateral_types].index(symbol)
 
     def do(self, call: str, *args: Any, sender: str) -> Any:
-        """Run "Contract.method"; its value, or Revert. The whole outcome is in `last`."""
+        """Submit the call "Contract.method" and return its value; `last` keeps the outcome with its events.
+
+        Raises RevertError with the reason where model and contract revert.
+        """
         contract, method = call.rsplit(".", 1)
         action = Action(
             contract, method, self._resolve_arguments(contract, method, args), self.address(sender)
@@ -76,30 +88,30 @@ class DeployedProtocol:
         return self.last.value
 
     def read(self, call: str, *args: Any) -> Any:
-        """Call the view "Contract.method"."""
+        """Return the value of the view "Contract.method"."""
         contract, method = call.rsplit(".", 1)
         return self.lockstep.view(contract, method, *self._resolve_arguments(contract, method, args))
 
     def table(self, contract: str, path: str, key: Any = ()) -> Any:
-        """A record as the chain stores it."""
+        """Return a record of a storage variable as the chain stores it."""
         return self.lockstep.snapshot()[contract][path][key]
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
-        """Advance time and so many blocks; without a number each slot has one block, where blocks count."""
+        """Advance the time by seconds and the chain by blocks, by default one block for each slot of 12 s."""
         self.lockstep.advance(seconds, blocks)
 
     # ------------------------------------------------------------------ prices
 
     def report(self, symbol: str, price: int) -> None:
-        """All reporters report a price, ray for 1e18 of collateral."""
+        """Submit a report of a price by each reporter of the type [ray for 1e18 of collateral]."""
         self.submit_reports(
             self.get_collateral_type(symbol), price, self._get_collateral_parameters(symbol).feed.reporters
         )
 
     def submit_reports(self, market: int, price: int, reporter_count: int) -> None:
-        """Report a price by each reporter; of all but the last only the slots that it writes are read.
+        """Submit a report of a price by each reporter; only the last report compares the whole state.
 
-        Where there is a margin market they say as well that the price stood still: it makes a mark.
+        With a margin market each report contains a range of one price as well, which makes a mark.
         """
         *others, last = [f"reporter_{i + 1}" for i in range(reporter_count)]
         call, args = "PriceFeed.report", [market, price]
@@ -111,7 +123,7 @@ class DeployedProtocol:
         self.do(call, *args, sender=last)
 
     def post_next(self, symbol: str, price: int) -> None:
-        """Make a price the next one: wait until the feed may step, report, step."""
+        """Wait until the feed can step, report a price and poke, so that the price is the next one."""
         c, feed = self.get_collateral_type(symbol), self._get_collateral_parameters(symbol).feed
         averages = self.lockstep.model.world.contracts["PriceFeed"].tables["averages"]
         self.advance(max(0, averages[c].stepped_at + feed.step - self.timestamp))
@@ -119,13 +131,13 @@ class DeployedProtocol:
         self.do("PriceFeed.poke", c, sender="stranger")
 
     def post_price(self, symbol: str, price: int) -> None:
-        """Make a price the current and the next one, in one step or two."""
+        """Make a price the current and the next price of the feed, in one or two steps."""
         self.post_next(symbol, price)
         if self._read_prices(symbol).current != price:
             self.post_next(symbol, price)
 
     def get_or_renew_risk_price(self, symbol: str) -> int:
-        """The price for new risk; one that has gone stale is posted again first."""
+        """Return the price for new risk [ray]; a stale price is posted again first."""
         c = self.get_collateral_type(symbol)
         if self.read("PriceFeed.risk_price", c) == 0:
             self.post_price(symbol, self._read_prices(symbol).next or PRICES[symbol])
@@ -134,31 +146,31 @@ class DeployedProtocol:
     # ------------------------------------------------------------------- money
 
     def mint_and_approve_collateral(self, symbol: str, who: str, amount: int) -> None:
-        """Mint collateral (wad, at least one raw unit) and approve the vault engine."""
+        """Mint collateral for an account [wad, at least one raw unit] and approve the vault engine."""
         raw = -(-amount // 10 ** (18 - self.read(f"{symbol}.decimals")))
         self.do(f"{symbol}.mint", who, raw, sender=who)
         self.do(f"{symbol}.approve", "VaultEngine", MAX_UINT256, sender=who)
 
     def borrow(self, who: str, symbol: str, collateral: int, debt: int) -> None:
-        """Fund an account, lock the collateral and draw the debt, both wad."""
+        """Mint collateral for an account, lock it and draw a debt, both in wad."""
         if collateral:
             self.mint_and_approve_collateral(symbol, who, collateral)
         c = self.get_collateral_type(symbol)
         self.do("VaultEngine.deposit_and_draw", c, who, collateral, debt, who, sender=who)
 
     def give_stablecoin(self, who: str, amount: int) -> None:
-        """Draw stablecoin for an account from a well-secured vault of the market maker."""
+        """Transfer stablecoin [wad] to an account, drawn in a well-secured vault of the market maker."""
         draw = max(amount, self._get_collateral_parameters("WETH").debt_floor * WAD)
         self.borrow("market_maker", "WETH", 3 * draw * RAY // self.get_or_renew_risk_price("WETH"), draw)
         self.do("Stablecoin.transfer", who, amount, sender="market_maker")
 
     def deploy_token(self, kind: str, name: str, symbol: str, decimals: int) -> str:
-        """A new token contract, named by its symbol."""
+        """Deploy a token contract and return its name, which is its symbol."""
         self.lockstep.create_contract(kind, symbol, name, symbol, decimals)
         return symbol
 
     def provide(self, symbol: str, collateral: int, stable: int) -> None:
-        """Set the liquidity of a symbol's market, wad."""
+        """Set both reserves of the market of a symbol [wad]."""
         market = f"Market.{symbol}"
         raw = -(-collateral // 10 ** (18 - self.read(f"{symbol}.decimals")))
         self.do(f"{symbol}.mint", "market_maker", raw, sender="market_maker")
@@ -170,7 +182,7 @@ class DeployedProtocol:
     # --------------------------------------------------------------- situations
 
     def earn_fees(self, symbol: str) -> None:
-        """A year's fee on a vault: its type's buffer and the reserve hold something. Prices stay."""
+        """Charge a year of fees on a vault, so that buffer and reserve are not empty; prices stay."""
         prices = {c.symbol: self.get_or_renew_risk_price(c.symbol) for c in self.parameters.collateral_types}
         debt = 10 * self._get_collateral_parameters(symbol).debt_floor * WAD
         self.borrow("fee_payer", symbol, 10 * debt * RAY // prices[symbol], debt)
@@ -180,7 +192,7 @@ class DeployedProtocol:
             self.post_price(each, price)
 
     def make_deficit(self, symbol: str) -> int:
-        """Fees are earned, then a vault's collateral becomes worthless: its principal is a deficit (rad)."""
+        """Charge a year of fees, make the collateral of a vault worthless, and return the deficit [rad]."""
         c, collateral = self.get_collateral_type(symbol), self._get_collateral_parameters(symbol)
         self.earn_fees(symbol)
         price = self.get_or_renew_risk_price(symbol)
@@ -218,3 +230,15 @@ class DeployedProtocol:
                 self._resolve_value(p, each) for p, each in zip(parameter.components, value, strict=True)
             )
         return value
+
+
+def open_protocol(parameters: Parameters | None = None) -> LocalProtocol:
+    """Deploy model and contracts in this process, post the first prices, and return the protocol.
+
+    The contracts run on revm. Without parameters the deployment has the standard ones: WETH at 2,000, WBTC
+    at 60,000 and XAU at 2,500 stablecoins.
+    """
+    protocol = LocalProtocol(deploy_lockstep(RevmHost(), parameters, traces=None))
+    for collateral in protocol.parameters.collateral_types:
+        protocol.post_price(collateral.symbol, PRICES[collateral.symbol])
+    return protocol
