@@ -1,4 +1,4 @@
-"""A protocol in this process, model and contracts in lockstep, whose calls take names instead of addresses.
+"""A protocol in this process: model and contracts in lockstep, called with names instead of addresses.
 
     protocol = open_protocol()
     protocol.borrow("anna", "WETH", 10 * WAD, 10_000 * WAD)
