@@ -34,16 +34,16 @@ def test_a_source_that_a_page_links_to_has_a_page(site_sources):
 
 def test_a_link_into_an_empty_place_is_refused(tmp_path):
     sources = SiteSources(tmp_path)
-    sources.added["docs/a.md"] = "a.md"
+    sources.added["docs/README.md"] = "pages.md"
     with pytest.raises(SystemExit, match=r"contracts/Nothing\.vy: no file under version control"):
-        sources.rewrite_links("[a contract](../contracts/Nothing.vy)", "docs/a.md")
+        sources.rewrite_links("[a contract](../contracts/Nothing.vy)", "docs/README.md")
 
 
 def test_code_is_not_rewritten(tmp_path):
     sources = SiteSources(tmp_path)
-    sources.added["docs/a.md"] = "a.md"
+    sources.added["docs/README.md"] = "pages.md"
     text = "`[a](b.md)` and\n\n```text\n[c](d.md)\n```\n"
-    assert sources.rewrite_links(text, "docs/a.md") == text
+    assert sources.rewrite_links(text, "docs/README.md") == text
 
 
 def build_site(sources, target):
