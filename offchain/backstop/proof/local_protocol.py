@@ -1,4 +1,4 @@
-"""A protocol in this process, model and contracts in lockstep, whose calls take names instead of addresses.
+"""A protocol in this process, model and contracts in lockstep; calls take names for addresses.
 
     protocol = open_protocol()
     protocol.borrow("anna", "WETH", 10 * WAD, 10_000 * WAD)
@@ -223,7 +223,7 @@ class LocalProtocol:
                 self.post_mark(market, mark)
 
     def sign_order(self, order: Order) -> tuple[Order, bytes]:
-        """Return an order, whose account is the name of a trader, with its signature."""
+        """Return an order with the name of a trader for its account, and its signature."""
         signed = order._replace(account=get_trader_account(order.account))
         return signed, sign_order(order.account, signed, CHAIN_ID, self.address("MarginOrders"))
 
