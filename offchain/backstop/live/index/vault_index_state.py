@@ -59,8 +59,8 @@ class VaultIndex:
     """The vaults after block `number`.
 
     An event has that a margin call was made, none that it was met: a touch meets it or does not, by the price
-    of that moment. `list_vaults_with_unconfirmed_calls` has the vaults that were called or touched since. Their
-    `called_at` has to be read from the chain (`VaultEngine.vault`) and passed to `set_confirmed_call_time`
+    of that moment. `list_vaults_with_unconfirmed_calls` has the vaults that were called or touched since. The
+    time of each call has to be read from the chain (`VaultEngine.vault`) and set by `set_confirmed_call_time`
     before `find_unsafe`, `find_callable` and `list_calls`. `IndexFollower` does that.
     """
 
