@@ -13,6 +13,7 @@ from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.planned_contracts import Deployment, plan_deployment
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import encode_json_integer, read_versioned_json, write_json
+from backstop.files.installation import FIRST_VERSION, __version__
 
 SCHEMA_VERSION = 9
 _MEND = "deploy again; of one that is live see docs/how-to/operate.md, Upgrading"
@@ -43,6 +44,7 @@ def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
     """Return a deployment as its file has it."""
     return {
         "schema_version": SCHEMA_VERSION,
+        "version": deployment.version,
         "chain_id": deployment.chain_id,
         "genesis": deployment.genesis,
         "block": deployment.block,
@@ -80,7 +82,10 @@ def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
     genesis = str(content.get("genesis", ""))
     # Files of before have no such field: nobody had asked.
     unsafe = tuple(str(name) for name in content.get("unsafe", ()))
-    return dataclasses.replace(deployment, block=content["block"], genesis=genesis, unsafe=unsafe)
+    version = str(content.get("version", FIRST_VERSION))
+    return dataclasses.replace(
+        deployment, block=content["block"], genesis=genesis, unsafe=unsafe, version=version
+    )
 
 
 def write_deployment(deployment: Deployment, path: Path) -> None:
@@ -95,7 +100,8 @@ def read_deployment(path: Path) -> Deployment:
         return deployment_from_json(content)
     except DeploymentMismatchError:
         raise BackstopError(
-            f"{path} does not fit this program: another version wrote it, or it was changed; deploy again"
+            f"{path} does not fit this program: Backstop {content.get('version', FIRST_VERSION)} wrote it, "
+            f"this is {__version__}, or the file was changed; use that version, or deploy again"
         ) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackstopError(f"{path} is not a whole deployment file ({error!r}): deploy again") from None

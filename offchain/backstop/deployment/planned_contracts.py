@@ -24,6 +24,7 @@ from backstop.deployment.contracts_by_parameter_name import (
 from backstop.deployment.parameter_dataclasses import FacilitatorParameters, Parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
+from backstop.files.installation import __version__
 from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.contract_creation import Creation
 from backstop.hosts.host_interface import CHAIN_ID
@@ -46,6 +47,7 @@ class Deployment:
     genesis: str = ""
     accounts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unsafe: tuple[str, ...] = ()  # rules of settings that it breaks, because somebody said so
+    version: str = __version__  # of the package that deployed it
 
     def get_account(self, role: str) -> str:
         """Return the address of a role: the deployment's own if it has one, else the one that all share."""

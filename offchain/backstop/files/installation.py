@@ -11,7 +11,10 @@ from pathlib import Path
 
 from backstop.errors import BackstopError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+FIRST_VERSION = "0.1.0"
+"""The version of files that name none: later versions write theirs."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

@@ -17,7 +17,12 @@ from typing import Any, Self
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import read_versioned_json, write_json
-from backstop.files.installation import OLD_COMMANDS, format_command_as_started
+from backstop.files.installation import (
+    FIRST_VERSION,
+    OLD_COMMANDS,
+    __version__,
+    format_command_as_started,
+)
 
 SCHEMA_VERSION = 1
 MADE = "made.json"
@@ -95,10 +100,12 @@ def list_differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> lis
     return found
 
 
-def refuse_other(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any], mend: str = MEND) -> None:
-    """Raise BackstopError if a file or folder was made with other inputs, naming them."""
+def refuse_other(
+    path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any], mend: str = MEND, by: str = ""
+) -> None:
+    """Raise BackstopError with each difference if a file was made with other inputs (`by` which version)."""
     if different := list_differences(there, wanted):
-        raise BackstopError(f"{path} was made with {', '.join(different)}: {mend}")
+        raise BackstopError(f"{path} was made {by}with {', '.join(different)}: {mend}")
 
 
 class OutputDirectory:
@@ -108,6 +115,7 @@ class OutputDirectory:
         self.path = path
         self.made: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
+            "version": __version__,
             "command": command,
             "inputs": dict(inputs),
         }
@@ -159,7 +167,9 @@ class OutputDirectory:
         if existing_record["command"] != self.made["command"]:
             other, own = (format_command_as_started(each["command"]) for each in (existing_record, self.made))
             raise BackstopError(f"{self.path} was made by `{other}`, not `{own}`: {MEND}")
-        refuse_other(self.path, existing_record["inputs"], self.made["inputs"])
+        version = existing_record.get("version", FIRST_VERSION)
+        by = "" if version == __version__ else f"by Backstop {version}, this is {__version__}, and "
+        refuse_other(self.path, existing_record["inputs"], self.made["inputs"], by=by)
         for name, count in (existing_record["finished"] or {}).items():
             if count > self.asked.get(name, 0):
                 raise BackstopError(

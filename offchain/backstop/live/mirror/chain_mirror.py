@@ -17,6 +17,7 @@ from backstop.deployment.configuration_calls import build_configuration_calls
 from backstop.deployment.model_and_chain_deployment import add_contract_model, attach_system, create_model
 from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
+from backstop.files.installation import __version__
 from backstop.hosts import storage_layout
 from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.chain_system import ChainSystem
@@ -440,7 +441,8 @@ class Mirror:
         if data != "0x" + expected.hex():
             raise BackstopError(
                 f"the {creation.name} at {creation.address} was built from another source or with other "
-                "arguments: deploy again"
+                f"arguments (deployed by Backstop {self.deployment.version}, this is {__version__}): "
+                "use that version, or deploy again"
             )
         add_contract_model(self.model.world, creation)
         # No journal goes back behind a constructor.
