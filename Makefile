@@ -13,7 +13,7 @@ MAMUSHI := $(BIN)/mamushi --line-length 110
 # Python compiles what is imported, once: the installers compile nothing, as most is never imported.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup testtools demo test deep lint style vyper-style types compile engine format gas bench mutants chaos clean distclean
+.PHONY: help setup testtools demo test deep lint style vyper-style types compile engine docs format gas bench mutants chaos clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -30,7 +30,7 @@ test: .venv/.package ## the quick part of lint, then every test but the deep one
 	@$(MAKE) --jobs 5 testtools types compile engine style TYPED='offchain scripts'
 	$(TESTS)
 
-deep: testtools tools/hardhat3/node_modules/.done tools/silverback/.venv/.done tools/lockstep_bench/node_modules/.done ## the tests that take too long for every change
+deep: testtools tools/site/.venv/.done tools/hardhat3/node_modules/.done tools/silverback/.venv/.done tools/lockstep_bench/node_modules/.done ## the tests that take too long for every change
 	$(TESTS) -m deep
 
 lint: style vyper-style types ## check style and types, change nothing
@@ -61,6 +61,11 @@ format: setup ## rewrite Python and Vyper sources in the house style
 	$(BIN)/ruff format
 	$(MAMUSHI) $(wildcard contracts)
 
+docs: tools/site/.venv/.done ## build the site of the documentation, with search, into dist/site; a broken link is an error
+	$(BIN)/python tools/site/site_sources.py .build/site
+	tools/site/.venv/bin/python -m sphinx -b html -d .build/site-trees -c tools/site --jobs auto --fail-on-warning --keep-going --quiet .build/site dist/site
+	@echo 'dist/site/index.html'
+
 gas: setup ## measure gas
 	$(BIN)/ape run gas
 
@@ -79,7 +84,7 @@ clean: ## remove what a run leaves behind
 	find . -name __pycache__ -not -path './.venv/*' -not -path '*/node_modules/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the installed tools as well
-	rm -rf .venv node_modules tools/hardhat3/node_modules tools/silverback/.venv tools/lockstep_bench/node_modules
+	rm -rf .venv node_modules tools/hardhat3/node_modules tools/silverback/.venv tools/site/.venv tools/lockstep_bench/node_modules
 
 # The stamps: a step runs again only when its locks change.
 
@@ -131,4 +136,14 @@ tools/silverback/.venv/.done: tools/silverback/requirements.lock .venv/.package
 tools/lockstep_bench/node_modules/.done: tools/lockstep_bench/package-lock.json requirements-node.lock tools/setup_node.sh .venv/.done
 	@echo 'A Solidity vault, its compiler and Foundry, into tools/lockstep_bench'
 	@tools/setup_node.sh tools/lockstep_bench 20
+	@touch $@
+
+# Beside .venv, whose packages it has as well.
+tools/site/.venv/.done: tools/site/requirements.lock .venv/.package
+	@echo 'Sphinx, into tools/site'
+	@$(BIN)/python -m venv --without-pip tools/site/.venv
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c "$(PURELIB)")')" \
+		> "$$(tools/site/.venv/bin/python -c "$(PURELIB)")/checkout.pth"
+	@$(BIN)/pip --python tools/site/.venv/bin/python install --quiet --disable-pip-version-check --no-compile \
+		--no-deps --require-hashes -r $<
 	@touch $@

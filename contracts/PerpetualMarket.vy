@@ -10,7 +10,8 @@
         and lose nothing, and the other side moves by so much less. Losses that an account cannot bear are
         borne by insurance, then by the accounts that gained in the same time from the same moves. Each pays
         the same share of its gain, whichever trades follow. The rest is borne by unvested profits, by the
-        protocol's waterfall within the market's line, and by later gains (docs/reference/margin-market.md).
+        protocol's waterfall within the market's line, and by later gains
+        (docs/reference/margin-market/README.md).
 @dev The books balance to the wei: cash of all accounts and values of all positions + bonds + pot + fees ==
      held + late. Deposits, trades in which both sides only reduce, and bookings need no mode and no fresh
      price.

@@ -176,7 +176,7 @@ MAX_LOT: constant(uint256) = 10**21
 # No market's price is higher, wei a lot.
 MAX_LOT_PRICE: constant(uint256) = MAX_PRICE * MAX_LOT // 10**27
 # What is open in a market: lots, and wad of the base asset. A notional is under 2**116 wei then, at any
-# price, and no account owes 2**134 (docs/reference/margin-market.md).
+# price, and no account owes 2**134 (docs/reference/margin-market/bounds.md).
 MAX_OPEN_LOTS: constant(uint256) = 2**63 - 1
 MAX_OPEN: constant(uint256) = 10**28
 MAX_FUNDING: constant(uint256) = 1_000

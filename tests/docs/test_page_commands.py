@@ -9,7 +9,7 @@ from tests.support.page_commands import list_page_blocks, run_page_blocks
 
 DOCS = ROOT / "docs"
 QUICK = ("how-to/install.md",)
-"""Pages whose commands take less than two seconds; every run plays them."""
+"""Pages with commands of less than two seconds together; every run plays them."""
 
 PAGES = sorted(
     page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md") if list_page_blocks(page.read_text())

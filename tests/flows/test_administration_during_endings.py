@@ -1,4 +1,4 @@
-"""Calls of the admin and of guardians while a market or a collateral type ends: the table of powers.md.
+"""Calls of the admin and of guardians while a market or a collateral type ends: the table of roles.md.
 
 In each stage every call is tried for itself and reverted. It succeeds unless the table says that it is
 refused then, and every refusal in the table happens: the table has neither too much nor too little.
@@ -21,8 +21,8 @@ from tests.support.margin_order_steps import build_perpetual_market_terms, with_
 from tests.support.revert_setter_and_source_helpers import get_revert_reason
 from tests.support.settlement_steps import report_until_final_prices_exist
 
-PAGE = Path("docs/reference/powers.md")
-HEADING = "## While a market or a type ends"
+PAGE = Path("docs/reference/roles.md")
+HEADING = "## Refusals while a market or a type ends"
 ADMIN, GUARD = "admin", "guardian"
 FACILITATOR = "Rollup"
 # Rows of the tables above it that are no call of this test, each with the reason.
@@ -238,7 +238,7 @@ def test_every_call_succeeds_but_those_that_the_page_names(lent, stage):
 def test_every_power_of_the_admin_is_tried(lent):
     """Of those in the tables of the page, and of guardians, but for those left out with a reason."""
     listed = set()
-    for line in PAGE.read_text().partition("## The timelock")[0].splitlines():
+    for line in PAGE.read_text().partition("## Timelock")[0].splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 5 and cells[1].startswith("`") and re.search("admin|GUARDIAN", cells[2]):
             listed.add((cells[0], cells[1].strip("`")))

@@ -48,8 +48,3 @@ def build_order(name: str, market: int, size: int, price: int, **more: Any) -> O
 def build_signed_order(protocol: LocalProtocol, name: str, order: Order) -> tuple[Order, bytes]:
     """An order and its signature."""
     return order, sign_order(name, order, CHAIN_ID, protocol.address("MarginOrders"))
-
-
-def next_nonce(protocol: LocalProtocol) -> int:
-    """Orders of one trace differ by the step that they are made in."""
-    return protocol.lockstep.steps

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.local_protocol import LocalProtocol
-from tests.support.margin_order_steps import build_order, build_signed_order, next_nonce
 from tests.support.perpetual_test_market import HOUSE, Perpetuals, build_cycle_market_parameters
 
 DUST = 100
@@ -51,20 +49,4 @@ def read_size(protocol: LocalProtocol, name: str, market: int = 0) -> int:
 
 def sum_margin_equity_of_named_accounts(protocol: LocalProtocol, *names: str) -> int:
     """Return the equity of one owner's accounts at the marks [wad], with the haircuts that are known."""
-    found = 0
-    for name in names:
-        protocol.do(f"{HOUSE}.update_account", get_trader_account(name), sender="keeper")
-        standing: Any = protocol.read(f"{HOUSE}.standing_of", get_trader_account(name))
-        found += standing.own - standing.haircut
-    return int(found)
-
-
-def fill_orders(
-    protocol: LocalProtocol, maker: str, taker: str, lots: int, market: int = 0, price: int = 0
-) -> None:
-    """The maker buys lots (or sells, under zero) of the taker, at a price or the mark."""
-    at = price or protocol.read(f"{HOUSE}.mark_of", market)
-    nonce = next_nonce(protocol)
-    one = build_signed_order(protocol, maker, build_order(maker, market, lots, at, nonce=nonce))
-    other = build_signed_order(protocol, taker, build_order(taker, market, -lots, at, nonce=nonce))
-    protocol.do("MarginOrders.fill", *one, *other, abs(lots), sender="matcher")
+    return sum(protocol.get_equity(get_trader_account(name)) for name in names)

@@ -1,4 +1,4 @@
-"""A protocol in this process, model and contracts in lockstep, whose calls take names instead of addresses.
+"""A protocol in this process: model and contracts in lockstep, called with names instead of addresses.
 
     protocol = open_protocol()
     protocol.borrow("anna", "WETH", 10 * WAD, 10_000 * WAD)
@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from backstop.contract_base import RevertError
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.deployment.parameter_dataclasses import CollateralParameters, Parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.abi_codec import Parameter
+from backstop.hosts.host_interface import CHAIN_ID
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.interfaces import Prices
+from backstop.model.margin_orders import Order
 from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep
 from backstop.system import Action, Outcome, System
 
@@ -49,6 +52,7 @@ class LocalProtocol:
     def __init__(self, both: ProtocolLockstep) -> None:
         self.lockstep = both
         self.last = Outcome(None, None, ())
+        self.traders: set[str] = set()
 
     @property
     def parameters(self) -> Parameters:
@@ -60,9 +64,14 @@ class LocalProtocol:
         return self.lockstep.timestamp
 
     def address(self, name: str) -> str:
-        """Return the address of a contract or of an account; any lower-case word is an account."""
+        """Return the address of a contract or of an account; any lower-case word is an account.
+
+        The name of a trader (see `deposit_margin`) is the account of its key, "anna#1" another one of it.
+        """
         if name.startswith("0x"):
             return name.lower()
+        if name.partition("#")[0] in self.traders:
+            return get_trader_account(name)
         found = self.lockstep.addresses.get(name)
         if found is None:
             assert re.fullmatch(r"[a-z]\w*", name), f"{name!r} is no contract"
@@ -108,15 +117,18 @@ class LocalProtocol:
             self.get_collateral_type(symbol), price, self._get_collateral_parameters(symbol).feed.reporters
         )
 
-    def submit_reports(self, market: int, price: int, reporter_count: int) -> None:
+    def submit_reports(
+        self, market: int, price: int, reporter_count: int, low: int | None = None, high: int | None = None
+    ) -> None:
         """Submit a report of a price by each reporter; only the last report compares the whole state.
 
-        With a margin market each report contains a range of one price as well, which makes a mark.
+        With a margin market each report has a range as well, by default of one price, and makes a mark.
         """
         *others, last = [f"reporter_{i + 1}" for i in range(reporter_count)]
         call, args = "PriceFeed.report", [market, price]
         if self.parameters.margin is not None:
-            call, args = "PriceFeed.report_range", [market, price, price, price, 0]
+            ends = price if low is None else low, price if high is None else high
+            call, args = "PriceFeed.report_range", [market, price, *ends, 0]
         with limit_checks_to_written_slots(self.lockstep):
             for reporter in others:
                 self.do(call, *args, sender=reporter)
@@ -178,6 +190,68 @@ class LocalProtocol:
         self.give_stablecoin("market_maker", stable)
         self.do("Stablecoin.approve", market, MAX_UINT256, sender="market_maker")
         self.do(f"{market}.set_liquidity", collateral, stable, sender="market_maker")
+
+    # ----------------------------------------------------------- margin market
+
+    def deposit_margin(self, trader: str, amount: int) -> None:
+        """Pay stablecoin [wad] into a trader's account of the margin market.
+
+        From then on the name stands for that account, which is the address of the trader's key. A stale price
+        of collateral is posted again first, which takes an hour: then marks have to be renewed.
+        """
+        self.traders.add(trader.partition("#")[0])
+        self.give_stablecoin("payer", amount)
+        self.do("Stablecoin.approve", "PerpetualMarket", amount, sender="payer")
+        self.do("PerpetualMarket.deposit", trader, amount, sender="payer")
+
+    def post_mark(self, market: int, price: int, low: int | None = None, high: int | None = None) -> None:
+        """Report a price of a perpetual market and its range of the seconds before, all in wei a lot."""
+        assert self.parameters.margin is not None
+        terms = self.parameters.margin.markets[market]
+        feed = self.get_collateral_type(terms.symbol)
+        ends = price if low is None else low, price if high is None else high
+        prices = [-(-each * RAY // terms.lot) for each in (price, *ends)]
+        reporters = self._get_collateral_parameters(terms.symbol).feed.reporters
+        self.submit_reports(feed, prices[0], reporters, *prices[1:])
+        self.do("PerpetualMarket.accrue", market, sender="keeper")
+
+    def renew_marks(self) -> None:
+        """Report the last mark of each perpetual market again, with the present time."""
+        assert self.parameters.margin is not None
+        for market in range(len(self.parameters.margin.markets)):
+            if mark := self.read("PerpetualMarket.mark_of", market):
+                self.post_mark(market, mark)
+
+    def sign_order(self, order: Order) -> tuple[Order, bytes]:
+        """Return an order with the name of a trader for its account, and its signature."""
+        signed = order._replace(account=get_trader_account(order.account))
+        return signed, sign_order(order.account, signed, CHAIN_ID, self.address("MarginOrders"))
+
+    def trade(self, maker: str, taker: str, lots: int, market: int = 0, price: int | None = None) -> None:
+        """Fill two signed orders: the maker buys lots of the taker at a price [wei a lot], or the last mark.
+
+        Below zero the maker sells.
+        """
+        limit = self.read("PerpetualMarket.mark_of", market) if price is None else price
+        nonce = self.lockstep.steps
+        bought = self.sign_order(Order(maker, market, lots, limit, MAX_UINT256, nonce))
+        sold = self.sign_order(Order(taker, market, -lots, limit, MAX_UINT256, nonce))
+        self.do("MarginOrders.fill", *bought, *sold, abs(lots), sender="matcher")
+
+    def advance_cycle(self) -> None:
+        """Wait until the pending cycle may be final, renew all marks, and roll."""
+        assert self.parameters.margin is not None
+        clock, margin = self.read("PerpetualMarket.clock_of"), self.parameters.margin
+        soonest = max(clock.rolled_at + margin.window, clock.booked_at + margin.quiet)
+        self.advance(max(0, soonest - self.timestamp))
+        self.renew_marks()
+        self.do("PerpetualMarket.advance_cycle", sender="keeper")
+
+    def get_equity(self, account: str) -> int:
+        """Return an account's worth at the last marks, after its known haircuts and up to date [wad]."""
+        self.do("PerpetualMarket.update_account", account, sender="keeper")
+        standing = self.read("PerpetualMarket.standing_of", account)
+        return int(standing.own - standing.haircut)
 
     # --------------------------------------------------------------- situations
 

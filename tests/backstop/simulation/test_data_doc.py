@@ -1,15 +1,10 @@
-"""docs/reference/data.md lists every table and column as they are, and its example runs."""
+"""docs/reference/data.md lists every table and column as they are."""
 
 from __future__ import annotations
 
-import doctest
 import re
-from pathlib import Path
-
-import pytest
 
 from backstop.simulation.run_directory import TABLES
-from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from tests.support.checkout_paths import ROOT
 
@@ -37,15 +32,3 @@ def test_every_field_of_the_summary_is_documented(small) -> None:
     summary = simulate(small, "model", 1).summary
     assert set(summary) <= named
     assert set(summary["collateral_types"][0]) <= named
-
-
-def test_the_example_runs(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    simulate(load_scenario("black-thursday"), "model", 1, Path("runs/black-thursday-1-revm"))
-    (example,) = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.S)
-    test = doctest.DocTestParser().get_doctest(example, {}, "data.md", str(DOC), 0)
-    runner = doctest.DocTestRunner()
-    report: list[str] = []
-    runner.run(test, out=report.append)
-    assert runner.tries > 5
-    assert runner.failures == 0, "".join(report)

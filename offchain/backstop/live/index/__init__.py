@@ -1,17 +1,20 @@
 """The vaults of a deployment by how far each is from liquidation, from the chain's events.
 
-    follower = Follower(node, deployment, snapshot=Path("vaults.db"))
-    follower.catch_up()                                   # reads newer blocks; undoes reorganisations
-    at = follower.conditions(c)                           # the price and the rate that liquidations meet now
-    for vault in follower.index.unsafe(c, at): ...        # as LiquidationEngine.liquidate would judge
+    follower = IndexFollower(node, deployment, snapshot=Path("vaults.db"))
+    follower.sync_to_head()                               # reads newer blocks; undoes reorganisations
+    at = follower.get_pricing_conditions(c)               # the price and the rate that liquidations meet now
+    for vault in follower.index.find_unsafe(c, at): ...   # as LiquidationEngine.liquidate would judge
 
-`Index` alone knows no network: it applies blocks by `apply`, rolls them back by `roll_back`, and answers
-`unsafe`, `callable` and `calls` under any conditions, with integers that are the contract's. A program that
-follows the chain already makes the blocks with `changes_of`, passes `confirm` the calls that `doubtful`
-lists, and has conditions of its own; from a keeper's view these are
+`VaultIndex` alone knows no network. It applies blocks by `apply`, rolls them back by `roll_back_last_block`,
+and answers `find_unsafe`, `find_callable` and `list_calls` under any conditions, with integers that are the
+contract's. A program that follows the chain already makes the blocks with `pick_vault_changes`, and passes
+the calls of `list_vaults_with_unconfirmed_calls` to `set_confirmed_call_time`. From a keeper's view the
+conditions are
 
-    Conditions(view.liquidation_price(c), view.rate(c), view.timestamp, view.terms(c).liquidation_ratio,
-               policy_terms, view.call_terms(c))
+    PricingConditions(
+        view.liquidation_price(c), view.rate(c), view.timestamp, view.terms(c).liquidation_ratio,
+        policy_terms, view.call_terms(c),
+    )
 
 with `policy_terms` the type's record in the table `terms` of the RiskPolicy in force.
 """

@@ -58,10 +58,10 @@ class UndoEntry(NamedTuple):
 class VaultIndex:
     """The vaults after block `number`.
 
-    Events tell of a margin call that it was made, not that it was met: a touch meets it or does not, by the
-    price of that moment. The vaults that are `doubtful` were called or touched since; their `called_at` has
-    to be read from the chain (`VaultEngine.vault`) and told to `confirm` before `unsafe`, `callable` and
-    `calls` are asked. `Follower` does that.
+    An event has that a margin call was made, none that it was met: a touch meets it or does not, by the price
+    of that moment. `list_vaults_with_unconfirmed_calls` has the vaults that were called or touched since. The
+    time of each call has to be read from the chain (`VaultEngine.vault`) and set by `set_confirmed_call_time`
+    before `find_unsafe`, `find_callable` and `list_calls`. `IndexFollower` does that.
     """
 
     def __init__(self, number: int, block_hash: str, depth: int = DEPTH) -> None:

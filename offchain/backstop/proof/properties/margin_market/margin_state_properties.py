@@ -99,7 +99,7 @@ def margin_claims_equal_market_holdings(snapshot: Snapshot, addresses: Mapping[s
 def side_losses_stay_within_gains(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert 0 <= L <= T of each side of each cycle, and that no figure passes what products rely on.
 
-    docs/reference/margin-market.md has these widths.
+    docs/reference/margin-market/bounds.md has these widths.
     """
     if MARKET not in snapshot:
         return

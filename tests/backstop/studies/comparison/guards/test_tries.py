@@ -78,7 +78,7 @@ def test_bad_debt_is_what_was_recognised_and_what_will_be(rows, out) -> None:
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_tries.py::test_the_table")
 def test_false_liquidations(rows, out) -> None:
-    """By the definition in docs/reference/guards/README.md, over the written tables."""
+    """By the definition in docs/how-to/guards.md, over the written tables."""
     types = build_guard_runs(SMALL)[0].scenario.parameters.collateral_types
     ratios = {entry.symbol: entry.liquidation_ratio for entry in types}
     for guard, row in rows.items():

@@ -1,4 +1,4 @@
-"""Every function with restricted callers is in the tables of powers, and nothing else is."""
+"""Every function with restricted callers is in the tables of roles.md, and nothing else is."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 CONTRACTS = Path("contracts")
-PAGE = Path("docs/reference/powers.md")
+PAGE = Path("docs/reference/roles.md")
 CHECKS = (
     r"roles\.(_only_admin|_only_admin_or|_check_role)\(|self\._only(_admin|_governor_or_guardian|_itself)\("
     r"|msg\.sender == self\.(governor|pending_admin)|msg\.sender != roles\.admin"
