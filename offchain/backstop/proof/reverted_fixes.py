@@ -37,6 +37,8 @@ _FAILED = re.compile(r"^FAILED \S+?::(.+?) - (.*)$", re.MULTILINE)
 PASSED, TESTS_FAILED = 0, 1
 # A failure that shows no attack: the patch puts the rule back on one side only.
 ONE_SIDED = "Divergence"
+# Failures of a patch of older names, which plays no attack.
+_STALE = re.compile(r"does not compile|\b(?:NameError|AttributeError|ImportError|TypeError): ")
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def _replay_attack_on_both_rules(checkout_copy: Path, attack_name: str, host: st
         trouble = _get_last_line(old_told)
     elif any(ONE_SIDED in figure for figure in figures):
         trouble = "the old rule is put back on one side only: model and contract differ"
+    elif stale := [figure for figure in figures if _STALE.search(figure)]:
+        trouble = f"the patch does not fit today's code: {stale[0]}"
     return AttackResult(attack_name, code == PASSED, figures, trouble)
 
 

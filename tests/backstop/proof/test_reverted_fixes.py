@@ -30,6 +30,29 @@ def test_only_an_attack_that_needs_the_old_rule_shows_it():
     assert not AttackResult("a", True, ("b",), "it cannot be played").is_possible_only_before_fix
 
 
+@pytest.mark.parametrize(
+    ("failure", "is_stale"),
+    [
+        ("NameError: name 'each' is not defined", True),
+        ("backstop.errors.BackstopError: LiquidationEngine.vy does not compile:", True),
+        ("AssertionError: assert 1 == 0", False),
+    ],
+)
+def test_a_patch_of_older_names_shows_no_attack(tmp_path, monkeypatch, failure, is_stale):
+    """Such a failure passed for an attack that succeeds."""
+    (tmp_path / "tests/exploits").mkdir(parents=True)
+    (tmp_path / "tests/exploits/a.py").touch()
+    told = iter(
+        [(reverted_fixes.PASSED, ""), (reverted_fixes.TESTS_FAILED, f"FAILED a.py::test_x - {failure}\n")]
+    )
+    monkeypatch.setattr(reverted_fixes, "_get_pytest_code_and_output", lambda *arguments: next(told))
+    monkeypatch.setattr(reverted_fixes, "_get_git_error", lambda *arguments: "")
+    played = reverted_fixes._replay_attack_on_both_rules(tmp_path, "a", "revm")
+    assert played.figures == (f"test_x: {failure}",)
+    assert bool(played.trouble) is is_stale
+    assert played.is_possible_only_before_fix is not is_stale
+
+
 def test_a_rule_that_is_not_kept_is_one_line():
     with pytest.raises(BackstopError, match="^no reverted fix nonsense: choose of .*" + IDLE):
         reverted_fixes.list_reverted_fixes(["nonsense"])
