@@ -1,4 +1,4 @@
-"""Files of version 0.1.0: pages, traces and deployments open; what cannot be resumed names both versions."""
+"""Files of version 0.1.0: pages, traces and deployments open; a refusal to resume names both versions."""
 
 from __future__ import annotations
 
