@@ -308,7 +308,7 @@ def _check_no_other_options(question: str, options: tuple[str, ...]) -> None:
         if each.name is None or each.name in (*_ALWAYS, *options):
             continue
         if context.get_parameter_source(each.name) is click.core.ParameterSource.COMMANDLINE:
-            raise BackstopError(f"{each.opts[0]}: says nothing of the question {question}")
+            raise BackstopError(f"{each.opts[0]}: not an option of the question {question}; leave it out")
 
 
 def _build_repeat_command(

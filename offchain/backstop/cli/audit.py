@@ -110,9 +110,13 @@ def cli(
 
     if file is not None:
         if independent:
-            raise BackstopError("--independent asks a node, which --verify does without: give one of them")
+            raise BackstopError(
+                "--independent: given with --verify, which uses no node; expected one of the two"
+            )
         if block_hash is None:
-            raise BackstopError("--verify needs --block-hash: ask a node, or somebody, that you trust")
+            raise BackstopError(
+                "--block-hash: missing with --verify; expected the hash of the block, from a trusted node"
+            )
         content = read_audit(file)
         verdict = recompute_audit_from_proofs(content, block_hash, Artifacts())
         said = {
@@ -129,7 +133,7 @@ def cli(
             print("every figure follows from the block's hash")
         return
     if block_hash is not None:
-        raise BackstopError("--block-hash goes with --verify")
+        raise BackstopError("--block-hash: given without --verify; expected both or neither")
     if independent:  # before anything is replayed: it may not be installed
         from backstop.live.solvency.independent_witness import compare_audit_with_web3
         from backstop.live.solvency.web3_reader import open_web3

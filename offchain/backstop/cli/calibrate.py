@@ -108,9 +108,9 @@ def cli(
 
     began = time.monotonic()
     if given["prices"] is None:
-        raise BackstopError("--prices: is missing: there is nothing to measure")
+        raise BackstopError("--prices: missing; expected a file of prices to measure")
     if depth is None and depth_columns:
-        raise BackstopError("--depth-column: is for --depth, which is not given")
+        raise BackstopError("--depth-column: given without --depth; expected both")
     book, quotes = read_book_and_prices(given)
     assert quotes is not None
     depths = None

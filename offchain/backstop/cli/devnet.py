@@ -94,7 +94,7 @@ def cli(
     except ValueError as error:
         raise BackstopError(f"--timestamp: {error}") from None
     if fork_url is None and fork_block is not None:
-        raise BackstopError("--fork-block goes with --fork-url")
+        raise BackstopError("--fork-block: given without --fork-url; expected both")
     if hardhat is not None and not (state is None and fork_url is None):
         raise BackstopError("--hardhat keeps no chain and forks none: leave out --state and --fork-url")
     fork = (

@@ -89,7 +89,7 @@ def cli(
     asked = count_applicable_fault_cells(parts, ways or None)
     if not asked:
         raise BackstopError(
-            "none of these parts breaks in one of these ways: leave --component or --failure-mode out"
+            "--component, --failure-mode: no component has such a failure mode; leave one of them out"
         )
     with show_progress_bar() as bar:
         cells = list_fault_table_cells(

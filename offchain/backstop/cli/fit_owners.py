@@ -317,5 +317,7 @@ def _spread_option(option: str, given: Sequence[str], count: int) -> list[str | 
     if len(given) in (0, 1):
         return [given[0] if given else None] * count
     if len(given) != count:
-        raise BackstopError(f"{option}: is given {len(given)} times, and there are {count} files of --events")
+        raise BackstopError(
+            f"{option}: given {len(given)} times; expected 1 or {count}, the number of --events"
+        )
     return list(given)

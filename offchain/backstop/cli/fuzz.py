@@ -131,9 +131,13 @@ def cli(
         steps = 100_000
     out = out or RUNS / f"fuzz-{seed}-{host}{'-promises' if promises else ''}"
     if dask is not None and planted is not None:
-        raise BackstopError("--dask has no --planted: workers elsewhere do not have the file")
+        raise BackstopError(
+            "--planted: given with --dask, whose workers lack the file; expected one of the two"
+        )
     if dask is not None and contracts != CONTRACTS:
-        raise BackstopError("--dask plays the contracts that each worker has: give no --contracts")
+        raise BackstopError(
+            "--contracts: given with --dask, whose workers have their own; expected one of the two"
+        )
     artifacts = Artifacts(contracts)
     # Runs elsewhere would wait for the rounds that they learn from.
     steered = not unsteered and dask is None
@@ -160,7 +164,7 @@ def cli(
         with CoverageProcess(artifacts, has_ended) as coverer:
             bar(0, 1, "compiling")
             if not coverer.request_plain_compilation():  # before the workers ask for it
-                raise BackstopError("stopped while the contracts were compiled: there is nothing to keep")
+                raise BackstopError("stopped while the contracts were compiled; no results")
             clock = ProgressFormatter(steps, seconds)
             if seconds is not None:
                 deadline = clock.began + seconds

@@ -67,9 +67,9 @@ def cli(
     from backstop.live.operate.timelock_proposals import TimelockGovernance
 
     if doing == "list" and what:
-        raise BackstopError("`list` takes nothing more")
+        raise BackstopError(f"list: {what[0]!r} is unexpected; expected no further argument")
     if doing in ("execute", "cancel") and len(what) != 1:
-        raise BackstopError(f"{doing} which proposal? `govern` lists their ids")
+        raise BackstopError(f"{doing}: {len(what)} ids given; expected one, `govern` lists them")
     read = read_deployment(deployment)
     node = connect_node(network)
     signers, named = build_signers_and_named_accounts(node, account)

@@ -242,7 +242,7 @@ def _search_reverted_fixes(
     if len(done) < len(wanted):
         raise BackstopError("stopped: these are the results so far; the same command goes on")
     if missed := [each.pair.name for each in done if each.found is None]:
-        raise BackstopError(f"no new story is told under {', '.join(missed)}")
+        raise BackstopError(f"no exploit found under {', '.join(missed)}; expected one under each")
 
 
 def _split_random_and_bred_plans(plan_count: int) -> tuple[int, int]:

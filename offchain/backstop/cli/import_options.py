@@ -254,7 +254,7 @@ def read_book_and_prices(given_options: Mapping[str, Any]) -> tuple[VaultBook, P
     long = given_options["long"]
     symbols, _, figures = (long or ",").partition(",")
     if long is not None and not (symbols and figures):
-        raise BackstopError(f"--long: {long!r} is not two columns, as coin,usd")
+        raise BackstopError(f"--long: {long!r} is invalid; expected two columns, as coin,usd")
     names = parse_name_values("--rename", given_options["rename"])
     quotes = None
     try:
@@ -318,7 +318,7 @@ def parse_name_values(option: str, given: Sequence[str]) -> dict[str, str]:
     for text in given:
         name, sign, value = text.partition("=")
         if not (name.strip() and sign and value.strip()):
-            raise BackstopError(f"{option}: {text!r} is no NAME=VALUE")
+            raise BackstopError(f"{option}: {text!r} is invalid; expected NAME=VALUE")
         found[name.strip()] = value.strip()
     return found
 
@@ -327,7 +327,7 @@ def _parse_count(option: str, text: str) -> int:
     """Read whole stablecoins, as 1000000 or 1_000_000."""
     if text.replace("_", "").isdecimal():
         return int(text)
-    raise BackstopError(f"{option}: {text!r} is no whole number of stablecoins, as 1000000")
+    raise BackstopError(f"{option}: {text!r} is invalid; expected whole stablecoins, as 1000000")
 
 
 def write_table_faults_csv(faults_error: TableFaultsError, path: Path | None) -> None:

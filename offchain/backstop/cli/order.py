@@ -100,7 +100,7 @@ def cli(
     from backstop.simulation.scenario import quantity_units
 
     if (buy is None) == (sell is None):
-        raise BackstopError("say what to do: --buy LOTS or --sell LOTS")
+        raise BackstopError("order: no side, or both; expected one of --buy LOTS and --sell LOTS")
     try:
         wad = quantity_units.read_amount(price)
     except ValueError as error:

@@ -35,7 +35,7 @@ def cli(name: str, out: Path | None, fresh: bool) -> None:
     """
     folders = {each.name: each for each in sorted(SAMPLES.iterdir()) if each.is_dir()}
     if name not in folders:
-        raise BackstopError(f"NAME: {name!r} is no folder of samples; name one of {', '.join(folders)}")
+        raise BackstopError(f"NAME: {name!r} is unknown; expected one of {', '.join(folders)}")
     directory = out or RUNS / name
     output = open_output(directory, "samples", {"name": name}, fresh=fresh)
     if not output.finished:

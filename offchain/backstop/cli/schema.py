@@ -30,6 +30,6 @@ def cli(name: str, prints_path: bool) -> None:
     """
     names = sorted(path.stem for path in SCHEMAS.glob("*.json"))
     if name not in names:
-        raise BackstopError(f"NAME: {name!r} is no schema; name one of {', '.join(names)}")
+        raise BackstopError(f"NAME: {name!r} is unknown; expected one of {', '.join(names)}")
     path = SCHEMAS / f"{name}.json"
     click.echo(path if prints_path else path.read_text(encoding="utf-8"), nl=prints_path)

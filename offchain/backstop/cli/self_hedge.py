@@ -105,9 +105,9 @@ def cli(
     from backstop.errors import BackstopError
 
     if jumps and (only or out or fresh):
-        raise BackstopError("--jumps takes none of --group, --out and --fresh: it writes no folder")
+        raise BackstopError("--jumps: writes no folder; expected without --group, --out and --fresh")
     if history and not jumps:
-        raise BackstopError("--history needs --jumps")
+        raise BackstopError("--history: given without --jumps; expected both")
     if jumps:
         _print_pair_gains_by_price_jump(history, as_json)
         return
@@ -122,7 +122,7 @@ def cli(
     from backstop.studies.self_hedge.self_hedge_summary import FILE, build_summary
 
     if unknown := sorted(set(only) - set(GROUPS)):
-        raise BackstopError(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
+        raise BackstopError(f"--group: {unknown[0]!r} is unknown; expected one of {', '.join(GROUPS)}")
     directory = out or RUNS / f"self-hedge-{seed}"
     inputs = {"groups": sorted(only), "paths": paths, "every": every, "hold": hold, "seed": seed}
     output = open_output(

@@ -95,7 +95,7 @@ def cli(
     accepted setting breaks a property or misses a duty, 130 on an interruption.
     """
     if sum((setting is not None, rules, draw is not None)) != 1:
-        raise click.UsageError("give a setting, or --rules, or --draw")
+        raise click.UsageError("expected one of SETTING, --rules and --draw")
     if rules:
         _print_rules(as_json)
     elif draw is not None:

@@ -148,7 +148,9 @@ def cli(
     from backstop.studies.stress.tail_confirmation import confirm_worst_paths as run_again
 
     if scenario is not None and named is not None and scenario != named:
-        raise BackstopError(f"give one scenario: {scenario} or --scenario {named}")
+        raise BackstopError(
+            f"--scenario: {named!r} differs from SCENARIO {scenario!r}; expected one scenario"
+        )
     if not has_extra("chain") and not confirm and engine == "fast":
         click.echo(
             "no path is run again on the contracts: that needs pip install 'backstop[chain]'", err=True

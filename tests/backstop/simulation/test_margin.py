@@ -145,8 +145,12 @@ def test_people_trade_by_signed_orders_while_it_runs(result: RunResult) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("long: desk", "long: nobody", "trades[0].long: there is no account 'nobody' in this book"),
-        ("short: long_1", "short: desk", "trades[0].short: nobody trades with itself"),
+        (
+            "long: desk",
+            "long: nobody",
+            "trades[0].long: account 'nobody' is unknown; expected one of this book",
+        ),
+        ("short: long_1", "short: desk", "trades[0].short: 'desk' is on both sides"),
         ("market: ETH", "market: XAUT", "trades[0].market: 'XAUT' is not one of the markets"),
         ("size: 1 ETH", "size: 0.001 ETH", "trades[0].size: '0.001 ETH' is not a whole number of lots"),
         ("at: 00:30", "at: 09:00", "trades[0].at: '09:00' is too high"),

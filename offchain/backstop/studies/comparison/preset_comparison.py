@@ -227,7 +227,9 @@ def with_margin_winner_evaders(scenario: Scenario, evader_share_bps: int) -> Sce
     if not evader_share_bps:
         return scenario
     if scenario.parameters.margin is None:
-        raise BackstopError(f"there is nothing to dodge in {scenario.name!r}: it has no margin market")
+        raise BackstopError(
+            f"--evaders: {scenario.name!r} has no margin market; expected a scenario with one"
+        )
     return replace(
         scenario, margin_book=replace(scenario.margin_book, dodgers=evader_share_bps, dodges=False)
     )

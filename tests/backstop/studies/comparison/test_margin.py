@@ -137,7 +137,7 @@ def test_winners_who_dodge_bear_the_same(tmp_path: Path) -> None:
 
 
 def test_where_there_is_no_margin_market_nobody_can_dodge(tmp_path: Path) -> None:
-    with pytest.raises(BackstopError, match="there is nothing to dodge in 'black-thursday'"):
+    with pytest.raises(BackstopError, match="--evaders: 'black-thursday' has no margin market"):
         compare("black-thursday", load_presets("maker"), "model", 1, tmp_path, dodgers=2_000)
 
 

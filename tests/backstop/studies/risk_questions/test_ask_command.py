@@ -149,16 +149,16 @@ def test_risk_is_told_with_owners_who_react_and_with_owners_who_stand_still(late
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("falls", "--paths", "5"), "--paths: says nothing of the question falls"),
-        (("at-risk", "--symbol", "ETH"), "--symbol: says nothing of the question at-risk"),
+        (("falls", "--paths", "5"), "--paths: not an option of the question falls"),
+        (("at-risk", "--symbol", "ETH"), "--symbol: not an option of the question at-risk"),
         (("proposal",), "a proposal is either fields that change (--set) or another file (--proposed)"),
-        (("proposal", "--set", "title"), "--set: 'title' is no NAME=VALUE"),
+        (("proposal", "--set", "title"), "--set: 'title' is invalid; expected NAME=VALUE"),
         (("proposal", "--set", "nothing=1"), "nothing"),
         (
             ("ceiling", "--symbol", "ETH"),
             "a ceiling is of a type (--symbol) for a risk in stablecoins (--limit)",
         ),
-        (("payers", "--presets", "nobody"), "there is no preset 'nobody'"),
+        (("payers", "--presets", "nobody"), "preset 'nobody' is unknown"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(known, tmp_path, args, told) -> None:

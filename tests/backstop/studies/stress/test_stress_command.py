@@ -311,8 +311,8 @@ def test_json_is_the_summary(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("nowhere",), "Error: there is no scenario 'nowhere'; there are "),
-        ((SMALL, "--scenario", "stress-day"), "Error: give one scenario: "),
+        (("nowhere",), "Error: scenario 'nowhere' is unknown; expected one of "),
+        ((SMALL, "--scenario", "stress-day"), "Error: --scenario: 'stress-day' differs from SCENARIO "),
         (("may-2021",), "Error: the fast engine does not know keepers of the role borrower"),
     ],
 )
