@@ -495,7 +495,7 @@ def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, 
     for payer, amount in head.paid:
         yield f"  paid by {payer}", format_whole_coins(str(amount), RAD), ""
     yield (
-        "  outstanding" if margin is None else "  paid by nobody",
+        "  outstanding" if margin is None else "  unpaid",
         format_whole_coins(str(head.unpaid), RAD),
         "",
     )
@@ -507,13 +507,13 @@ def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, 
         )
     for entry in run_summary["paid_by"]:
         if entry["group"] not in MARGIN_GROUPS:  # they are lines of their own above
-            label = f"borne by {NOBODY}" if entry["group"] == "holders" else f"lost by {entry['group']}"
+            label = NOBODY if entry["group"] == "holders" else f"lost by {entry['group']}"
             yield label, format_whole_coins(entry["wad"], WAD), ""
     if margin is not None and int(margin["left_alone_wad"]):
         yield (
             "owed at the last prices",
             format_whole_coins(margin["left_alone_wad"], WAD),
-            "by accounts left alone",
+            "by accounts that no keeper dealt with",
         )
     for ended in (margin or {}).get("ended", ()):
         yield f"{ended['market']} ended", format_duration_text(ended["at"]), "after the start"
@@ -527,7 +527,7 @@ def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, 
             format_whole_coins(str(abs(int(pool["earned_wad"]))), WAD),
             f"of {format_whole_coins(pool['paid_in_wad'], WAD)} that members put in",
         )
-        yield "  paid to who left it", format_whole_coins(pool["paid_out_wad"], WAD), ""
+        yield "  paid to members that left", format_whole_coins(pool["paid_out_wad"], WAD), ""
         yield "  still in it", format_whole_coins(pool["left_wad"], WAD), ""
 
 
@@ -582,14 +582,14 @@ def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:
 
     from backstop.studies.comparison.naive_rule_cost import list_gainers, list_payers
 
-    title = "Naive rules, beside ours on the same prices"
+    title = "Naive rules, compared with ours on the same prices"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for heading in ("preset", "rule", "who gains", "how much", "who pays", "how much"):
-        table.add_column(heading, justify="right" if heading == "how much" else "left", no_wrap=True)
+    for heading in ("preset", "rule", "gainer", "gain", "payer", "loss"):
+        table.add_column(heading, justify="right" if heading in ("gain", "loss") else "left", no_wrap=True)
     for cost in rule_costs:
         found = zip_longest(list_gainers(cost["parties"]), list_payers(cost["parties"]), fillvalue=("", None))
         first = cost["preset"], cost["title"]
-        for gain, pays in list(found) or [(("nobody", None), ("nobody", None))]:
+        for gain, pays in list(found) or [(("none", None), ("none", None))]:
             cells = [
                 text
                 for name, amount in (gain, pays)

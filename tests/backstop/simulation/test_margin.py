@@ -113,7 +113,7 @@ def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
 @pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_the_report_says_who_paid(result: RunResult, folder: Any) -> None:
     text = " ".join(render_page(load_run(folder)).split())
-    assert "Cycles with losses" in text and "Whose gains paid" in text
+    assert "Cycles with losses" in text and "Gains that paid" in text
     assert "gains of the cycle" in text and "were frozen" not in text and ">deleveraging<" not in text
 
 

@@ -34,7 +34,7 @@ def test_the_table(host, tmp_path) -> None:
     assert table[0].split() == ["backstop", "morpho-lenders"]
     for piece in ("loss created", "paid by junior", "outstanding", "won by leaving Savings", "0 differences"):
         assert piece in result.stdout
-    heads = ("preset", "rule", "who gains", "how much", "who pays", "how much")
+    heads = ("preset", "rule", "gainer", "gain", "payer", "loss")
     at = next(i for i, line in enumerate(table) if line.startswith("Naive rules"))
     assert table[at + 1].split() == " ".join(heads).split()
     assert table[at + 2].startswith("morpho-lenders") and "who leaves Savings" in table[at + 2]

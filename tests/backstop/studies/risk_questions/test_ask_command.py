@@ -110,13 +110,13 @@ def test_who_pays_most_is_said_with_its_share(known, folder) -> None:
     most: dict[str, tuple[int, str]] = {}
     for row in summary["tables"]["payers"]:
         most[row["preset"]] = max(most.get(row["preset"], (0, "")), (int(row["share_bps"]), row["payer"]))
-    names = {"holders": "nobody yet"}
+    names = {"holders": "not yet covered"}
     told = "; ".join(
         f"{preset}: {names.get(payer, payer)} ({share / 100:g}%)" for preset, (share, payer) in most.items()
     )
     assert summary["sentence"] == f"Largest payer, {told}." and len(most) == 2
     printed = run("payers", str(known), *given[:-1]).stdout
-    assert "nobody yet" in printed and "holders" not in printed and told in printed
+    assert "not yet covered" in printed and "holders" not in printed and told in printed
 
 
 def test_risk_is_told_with_owners_who_react_and_with_owners_who_stand_still(late, folder) -> None:
