@@ -60,9 +60,9 @@ def test_samples_are_copied_and_shown_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "out", "told"),
     [
-        ("july", "a", "NAME: 'july' is no folder of samples; name one of january-2022, june-2022"),
-        ("positions.csv", "a", "NAME: 'positions.csv' is no folder of samples"),
-        ("../samples", "a", "NAME: '../samples' is no folder of samples"),
+        ("july", "a", "NAME: 'july' is unknown; expected one of january-2022, june-2022"),
+        ("positions.csv", "a", "NAME: 'positions.csv' is unknown; expected one of "),
+        ("../samples", "a", "NAME: '../samples' is unknown; expected one of "),
         ("june-2022", "taken", "is not empty, and nothing that Backstop made"),
         ("june-2022", "file", "is a file"),
     ],

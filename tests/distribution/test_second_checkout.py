@@ -36,7 +36,7 @@ def test_commands_refuse(second: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = f"Error: this is the checkout {second}, but `backstop` is imported from {PACKAGE}: "
     assert refused.stderr.startswith(told) and refused.stderr.count("\n") == 1
     monkeypatch.chdir(second.parent)  # outside, any environment will do
-    assert "there is no run directory" in CliRunner(mix_stderr=False).invoke(report, ["runs/none"]).stderr
+    assert "runs/none not found" in CliRunner(mix_stderr=False).invoke(report, ["runs/none"]).stderr
 
 
 def test_tests_refuse(second: Path) -> None:

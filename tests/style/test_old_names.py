@@ -67,4 +67,4 @@ def test_an_old_preset_is_the_new_one(command: tuple[click.Command, str], tmp_pa
     assert found.exit_code == 1
     warning, error = found.stderr.splitlines()
     assert warning.startswith("Warning: the preset morpho is called morpho-lenders now; the old name goes")
-    assert error.startswith("Error: there is no preset 'no-such-one'")
+    assert error.startswith("Error: preset 'no-such-one' is unknown")

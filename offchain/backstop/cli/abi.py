@@ -31,7 +31,12 @@ Examples:
 @output_options("Folder of the ABIs.", "runs/abi")
 @handle_errors
 def cli(contracts: Path, out: Path | None, fresh: bool) -> None:
-    """Write CONTRACT.json for each contract: its functions, events and constructor, as Vyper lists them."""
+    """Write the ABI of each contract (functions, events, constructor) as CONTRACT.json.
+
+    Reads the Vyper sources of --contracts.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
+    """
     directory = out or RUNS / "abi"
     output = open_output(directory, "abi", {}, contracts=contracts, fresh=fresh)
     artifacts = Artifacts(contracts)

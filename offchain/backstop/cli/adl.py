@@ -24,7 +24,7 @@ from backstop.live.operate.network_options import deployment_option, network_opt
 
 @click.command(
     cls=Command,
-    short_help="Show which accounts would be deleveraged first",
+    short_help="Show the order of auto-deleveraging of accounts",
     epilog="""\b
 Examples:
   ape run adl --network http://127.0.0.1:8545
@@ -35,22 +35,22 @@ Examples:
 )
 @network_option
 @deployment_option
-@click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
-@click.option("--market", metavar="SYMBOL", help="Only the market of this token.  [default: all]")
-@click.option("--side", type=click.Choice(("long", "short")), help="Only this side.  [default: both]")
-@click.option("--account", metavar="ADDRESS", help="Only this account.  [default: all]")
+@click.option("--block", type=click.IntRange(0), help="Block number to rank at.  [default: the newest]")
+@click.option("--market", metavar="SYMBOL", help="Collateral symbol of the market to show.  [default: all]")
+@click.option("--side", type=click.Choice(("long", "short")), help="Side to show.  [default: both]")
+@click.option("--account", metavar="ADDRESS", help="Address of the account to show.  [default: all]")
 @click.option(
     "--rows",
     type=click.IntRange(1),
     default=20,
     show_default=True,
-    help="Accounts of each side in the tables; JSON has all.",
+    help="Largest number of accounts to print for each side; --json prints all.",
 )
 @click.option(
     "--pending",
     is_flag=True,
-    help="The order of the cycle that is pending: the one to submit now.  [default: of the open cycle, as if "
-    "it ended at this block]",
+    help="Show the order of the pending cycle, the one to submit now, instead of the open cycle as "
+    "if it ended at this block.",
 )
 @json_option
 @handle_errors
@@ -65,12 +65,15 @@ def cli(
     pending: bool,
     as_json: bool,
 ) -> None:
-    """Show each account's place in the deleveraging queue: its score, the lots before it, and its lights.
+    """Show the deleveraging queue of a deployment: score, lots ahead and lights of each account.
 
-    Replays a deployment's history into the model up to a block, ends the open cycle there, ranks accounts as
-    RankedDeleveraging does, and takes all of that back. Nothing is sent. Five lights are for the first fifth
-    of the lots of a side, one is for the last. By a policy other than `ranked` there is no queue: one line
-    describes how that policy closes.
+    The history of the deployment is replayed into the model up to a block, the open cycle is ended there, and
+    accounts are ranked as RankedDeleveraging does; nothing is sent. Five lights mark the first fifth of a
+    side's lots, one light the last. Policies other than `ranked` have no queue; one line describes them.
+
+    Reads the deployment file.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.deployment.deployment_file import read_deployment
     from backstop.live.mirror.chain_mirror import open_mirror

@@ -45,7 +45,7 @@ _EVENT_FIELDS = {
 
 @click.command(
     cls=Command,
-    short_help="Questions about a book: proposals, ceilings, owners, payers, falls",
+    short_help="Answer a question about a scenario: proposals, ceilings, payers, price drops",
     epilog="""\b
 Examples:
   ape run ask falls runs/laws/scenario.yaml
@@ -67,73 +67,143 @@ Examples:
     "--paths",
     type=click.IntRange(2, 10_000_000),
     default=None,
-    help="[default: 1000; payers 50; history 200; episodes 100]",
+    help="Number of paths.  [default: 1000; payers 50, history 200, episodes 100]",
 )
-@click.option("--engine", type=click.Choice(ENGINES), default=None, help="[default: fast; payers model]")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 @click.option(
-    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="proposal: a field of the scenario."
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=None,
+    help="Engine of the paths: 'fast' approximates, 'exact' runs the contracts in process, 'model' "
+    "runs the reference model alone.  [default: fast; payers model]",
 )
-@click.option("--proposed", default=None, metavar="NAME|FILE", help="proposal: another scenario.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Number of worker processes."
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="proposal: new value of a field of the scenario; repeatable.  [default: none]",
+)
+@click.option(
+    "--proposed",
+    default=None,
+    metavar="NAME|FILE",
+    help="proposal: scenario with the proposed values.  [default: none]",
+)
 @click.option(
     "--level",
     type=click.FloatRange(50, 99.9),
     default=95,
     show_default=True,
     metavar="PERCENT",
-    help="proposal, ceiling: of the expected shortfall.",
+    help="proposal, ceiling: level of the expected shortfall, in percent.",
 )
 @click.option(
     "--owners",
     type=click.Choice(RESPONSES),
     default=STILL,
     show_default=True,
-    help="proposal: how owners respond to other ratios.",
+    help="proposal: response of owners to another liquidation ratio: 'still' keeps the book, "
+    "'distance' keeps each vault's distance from liquidation, 'leverage' keeps its debt.",
 )
 @click.option(
     "--presets", default="all", show_default=True, metavar="NAME|FILE,...", callback=translate_old_presets,
-    help="payers: whose.",
+    help="payers: presets of the library or YAML files to compare, with commas between them.",
 )  # fmt: skip
-@click.option("--symbol", default=None, help="ceiling, history: whose.")
+@click.option(
+    "--symbol",
+    default=None,
+    help="ceiling, history: collateral to examine, required with `ceiling`.  [default: the "
+    "scenario's only one]",
+)
 @click.option(
     "--events", multiple=True, metavar="FILE|ADDRESS",
-    help="history: what happened; several files add up, of the same owners.",
+    help="history: file or address (s3://...) of events of the same owners; repeatable.  [default: "
+         "none]",
 )  # fmt: skip
 @click.option(
     "--like", default="events", show_default=True, metavar="NAME|FILE",
-    help="history: what columns of events mean: a mapping with `form: events`.",
+    help="history: mapping of columns of the events, a name or a YAML file with `form: events`.",
 )  # fmt: skip
-@click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="history: of events.")
 @click.option(
-    "--fixed", multiple=True, metavar="FIELD=CELL", help="history: what a field of events is in all rows."
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="history: column of the events that holds a field; repeatable.  [default: the mapping's]",
 )
-@click.option("--decimals", multiple=True, metavar="FIELD=N|COLUMN", help="history: of events, of integers.")
-@click.option("--only", multiple=True, metavar="COLUMN=CELL[|CELL]", help="history: leave other events out.")
 @click.option(
-    "--rename", multiple=True, metavar="SYMBOL=SYMBOL", help="history: call a token of events otherwise."
+    "--fixed",
+    multiple=True,
+    metavar="FIELD=CELL",
+    help="history: value of an event field in all rows; repeatable.  [default: none]",
 )
-@click.option("--floats", is_flag=True, help="history: take floats of events, and round.")
+@click.option(
+    "--decimals",
+    multiple=True,
+    metavar="FIELD=N|COLUMN",
+    help="history: decimals of an integer event field, a number or a column; repeatable.  [default: "
+    "the mapping's]",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="COLUMN=CELL[|CELL]",
+    help="history: values that a column of events must have, else the row is left out; repeatable.  "
+    "[default: all rows]",
+)
+@click.option(
+    "--rename",
+    multiple=True,
+    metavar="SYMBOL=SYMBOL",
+    help="history: new symbol of a token in the events; repeatable.  [default: none]",
+)
+@click.option(
+    "--floats",
+    is_flag=True,
+    help="history: accept floats in the events; collateral is rounded down, debt up.",
+)
 @click.option(
     "--faults", "faults_file", type=click.Path(dir_okay=False, path_type=Path), default=None,
-    help="history: write every fault of a file of events here, as CSV.",
+    help="history: CSV file to write with every faulty row of events.  [default: none]",
 )  # fmt: skip
-@click.option("--limit", type=click.IntRange(1), default=None, help="ceiling: stablecoins of shortfall.")
-@click.option("--largest", type=click.IntRange(1), default=10, show_default=True, help="owners: so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=None,
+    help="ceiling: limit of the expected shortfall, in stablecoins; required with `ceiling`.  "
+    "[default: none]",
+)
+@click.option(
+    "--largest",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="owners: number of largest owners to list.",
+)
 @click.option(
     "--worst",
     type=click.IntRange(1),
     default=5,
     show_default=True,
-    help="owners: of how many paths `lost` is the sum.",
+    help="owners: number of worst paths whose losses `lost` adds up.",
 )
 @click.option(
     "--by",
     type=click.Choice(("debt", "lost")),
     default="debt",
     show_default=True,
-    help="owners: largest by the debt, or by the bad debt of their vaults on the worst paths.",
+    help="owners: order by 'debt', or by 'lost', the bad debt of their vaults on the worst paths.",
 )
-@click.option("--fall", "falls", type=click.IntRange(0, 99), multiple=True, help="falls: per cent of each.")
+@click.option(
+    "--fall",
+    "falls",
+    type=click.IntRange(0, 99),
+    multiple=True,
+    help="falls: price drop in percent; repeatable.  [default: 5 to 60, in steps of 5]",
+)
 @seed_option
 @output_options("Folder of the answer.", "runs/ask-<question>-<scenario>-<seed>")
 @json_option
@@ -141,13 +211,22 @@ Examples:
 def cli(
     question: str, scenario: str, seed: int, out: Path | None, fresh: bool, as_json: bool, **given: Any
 ) -> None:
-    """Answer a question about a scenario's book, most often one that `import` or `calibrate` wrote.
+    """Answer a question about the vaults of a scenario with a sentence and tables.
 
-    at-risk: how much bad debt, how likely. falls: which debt may be liquidated at which fall. proposal: what
-    other parameters would change, and whether the paths can tell. payers: who pays under which rules. owners:
-    how much is the largest owners'. ceiling: how large a type's debt may become for a stated risk. history:
-    what a period makes of the book with owners who react, beside what happened. episodes: what six past
-    crashes would do to the book.
+    \b
+    at-risk   bad debt and its probability
+    falls     debt that each price drop makes liquidatable
+    proposal  effect of changed parameters, and its certainty
+    payers    payers of losses under the rules of other systems
+    owners    share of the largest owners in debt and losses
+    ceiling   debt ceiling of a collateral type for a given shortfall
+    history   outcome of a past period, model beside record, with owners that react
+    episodes  losses of the book in six past crashes
+
+    Reads SCENARIO, most often from `import` or `calibrate`. Writes summary.json, assumptions.json, meta.json,
+    tables in CSV, and report.html.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.report import answer_page, proposal_page
     from backstop.report.frame_console_table import print_answer, write_answer_files
@@ -229,7 +308,7 @@ def _check_no_other_options(question: str, options: tuple[str, ...]) -> None:
         if each.name is None or each.name in (*_ALWAYS, *options):
             continue
         if context.get_parameter_source(each.name) is click.core.ParameterSource.COMMANDLINE:
-            raise BackstopError(f"{each.opts[0]}: says nothing of the question {question}")
+            raise BackstopError(f"{each.opts[0]}: not an option of the question {question}; leave it out")
 
 
 def _build_repeat_command(

@@ -13,7 +13,7 @@ from backstop.cli.command_helpers import Command, handle_errors, json_option
 
 @click.command(
     cls=Command,
-    short_help="What a study assumes, or what two assume otherwise",
+    short_help="Print the assumptions of a study, or the differences of two",
     epilog="""\b
 Examples:
   ape run assumptions runs/stress-stress-day-1-fast
@@ -26,10 +26,12 @@ Examples:
 @json_option
 @handle_errors
 def cli(study: Path, other: Path | None, as_json: bool) -> None:
-    """Print the assumptions of a study, each with its unit; with another study those that differ.
+    """Print the assumptions of a study with their units, or those that differ between two studies.
 
-    A study is a folder that `stress`, `sweep`, `ask` or `calibrate` wrote. What the one does not have at all
-    is `none` there.
+    Reads the folder STUDY, and OTHER if given, as written by `stress`, `sweep`, `ask` or `calibrate`. An
+    assumption that only one study has is `none` in the other. Writes nothing.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     from rich.console import Console
     from rich.table import Table

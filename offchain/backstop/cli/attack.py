@@ -28,7 +28,7 @@ from backstop.studies.attack.worst_case_search import METHODS
 
 @click.command(
     cls=Command,
-    short_help="The worst that can happen to a scenario within a budget",
+    short_help="Search for the worst case of a scenario within a budget",
     epilog="""\b
 Examples:
   ape run attack stress-day
@@ -44,39 +44,51 @@ Examples:
     default="day-in-a-thousand",
     show_default=True,
     metavar="NAME|FILE",
-    help="What the adversary may do.",
+    help="Budget of the adversary: day-in-a-thousand, black-thursday, insider, october-2025, or a YAML file.",
 )
 @click.option(
     "--goal",
     type=click.Choice(GOALS),
     default="loss",
     show_default=True,
-    help="Most of what: paid by nobody, lost at all, gained by hostile members.",
+    help="Goal of the adversary, maximised: 'loss' is loss that no stage pays, 'bad-debt' all bad "
+    "debt, 'gain' the gain of hostile members.",
 )
-@click.option("--generations", type=click.IntRange(1, 100_000), default=40, show_default=True)
 @click.option(
-    "--population", type=click.IntRange(6, 10_000), default=16, show_default=True, help="Paths in each."
+    "--generations",
+    type=click.IntRange(1, 100_000),
+    default=40,
+    show_default=True,
+    help="Generations of the search.",
+)
+@click.option(
+    "--population",
+    type=click.IntRange(6, 10_000),
+    default=16,
+    show_default=True,
+    help="Candidate paths in each generation.",
 )
 @click.option(
     "--method",
     type=click.Choice(METHODS),
     default="evolution",
     show_default=True,
-    help="random learns nothing: what the other is measured against.",
+    help="Search method: 'evolution' learns from its candidates, 'random' is the baseline without learning.",
 )
 @click.option(
     "--engine",
     type=click.Choice(("exact", "model")),
     default="exact",
     show_default=True,
-    help="The contracts in process with the model, or the model alone.",
+    help="Engine of the candidates: 'exact' runs the contracts in process with the model, 'model' "
+    "the model alone.",
 )
 @click.option(
     "--path",
     type=click.IntRange(0, 2**31 - 1),
     default=0,
     show_default=True,
-    help="The path whose noise stays.",
+    help="Number of the path whose random draws stay where the adversary changes nothing.",
 )
 @seed_option
 @host_option
@@ -98,10 +110,15 @@ def cli(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Search prices, outages, full blocks and hostile moves within a budget for the worst; replay that.
+    """Search for the worst prices, outages, full blocks and hostile acts within a budget, and replay them.
 
-    The worst is written as a scenario file of its own, and run on a throw-away chain against the model.
-    Interrupt a search at any time, and the same command goes on; with more --generations it searches longer.
+    The worst case is written as a scenario and run on a throw-away chain in lockstep with the model. The same
+    command resumes an interrupted search; more --generations extend it.
+
+    Reads SCENARIO (default: stress-day) and a budget. Writes worst.yaml, attack.json, progress.json,
+    summary.json, meta.json, report.html, and the run directory of the replay.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.report.attack_console_output import print_attack
     from backstop.report.attack_page import write_page

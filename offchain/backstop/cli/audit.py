@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.command(
     cls=Command,
     old_options={"--gap": "--price-jump"},
-    short_help="Audit a deployment at a block",
+    short_help="Audit debts and assets of a deployment at a block, with proofs",
     epilog="""\b
 Examples:
   ape run audit --network http://127.0.0.1:8545
@@ -40,28 +40,32 @@ Examples:
 )
 @network_option
 @deployment_option
-@click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
+@click.option("--block", type=click.IntRange(0), help="Block number of the audit.  [default: the newest]")
 @click.option(
     "--price-jump",
     "gap",
     type=click.IntRange(1, 100_000),
     metavar="BPS",
-    help="How far prices of perpetual markets are taken to jump, basis points.  "
-    "[default: twice the initial margin of each]",
+    help="Assumed price jump of perpetual markets, in basis points.  [default: twice the initial "
+    "margin of each]",
 )
 @click.option(
     "--independent",
     is_flag=True,
-    help="Read all that the figures come from by web3.py and eth-abi as well, and compare.",
+    help="Read all values again with web3.py and eth-abi, and compare.",
 )
 @output_options("Folder for audit.json and audit.html.", "runs/audit-<block>")
 @click.option(
     "--verify",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Check an audit's every figure, without any node.",
+    help="Audit file to verify against --block-hash, without a node.  [default: none]",
 )
-@click.option("--block-hash", metavar="HASH", help="With --verify: of the block, from somebody you trust.")
+@click.option(
+    "--block-hash",
+    metavar="HASH",
+    help="With --verify: hash of the audited block, from a source that you trust.  [default: none]",
+)
 @json_option
 @handle_errors
 def cli(
@@ -76,11 +80,16 @@ def cli(
     block_hash: str | None,
     as_json: bool,
 ) -> None:
-    """Replay a deployment's history into the model up to a block, and say what it owes and what it has.
+    """Audit the debts and assets of a deployment at a block, with a proof of every value.
 
-    The file holds proofs of every slot that a figure comes from. With --verify they are checked against a
-    block's hash, and every figure is worked out again. With --independent what the figures come from is read
-    once more, by another client and another codec; a value that differs is a line, and the exit code is 1.
+    The history of the deployment is replayed into the model up to the block. --verify checks the proofs of an
+    audit against the hash of the block, and computes every figure again. --independent reads all values with
+    a second client and codec.
+
+    Reads the deployment file, or the file of --verify. Writes audit.json and audit.html.
+
+    Exit codes: 0 on success, 1 if a proof, a figure or an independent value differs or on an error, 2 on
+    invalid options.
     """
     from backstop.deployment.deployment_file import read_deployment
     from backstop.files.atomic_files import write_json
@@ -101,9 +110,13 @@ def cli(
 
     if file is not None:
         if independent:
-            raise BackstopError("--independent asks a node, which --verify does without: give one of them")
+            raise BackstopError(
+                "--independent: given with --verify, which uses no node; expected one of the two"
+            )
         if block_hash is None:
-            raise BackstopError("--verify needs --block-hash: ask a node, or somebody, that you trust")
+            raise BackstopError(
+                "--block-hash: missing with --verify; expected the hash of the block, from a trusted node"
+            )
         content = read_audit(file)
         verdict = recompute_audit_from_proofs(content, block_hash, Artifacts())
         said = {
@@ -120,7 +133,7 @@ def cli(
             print("every figure follows from the block's hash")
         return
     if block_hash is not None:
-        raise BackstopError("--block-hash goes with --verify")
+        raise BackstopError("--block-hash: given without --verify; expected both or neither")
     if independent:  # before anything is replayed: it may not be installed
         from backstop.live.solvency.independent_witness import compare_audit_with_web3
         from backstop.live.solvency.web3_reader import open_web3

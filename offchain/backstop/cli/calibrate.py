@@ -33,7 +33,7 @@ from backstop.files.output_directories import hash_value_repr
 
 @click.command(
     cls=Command,
-    short_help="Measure a history of prices and depths: a scenario of its laws",
+    short_help="Calibrate price laws and depths from a history, as a scenario",
     epilog="""\b
 Examples:
   ape run calibrate --book positions.csv --prices prices.csv
@@ -44,16 +44,29 @@ Examples:
 )
 @add_input_file_options
 @click.option(
-    "--depth", default=None, metavar="FILE|ADDRESS", help="What sales lose: asset, venue, size, impact, time."
+    "--depth",
+    default=None,
+    metavar="FILE|ADDRESS",
+    help="File or address (s3://...) of sale impacts: asset, venue, size, impact, time.  [default: "
+    "none, depth is assumed]",
 )
-@click.option("--depth-column", "depth_columns", multiple=True, metavar="FIELD=COLUMN", help="Of --depth.")
+@click.option(
+    "--depth-column",
+    "depth_columns",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="Column of --depth that holds a field; repeatable.  [default: the column called by the field]",
+)
 @click.option(
     "--law",
     type=click.Choice(("tails", "jumps")),
     default=None,
-    help="Student's t or Merton's jumps.  [default: jumps where prices are further apart than blocks]",
+    help="Law of price moves: 'tails' is Student's t, 'jumps' is Merton's jump diffusion.  [default: "
+    "jumps where prices are further apart than blocks, else tails]",
 )
-@click.option("--cautious", is_flag=True, help="Write the worse end of each interval.")
+@click.option(
+    "--cautious", is_flag=True, help="Write the worse end of each interval instead of the estimate."
+)
 @add_imported_scenario_options
 @output_options("Folder of the scenario.", "runs/calibrated")
 @json_option
@@ -68,11 +81,15 @@ def cli(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Measure prices and markets, each figure with its interval, and write the laws as a scenario.
+    """Calibrate price laws and market depths from your own files, each with its interval, as a scenario.
 
-    The file has every figure and how it came about, to be read and changed. A back-test says how often the
-    past exceeded what the law had forecast, where the history is long enough for one. `report.html` has all
-    of it, the falls of the history beside those of the law, and what was not measured.
+    A back-test counts how often the past exceeded the forecast of the law, where the history is long enough.
+
+    Reads --book, --prices and --depth. Writes scenario.yaml (every figure with its source, to read and edit),
+    book.csv, prices.csv, calibration.json, assumptions.json, meta.json, tables in CSV, and report.html, which
+    compares price drops of history and law and lists values that were not measured.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     from backstop.report.calibration_console_output import print_calibration
     from backstop.report.calibration_page import write_page
@@ -91,9 +108,9 @@ def cli(
 
     began = time.monotonic()
     if given["prices"] is None:
-        raise BackstopError("--prices: is missing: there is nothing to measure")
+        raise BackstopError("--prices: missing; expected a file of prices to measure")
     if depth is None and depth_columns:
-        raise BackstopError("--depth-column: is for --depth, which is not given")
+        raise BackstopError("--depth-column: given without --depth; expected both")
     book, quotes = read_book_and_prices(given)
     assert quotes is not None
     depths = None

@@ -23,7 +23,7 @@ from backstop.errors import BackstopError
 
 @click.command(
     cls=Command,
-    short_help="See whether keepers survive what can happen to them",
+    short_help="Test keepers and mirror under kills, reorganisations and lying nodes",
     epilog="""\b
 Examples:
   ape run chaos
@@ -41,26 +41,28 @@ Examples:
     "parts",
     type=click.Choice(("storm", "restarts", "nodes", "work", "soak")),
     multiple=True,
-    help="Only this one. The soak runs only if it is named.",
+    help="Part to run; repeatable.  [default: all but the soak]",
 )
 @click.option(
-    "--blocks", type=click.IntRange(40), default=2_000, show_default=True, help="Of the storm, at its end."
+    "--blocks", type=click.IntRange(40), default=2_000, show_default=True, help="Blocks of the storm."
 )
-@click.option("--kills", type=click.IntRange(1), default=100, show_default=True, help="Of the restarts.")
+@click.option(
+    "--kills", type=click.IntRange(1), default=100, show_default=True, help="Kills of the restarts."
+)
 @click.option(
     "--minutes",
     type=click.FloatRange(0.1),
     default=None,
-    help="That the storm lasts at least, and the soak.  [default: 0 and 360]",
+    help="Least duration of the storm and duration of the soak, in minutes.  [default: 0 and 360]",
 )
 @click.option(
     "--block-time",
     default="4 s",
     show_default=True,
-    help="Between two blocks of the soak: half of it has as many in half the time.",
+    help="Time between two blocks of the soak; half of it gives the same number of blocks in half the time.",
 )
 @seed_option
-@output_options("Folder.", "runs/chaos-<seed>-<blocks>-<kills>")
+@output_options("Folder of the results.", "runs/chaos-<seed>-<blocks>-<kills>")
 @json_option
 @handle_errors
 def cli(
@@ -76,13 +78,23 @@ def cli(
 ) -> None:
     """Run keepers and a mirror on an Anvil of their own while it is killed, reorganised, filled and flooded.
 
-    The storm: three keepers compete, a mirror compares every block. The restarts: a keeper is killed again
-    and again in a short crash, and must come to the same end as one that is not. The nodes: one node lies,
-    drips, refuses and forgets, with an honest one beside it and alone. The work: one node lies about what
-    keepers of five roles have to do, which may take twice the blocks at most. The soak: keepers, the mirror
-    and its page under load for hours, with their memory and descriptors. Fails if money was spent twice, a
-    nonce was left open, an auction that paid was left alone, a lie was believed, model and chain differed,
-    or a process grew. See docs/how-to/chaos.md.
+    \b
+    storm     three keepers compete; a mirror compares every block
+    restarts  a keeper is killed again and again in a short crash, and must
+              reach the same end as a keeper that runs through
+    nodes     a node lies, delays, refuses and forgets, alone and beside an
+              honest node
+    work      a node lies about the work of keepers of five roles, which may
+              take twice the blocks at most
+    soak      keepers, the mirror and its page under load for hours, with
+              their memory and descriptors
+
+    Writes a file of results into --out after each part; the same command resumes. docs/how-to/chaos.md has
+    the rules.
+
+    Exit codes: 0 on success, 2 on invalid options; 1 if money was spent twice, a nonce was left open, a
+    profitable auction was missed, a lie was believed, model and chain differed, a process grew, or on an
+    error.
     """
     from backstop.live.chaos.chaos_results import PARTS, ChaosResults, format_chaos_results_table
     from backstop.simulation.scenario import quantity_units

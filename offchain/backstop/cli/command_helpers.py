@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
@@ -79,6 +80,29 @@ class Command(click.Command):
 # ---------------------------------------------------------------------- options
 
 
+class LongChoice(click.Choice):
+    """A choice of many values: usage and errors name the command that lists them, not the values."""
+
+    def __init__(self, choices: Sequence[str], listed_by: str) -> None:
+        super().__init__(choices)
+        self.listed_by = listed_by
+
+    def get_missing_message(self, *args: Any, **given: Any) -> str:
+        return f"`{format_command_as_started(self.listed_by)}` lists the values."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            close = get_close_matches(str(value), self.choices, 1) or self.choices[:1]
+            self.fail(
+                f"{value!r} is unknown; expected one of {len(self.choices)} values, as {close[0]!r}; "
+                f"`{format_command_as_started(self.listed_by)}` lists them",
+                param,
+                ctx,
+            )
+
+
 def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
     """Add --scenario NAME|FILE."""
     return click.option(
@@ -87,7 +111,7 @@ def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
         default="black-thursday",
         show_default=True,
         metavar="NAME|FILE",
-        help="A scenario of the library, or a YAML file.",
+        help="Scenario of the library, or a YAML file.",
     )(command)
 
 
@@ -97,8 +121,9 @@ def episode_option(command: Callable[P, T]) -> Callable[P, T]:
         "--episode",
         default=None,
         metavar="NAME",
-        help="Prices, gas prices and outages of a past crash in place of the scenario's own: march-2020, "
-        "may-2021, june-2022, november-2022, march-2023, october-2025; the same as SCENARIO@NAME.",
+        help="Past crash whose prices, gas prices and outages replace the scenario's: "
+        "march-2020, may-2021, june-2022, november-2022, march-2023 or october-2025; the "
+        "same as SCENARIO@NAME.  [default: none]",
     )(command)
 
 
@@ -109,7 +134,7 @@ def host_option(command: Callable[P, T]) -> Callable[P, T]:
         type=click.Choice((*HOSTS, "model")),
         default="anvil",
         show_default=True,
-        help="Throw-away chain that the model runs in lockstep with; 'model' is no chain at all.",
+        help="Throw-away chain that runs in lockstep with the model; 'model' runs the model alone.",
     )(command)
 
 
@@ -120,7 +145,7 @@ def seed_option(command: Callable[P, T]) -> Callable[P, T]:
         type=click.IntRange(0, 2**63 - 1),
         default=1,
         show_default=True,
-        help="Equal seeds give equal runs.",
+        help="Seed of all random draws; equal seeds give equal results.",
     )(command)
 
 
@@ -131,10 +156,13 @@ def workers_options(command: Callable[P, T], default: int | None = 1) -> Callabl
         type=click.IntRange(1, 256),
         default=default,
         show_default="processors of the machine" if default is None else True,
-        help="Processes.",
+        help="Number of worker processes.",
     )
     dask = click.option(
-        "--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on."
+        "--dask",
+        metavar="ADDRESS",
+        default=None,
+        help="Address of a Dask scheduler whose workers take the place of local processes.  [default: none]",
     )
     return count(dask(command))
 
@@ -159,7 +187,7 @@ def output_options(
     With `store` it may be in an object store; the command gets a folder all the same.
     """
     shown = f"  [default: {default}]" if default else ""
-    where = "Or s3://BUCKET/PREFIX. " if store else ""
+    where = "s3://BUCKET/PREFIX is a folder of an object store. " if store else ""
     kind = _FolderOrStore if store else click.Path
 
     def add(command: Callable[P, T]) -> Callable[P, T]:
@@ -167,8 +195,8 @@ def output_options(
             "--out",
             type=kind(file_okay=False, path_type=Path),
             default=None,
-            help=f"{what} {where}What the same command made there is shown, or gone on with; anything else "
-            f"is refused.{shown}",
+            help=f"{what} {where}A finished result of the same command is shown, an unfinished one resumed, "
+            f"any other refused.{shown}",
         )
         return out(fresh_option(command))
 
@@ -177,7 +205,9 @@ def output_options(
 
 def fresh_option(command: Callable[P, T]) -> Callable[P, T]:
     """Add --fresh."""
-    return click.option("--fresh", is_flag=True, help="Replace what Backstop made at --out before.")(command)
+    return click.option("--fresh", is_flag=True, help="Replace an earlier result of Backstop at --out.")(
+        command
+    )
 
 
 def json_option(command: Callable[P, T]) -> Callable[P, T]:
@@ -191,7 +221,7 @@ def contracts_folder_option(command: Callable[P, T]) -> Callable[P, T]:
         "--contracts",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         default=CONTRACTS,
-        help="Other contracts than the project's: a folder called 'contracts'.",
+        help="Folder called 'contracts' with the Vyper sources.  [default: those of this installation]",
     )(command)
 
 
@@ -465,7 +495,7 @@ def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, 
     for payer, amount in head.paid:
         yield f"  paid by {payer}", format_whole_coins(str(amount), RAD), ""
     yield (
-        "  outstanding" if margin is None else "  paid by nobody",
+        "  outstanding" if margin is None else "  unpaid",
         format_whole_coins(str(head.unpaid), RAD),
         "",
     )
@@ -477,13 +507,13 @@ def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, 
         )
     for entry in run_summary["paid_by"]:
         if entry["group"] not in MARGIN_GROUPS:  # they are lines of their own above
-            label = f"borne by {NOBODY}" if entry["group"] == "holders" else f"lost by {entry['group']}"
+            label = NOBODY if entry["group"] == "holders" else f"lost by {entry['group']}"
             yield label, format_whole_coins(entry["wad"], WAD), ""
     if margin is not None and int(margin["left_alone_wad"]):
         yield (
             "owed at the last prices",
             format_whole_coins(margin["left_alone_wad"], WAD),
-            "by accounts left alone",
+            "by accounts that no keeper dealt with",
         )
     for ended in (margin or {}).get("ended", ()):
         yield f"{ended['market']} ended", format_duration_text(ended["at"]), "after the start"
@@ -497,7 +527,7 @@ def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, 
             format_whole_coins(str(abs(int(pool["earned_wad"]))), WAD),
             f"of {format_whole_coins(pool['paid_in_wad'], WAD)} that members put in",
         )
-        yield "  paid to who left it", format_whole_coins(pool["paid_out_wad"], WAD), ""
+        yield "  paid to members that left", format_whole_coins(pool["paid_out_wad"], WAD), ""
         yield "  still in it", format_whole_coins(pool["left_wad"], WAD), ""
 
 
@@ -552,14 +582,14 @@ def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:
 
     from backstop.studies.comparison.naive_rule_cost import list_gainers, list_payers
 
-    title = "Naive rules, beside ours on the same prices"
+    title = "Naive rules, compared with ours on the same prices"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for heading in ("preset", "rule", "who gains", "how much", "who pays", "how much"):
-        table.add_column(heading, justify="right" if heading == "how much" else "left", no_wrap=True)
+    for heading in ("preset", "rule", "gainer", "gain", "payer", "loss"):
+        table.add_column(heading, justify="right" if heading in ("gain", "loss") else "left", no_wrap=True)
     for cost in rule_costs:
         found = zip_longest(list_gainers(cost["parties"]), list_payers(cost["parties"]), fillvalue=("", None))
         first = cost["preset"], cost["title"]
-        for gain, pays in list(found) or [(("nobody", None), ("nobody", None))]:
+        for gain, pays in list(found) or [(("none", None), ("none", None))]:
             cells = [
                 text
                 for name, amount in (gain, pays)

@@ -34,7 +34,7 @@ from backstop.errors import BackstopError
 @click.command(
     cls=Command,
     old_options={"--dodgers": "--evaders"},
-    short_help="One crash under several presets",
+    short_help="Compare presets of known systems on one scenario",
     epilog="""\b
 Examples:
   ape run compare
@@ -55,29 +55,31 @@ Examples:
     show_default=True,
     metavar="NAME|FILE,...",
     callback=translate_old_presets,
-    help="Presets of the library, or YAML files, with commas between them; 'all' are orders of losses, "
-    "'systems' those that also sell vaults in their way, 'margin' those for a margin market.",
+    help="Presets of the library or YAML files, with commas between them; 'all' are the orders of "
+    "losses, 'systems' those with a liquidation mechanism of their own, 'margin' those for a "
+    "margin market.",
 )
 @click.option(
     "--systems",
     default=None,
     metavar="NAME|FILE,...",
-    help="Instead of --presets: run each system's liquidation mechanism under each one's order of losses, "
-    "and split every difference into both; 'all' are the presets of 'systems' and 'backstop'.",
+    help="Presets to split, instead of --presets: runs each liquidation mechanism under each order "
+    "of losses and splits every difference into both parts; 'all' are the presets of 'systems' "
+    "and 'backstop'.  [default: none]",
 )
 @click.option(
     "--paths",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="With --systems: paths of the model for expected shortfalls, 200 or more; 0 is none.",
+    help="With --systems: paths of the model for expected shortfalls, 200 or more; 0 estimates none.",
 )
 @click.option(
     "--inputs/--no-inputs",
     "has_inputs",
     default=True,
     show_default=True,
-    help="With --systems: halve and double each input of the scenario.",
+    help="With --systems: halve and double each input of the scenario, for its effect.",
 )
 @partial(workers_options, default=None)
 @host_option
@@ -88,7 +90,7 @@ Examples:
     default=30,
     show_default=True,
     metavar="DAYS",
-    help="Quiet days after the scenario's end, in which late payments show.",
+    help="Quiet days after the end of the scenario, in which late payments happen.",
 )
 @click.option(
     "--evaders",
@@ -97,7 +99,8 @@ Examples:
     default=0,
     show_default=True,
     metavar="PERCENT",
-    help="Winners in a margin market who try to bear less; each preset runs once more for them.",
+    help="Share of winners in a margin market that try to evade deleveraging, in percent; above 0 "
+    "each preset runs once more with them.",
 )
 @output_options("Directory of the comparison.", "runs/compare-<scenario>-<presets>-<seed>-<host>")
 @json_option
@@ -119,12 +122,16 @@ def cli(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Run a scenario once under each preset, with the same prices, vaults and keepers, and compare who paid.
+    """Compare presets of known systems on one scenario, with the same prices, vaults and keepers.
 
-    A preset says who bears losses; one of 'systems' also says how unsafe vaults are sold. With --systems each
-    system is taken apart into these two, so that each difference has its cause.
+    A preset sets the order of losses; a preset of 'systems' also sets the liquidation mechanism. --systems
+    separates the effects of the two.
 
-    Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
+    Reads a scenario and presets. Writes compare.json, compare.csv and compare.html (with --systems
+    systems.json, systems.csv and systems.html), and a run directory for each run, which `ape run report`
+    shows.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.files.output_directories import hash_value_repr
     from backstop.model.arithmetic import BASIS_POINTS

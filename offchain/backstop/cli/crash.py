@@ -31,7 +31,7 @@ ONE_TIME_EACH = (
 
 @click.command(
     cls=Command,
-    short_help="Drive a scenario against a devnet",
+    short_help="Drive a scenario on a devnet",
     epilog="""\b
 Examples:
   ape run crash --scenario black-thursday --network http://127.0.0.1:8545 --out runs/devnet
@@ -44,16 +44,23 @@ Examples:
 @deployment_option
 @seed_option
 @click.option(
-    "--speed", type=click.FloatRange(0), default=0.05, show_default=True, help="Real seconds for each block."
+    "--speed",
+    type=click.FloatRange(0),
+    default=0.05,
+    show_default=True,
+    help="Real time for each block, in seconds.",
 )
-@click.option("--until", "end", metavar="TIME", help="Stop at this time of the scenario, e.g. 14:00.")
+@click.option(
+    "--until", "end", metavar="TIME", help="Time of the scenario to stop at, as 14:00.  [default: its end]"
+)
 @click.option(
     "--play",
     default="reporter,poker",
     show_default=True,
-    help="Roles of the scenario's keepers that act from here, or all; the others are run with `keeper`.",
+    help="Keeper roles of the scenario that this command plays, with commas between them, or 'all'; "
+    "`keeper` can run the others.",
 )
-@output_options("Write a run directory, for `ape run report`.")
+@output_options("Run directory.", "none, nothing is written")
 @json_option
 @handle_errors
 def cli(
@@ -68,10 +75,14 @@ def cli(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Open a scenario's vaults on a devnet, then let its day pass: block times, prices, the market's depth.
+    """Drive a scenario on a devnet: open its vaults, then play block times, prices and market depth.
 
-    Keepers that run beside it act in between; what they did is read from the chain. The scenario starts
+    Keepers that run at the same time act in between; their acts are read from the chain. The scenario starts
     at the next midnight of the chain's time.
+
+    Reads a scenario and the deployment file. Writes a run directory to --out, which `ape run report` shows.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.keepers.all_role_names import ROLES
     from backstop.live.operate.network_options import (

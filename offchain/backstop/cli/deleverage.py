@@ -35,7 +35,7 @@ BESIDE = 40
 @click.command(
     cls=Command,
     old_options={"--dodgers": "--evaders"},
-    short_help="Crash a perpetual market: gas, blocks and time until it is solvent, and who pays",
+    short_help="Crash a perpetual market; measure its way back to solvency and the payers",
     epilog="""\b
 Examples:
   ape run deleverage
@@ -43,10 +43,33 @@ Examples:
   ape run deleverage --accounts 1000 --markets 2 --policy shared --dodgers 20
 """,
 )
-@click.option("--accounts", type=click.IntRange(2, 100_000), default=200, show_default=True)
-@click.option("--insolvent", type=click.IntRange(1), help="Accounts that will owe; else half of them.")
-@click.option("--markets", type=click.IntRange(1, 2), default=1, show_default=True)
-@click.option("--policy", type=click.Choice(MARGIN_POLICIES), default=BY_CYCLE, show_default=True)
+@click.option(
+    "--accounts",
+    type=click.IntRange(2, 100_000),
+    default=200,
+    show_default=True,
+    help="Number of margin accounts.",
+)
+@click.option(
+    "--insolvent",
+    type=click.IntRange(1),
+    help="Number of accounts that the price drop makes insolvent, fewer than --accounts.  [default: "
+    "half of --accounts]",
+)
+@click.option(
+    "--markets",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="Number of perpetual markets.",
+)
+@click.option(
+    "--policy",
+    type=click.Choice(MARGIN_POLICIES),
+    default=BY_CYCLE,
+    show_default=True,
+    help="Rule by which positions of winners are closed against those of insolvent accounts.",
+)
 @click.option(
     "--evaders",
     "dodgers",
@@ -54,9 +77,17 @@ Examples:
     default=0,
     show_default=True,
     metavar="PERCENT",
-    help="Winners who try to bear less, by trades and withdrawals after the fall.",
+    help="Share of winners that try to evade deleveraging by trades and withdrawals after the price "
+    "drop, in percent.",
 )
-@click.option("--host", type=click.Choice([*HOSTS, "model"]), default="revm", show_default=True)
+@click.option(
+    "--host",
+    type=click.Choice([*HOSTS, "model"]),
+    default="revm",
+    show_default=True,
+    help="Throw-away chain that runs in lockstep with the model; 'model' runs the model alone. anvil "
+    "and py-evm measure gas, the others take it from the committed table.",
+)
 @seed_option
 @output_options("Folder of the crash.", "runs/deleverage-<policy>-<accounts>-<seed>")
 @json_option
@@ -73,10 +104,13 @@ def cli(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Let coins lose two fifths at once while half of all accounts are long with leverage.
+    """Crash a perpetual market by two fifths at once, and measure gas, blocks and time until it is solvent.
 
-    Model and contracts run in lockstep, in blocks of 30M gas. Anvil and py-evm say what gas a call takes; on
-    revm and on the model alone it is that of the committed table.
+    Half of all accounts are long with leverage. Model and contracts run in lockstep, in blocks of 30M gas.
+
+    Writes deleverage.json, meta.json and report.html.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.files.atomic_files import write_json
     from backstop.report.deleverage_console_output import print_deleverage

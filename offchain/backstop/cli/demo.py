@@ -38,21 +38,32 @@ RIGHT = "paid: uint256 = units._div_up(unsafe_mul(collateral, price), units.RAY)
 WRONG = "paid: uint256 = unsafe_mul(collateral, price) // units.RAY"
 
 
-@click.command(cls=Command, short_help="Black Thursday, its report, and a bug caught on purpose")
+@click.command(
+    cls=Command,
+    short_help="Run Black Thursday, write its report, and catch a planted bug",
+    epilog="""\b
+Examples:
+  ape run demo
+  ape run demo --host revm --seed 2
+""",
+)
 @click.option(
     "--host",
     type=click.Choice((*HOSTS, "model")),
-    help="Throw-away chain that the model runs in lockstep with.  [default: anvil, or revm where none runs]",
+    help="Throw-away chain that runs in lockstep with the model.  [default: anvil, or revm where "
+    "Anvil does not run]",
 )
 @seed_option
 @fresh_option
 @handle_errors
 def cli(host: str | None, seed: int, fresh: bool) -> None:
-    """Run Black Thursday in lockstep with the model, report it, and show the mirror catching a bug.
+    """Run Black Thursday in lockstep with the model, report it, and show that lockstep catches a planted bug.
 
-    \b
-      ape run demo
-      ape run demo --host revm --seed 2
+    The planted bug needs a checkout, where a copy of the contracts is compiled with it.
+
+    Writes a run directory runs/black-thursday-SEED-HOST with report.html.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.hosts.anvil import can_run_anvil
     from backstop.hosts.artifacts import Artifacts

@@ -36,8 +36,8 @@ Examples:
     default="black-thursday",
     show_default=True,
     metavar="FILE|SCENARIO",
-    help="A scenario (name or YAML file), a JSON file of parameters, 'standard', 'guarded', "
-    "or 'margin': standard with a margin market.",
+    help="Parameters: a scenario (name or YAML file), a JSON file, 'standard', 'guarded', or "
+    "'margin' (standard with a margin market).",
 )
 @network_option
 @click.option(
@@ -45,16 +45,16 @@ Examples:
     type=click.Path(path_type=Path),
     default=Path("deployment.json"),
     show_default=True,
-    help="The deployment file; written when all is done.",
+    help="Deployment file to write at the end.",
 )
 @click.option(
-    "--unsafe", is_flag=True, help="Deploy parameters that do not fit each other; the file says so."
+    "--unsafe", is_flag=True, help="Deploy parameters that break a rule; the deployment file names the rule."
 )
 @click.option(
     "--admin",
     metavar="ALIAS|ADDRESS",
-    help="Who deploys and stays the admin of everything, whose changes act at once. Without it a timelock "
-    "is the admin.",
+    help="Account that deploys and stays the admin of all contracts, with changes at once.  "
+    "[default: a timelock]",
 )
 @fresh_option
 @account_option
@@ -70,16 +70,19 @@ def cli(
     account: tuple[str, ...],
     fee_cap: int,
 ) -> None:
-    """Create and configure all contracts, then write the deployment file: addresses, parameters, chain id.
+    """Deploy and configure all contracts of the protocol, and print their addresses.
 
-    The same command goes on with a deployment that was stopped, and shows one that is on the chain. A file
-    of other parameters or another chain is refused. Prints the addresses.
+    The same command resumes an interrupted deployment, and shows a finished one. A deployment file of other
+    parameters or another chain is refused. Misfits of parameters are printed to stderr, one a line (`ape run
+    settings`).
 
-    Parameters that do not fit each other are named on stderr, in one line each (`ape run settings`). What
-    breaks a promise of the protocol is refused with exit code 2; --unsafe deploys it, and the file says so.
+    A timelock becomes the admin of all contracts. Its governor, which proposes changes, is the deployer, or
+    the account of --account governor=...; --admin deploys without a timelock.
 
-    In the end a timelock is the admin of all contracts, and who deployed them its governor, who proposes, or
-    whoever is named by --account governor=...; --admin leaves the timelock out.
+    Writes the deployment file: addresses, parameters, chain id.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 if parameters break a promise of the
+    protocol, or on invalid options.
     """
     from backstop.live.operate.network_options import build_signers_and_named_accounts, connect_node
     from backstop.live.operate.resumable_deployment import (

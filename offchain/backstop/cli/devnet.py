@@ -13,7 +13,7 @@ from backstop.live.node.rpc_node import Node
 
 @click.command(
     cls=Command,
-    short_help="Start a chain that stays",
+    short_help="Run a local Anvil or Hardhat node for the other commands",
     epilog="""\b
 Examples:
   ape run devnet
@@ -22,22 +22,38 @@ Examples:
   ape run devnet --hardhat ../my-hardhat-project
 """,
 )
-@click.option("--port", type=click.IntRange(1, 65_535), default=8545, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=8545,
+    show_default=True,
+    help="TCP port of the node on this machine.",
+)
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep the chain in this file, and go on from it if it is there.",
+    help="File that keeps the chain; an existing file is resumed.  [default: none, the chain ends "
+    "with the command]",
 )
 @click.option(
-    "--timestamp", metavar="TIME", help="When the chain begins, e.g. 2020-03-11T00:00Z.  [default: now]"
+    "--timestamp", metavar="TIME", help="Time of the first block, as 2020-03-11T00:00Z.  [default: now]"
 )
-@click.option("--fork-url", metavar="URL", help="Go on with the chain of this node, which stays as it is.")
-@click.option("--fork-block", type=click.IntRange(0), help="After this block.  [default: the newest]")
+@click.option(
+    "--fork-url",
+    metavar="URL",
+    help="Address of a node whose chain is forked; that node does not see the fork's transactions.  "
+    "[default: none]",
+)
+@click.option(
+    "--fork-block",
+    type=click.IntRange(0),
+    help="Last block of the forked chain, with --fork-url.  [default: the newest]",
+)
 @click.option(
     "--hardhat",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Not an Anvil but the Hardhat, version 2 or 3, that is installed in this project's folder.",
+    help="Folder of a project with Hardhat 2 or 3, which runs instead of Anvil.  [default: none]",
 )
 @handle_errors
 def cli(
@@ -48,12 +64,14 @@ def cli(
     fork_block: int | None,
     hardhat: Path | None,
 ) -> None:
-    """Run an Anvil with its whole history (chain 31337, cancun) until Ctrl-C; prints its address.
+    """Run a local node that keeps its whole history (chain id 31337, cancun) until Ctrl-C; print its address.
 
-    A fork has the other chain's id, history and deployments; what is sent to it the other node never sees.
+    A fork has the other chain's id, history and deployments. With --hardhat the node is a Hardhat, with the
+    same chain and accounts; its configuration is generated, and the project's folder stays unchanged.
 
-    With --hardhat it is a Hardhat, of the same chain and accounts. Its configuration is made here, not that
-    of the folder, where nothing is changed.
+    Writes the chain to --state.
+
+    Exit codes: 0 after Ctrl-C, 1 on an error, 2 on invalid options.
     """
     from backstop.live.node.rpc_node import require_lasting_node_address
     from backstop.live.operate.devnet_process import (
@@ -76,7 +94,7 @@ def cli(
     except ValueError as error:
         raise BackstopError(f"--timestamp: {error}") from None
     if fork_url is None and fork_block is not None:
-        raise BackstopError("--fork-block goes with --fork-url")
+        raise BackstopError("--fork-block: given without --fork-url; expected both")
     if hardhat is not None and not (state is None and fork_url is None):
         raise BackstopError("--hardhat keeps no chain and forks none: leave out --state and --fork-url")
     fork = (

@@ -21,7 +21,7 @@ from backstop.live.operate.network_options import deployment_option, network_opt
 
 @click.command(
     cls=Command,
-    short_help="Write a deployment as a scenario",
+    short_help="Export a deployment as a scenario",
     epilog="""\b
 Examples:
   ape run export --network http://127.0.0.1:8545
@@ -31,10 +31,10 @@ Examples:
 )
 @network_option
 @deployment_option
-@click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
+@click.option("--block", type=click.IntRange(0), help="Block number to export at.  [default: the newest]")
 @output_options("Folder of the scenario.", "runs/export-<block>")
-@click.option("--duration", default="6 h", show_default=True, help="How long the scenario is.")
-@click.option("--block-time", default="60 s", show_default=True, help="Seconds between its blocks.")
+@click.option("--duration", default="6 h", show_default=True, help="Length of the scenario.")
+@click.option("--block-time", default="60 s", show_default=True, help="Time between blocks of the scenario.")
 @handle_errors
 def cli(
     network: str | None,
@@ -45,10 +45,14 @@ def cli(
     duration: str,
     block_time: str,
 ) -> None:
-    """Replay a deployment's history into the model up to a block, and write it as a scenario.
+    """Export the state of a deployment at a block as a scenario.
 
-    `simulate` begins with the very state of that block. `compare` opens the vault book anew, under each
-    preset's terms. Prices stand still and keepers are made up until the file is edited.
+    `simulate` starts with the exact state of that block; `compare` opens the vaults again under each preset's
+    terms. Prices are constant and keepers are assumed until you edit the file.
+
+    Reads the deployment file. Writes scenario.yaml and the files that it names.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.deployment.deployment_file import read_deployment
     from backstop.live.mirror.chain_mirror import open_mirror

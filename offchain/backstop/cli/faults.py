@@ -21,7 +21,7 @@ from backstop.errors import BackstopError
 @click.command(
     cls=Command,
     old_options={"--part": "--component", "--way": "--failure-mode"},
-    short_help="Break one part at a time, and call what must still work",
+    short_help="Break one component at a time, and check the calls that must still work",
     epilog="""\b
 Examples:
   ape run faults
@@ -34,21 +34,21 @@ Examples:
     "part_names",
     multiple=True,
     metavar="NAME",
-    help="Component to break; may be repeated. [default: all]",
+    help="Component to break; repeatable.  [default: all]",
 )
 @click.option(
     "--failure-mode",
     "ways",
     multiple=True,
     metavar="NAME",
-    help="Failure mode to test; may be repeated. [default: all]",
+    help="Failure mode to test; repeatable.  [default: all]",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     default=RUNS / "faults.json",
     show_default=True,
-    help="File of the table; an older one is replaced.",
+    help="JSON file of the table; an older table is replaced.",
 )
 @contracts_folder_option
 @json_option
@@ -56,10 +56,14 @@ Examples:
 def cli(
     part_names: tuple[str, ...], ways: tuple[str, ...], out: Path, contracts: Path, as_json: bool
 ) -> None:
-    """Put broken code in the place of each part, on revm, and make the calls that must work without it.
+    """Break each component with faulty code on revm, and make the calls that must work without it.
 
-    A call works if it does what it does when nothing is broken, the books balance, and no stage pays out of
-    turn. Exit codes: 0 if all of them work, 1 if one does not. See docs/how-to/faults.md.
+    A call passes if it does the same as without the fault, the books balance, and no stage pays out of turn.
+    docs/how-to/faults.md lists components, failure modes and calls.
+
+    Writes the table of calls to --out.
+
+    Exit codes: 0 if all calls pass, 1 if a call fails or on an error, 2 on invalid options.
     """
     from backstop.hosts.artifacts import Artifacts
     from backstop.proof.faults.breakable_components import PARTS, get_breakable_component
@@ -85,7 +89,7 @@ def cli(
     asked = count_applicable_fault_cells(parts, ways or None)
     if not asked:
         raise BackstopError(
-            "none of these parts breaks in one of these ways: leave --component or --failure-mode out"
+            "--component, --failure-mode: no component has such a failure mode; leave one of them out"
         )
     with show_progress_bar() as bar:
         cells = list_fault_table_cells(

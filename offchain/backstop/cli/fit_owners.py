@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Measure from events how owners of vaults react to falls",
+    short_help="Fit from events how vault owners react to price drops",
     epilog="""\b
 Examples:
   ape run fit-owners --events events.csv --prices prices.csv --ratio WETH=130% --fixed debt_price=1
@@ -40,87 +40,149 @@ Examples:
 )
 @click.option(
     "--events", "events", multiple=True, required=True, metavar="FILE|ADDRESS",
-    help="Events of vaults, a period each; several add up.",
+    help="File or address (s3://...) of vault events, one period each; repeatable.",
 )  # fmt: skip
 @click.option(
     "--book", "books", multiple=True, metavar="FILE|ADDRESS",
-    help="Positions at the beginning, one for each file of events.  [default: events until then added up]",
+    help="Positions at the beginning, one file for each file of events; repeatable.  [default: the "
+         "sum of earlier events]",
 )  # fmt: skip
 @click.option(
     "--prices", "price_files", multiple=True, required=True, metavar="FILE|ADDRESS",
-    help="Prices in dollars: one file, or one for each file of events.",
+    help="File or address (s3://...) of prices in dollars, one for all or one for each file of "
+         "events; repeatable.",
 )  # fmt: skip
 @click.option(
     "--from", "begins", multiple=True, metavar="TIME",
-    help="First full hour, once or for each file of events.  [default: of events and prices]",
+    help="First full hour, one for all or one for each file of events; repeatable.  [default: the "
+         "first of events and prices]",
 )  # fmt: skip
-@click.option("--until", "ends", multiple=True, metavar="TIME", help="Last full hour, likewise.")
-@click.option("--ratio", "ratios", multiple=True, metavar="SYMBOL=RATIO", help="A liquidation ratio.")
+@click.option(
+    "--until",
+    "ends",
+    multiple=True,
+    metavar="TIME",
+    help="Last full hour, one for all or one for each file of events; repeatable.  [default: the "
+    "last of events and prices]",
+)
+@click.option(
+    "--ratio",
+    "ratios",
+    multiple=True,
+    metavar="SYMBOL=RATIO",
+    help="Liquidation ratio of a collateral, as WETH=130%; repeatable.  [default: the mapping's]",
+)
 @click.option(
     "--like", default="events", show_default=True, metavar="NAME|FILE",
-    help="What columns of events mean: a mapping with `form: events`.",
+    help="Mapping of columns of the events: a name, or a YAML file with `form: events`.",
 )  # fmt: skip
-@click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Of events.")
-@click.option("--fixed", multiple=True, metavar="FIELD=CELL", help="What a field of events is in all rows.")
-@click.option("--decimals", multiple=True, metavar="FIELD=N|COLUMN", help="Of events, of integers.")
-@click.option("--only", multiple=True, metavar="COLUMN=CELL[|CELL]", help="Leave other events out.")
-@click.option("--rename", multiple=True, metavar="SYMBOL=SYMBOL", help="Call a token otherwise.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="Column of the events that holds a field; repeatable.  [default: the mapping's]",
+)
+@click.option(
+    "--fixed",
+    multiple=True,
+    metavar="FIELD=CELL",
+    help="Value of an event field in all rows; repeatable.  [default: none]",
+)
+@click.option(
+    "--decimals",
+    multiple=True,
+    metavar="FIELD=N|COLUMN",
+    help="Decimals of an integer event field: a number or a column; repeatable.  [default: the mapping's]",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="COLUMN=CELL[|CELL]",
+    help="Values that a column of events must have, else the row is left out; repeatable.  [default: "
+    "all rows]",
+)
+@click.option(
+    "--rename",
+    multiple=True,
+    metavar="SYMBOL=SYMBOL",
+    help="New symbol of a token; repeatable.  [default: none]",
+)
 @click.option(
     "--book-like",
     default=None,
     metavar="NAME|FILE",
-    help="What columns of the book mean: a mapping.",
+    help="Mapping of columns of the book: a name or a YAML file.  [default: columns called by their fields]",
 )
-@click.option("--book-column", "book_columns", multiple=True, metavar="FIELD=COLUMN", help="Of the book.")
-@click.option("--book-fixed", multiple=True, metavar="FIELD=CELL", help="What a field of it is in all rows.")
-@click.option("--floats", is_flag=True, help="Take floats, and round: collateral down, debt up.")
-@click.option("--time", default="time", show_default=True, metavar="COLUMN", help="Times of the prices.")
 @click.option(
-    "--asset", "assets", multiple=True, metavar="SYMBOL=COLUMN", help="Which column has an asset's prices."
+    "--book-column",
+    "book_columns",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="Column of the book that holds a field; repeatable.  [default: the mapping's]",
+)
+@click.option(
+    "--book-fixed",
+    multiple=True,
+    metavar="FIELD=CELL",
+    help="Value of a book field in all rows; repeatable.  [default: none]",
+)
+@click.option("--floats", is_flag=True, help="Accept floats; collateral is rounded down, debt up.")
+@click.option(
+    "--time", default="time", show_default=True, metavar="COLUMN", help="Column with the times of the prices."
+)
+@click.option(
+    "--asset",
+    "assets",
+    multiple=True,
+    metavar="SYMBOL=COLUMN",
+    help="Column with the prices of an asset; repeatable.  [default: the column called by the asset]",
 )
 @click.option(
     "--duplicates",
     type=click.Choice(("refuse", "first", "last")),
     default="refuse",
     show_default=True,
-    help="Which of two prices of one time counts.",
+    help="Treatment of two prices of one time: 'refuse' the file, or keep the 'first' or the 'last'.",
 )
 @click.option(
     "--splits",
     type=click.Choice(("refuse", "keep")),
     default="refuse",
     show_default=True,
-    help="What becomes of steps that look like a split.",
+    help="Treatment of price steps that look like a split: 'refuse' the file or 'keep' them.",
 )
 @click.option(
     "--prints",
     type=click.Choice(("refuse", "keep", "drop")),
     default="refuse",
     show_default=True,
-    help="What becomes of isolated prints: prices that leave both neighbours and come back.",
+    help="Treatment of isolated prints (prices that leave both neighbours and come back): 'refuse' "
+    "the file, 'keep' or 'drop' them.",
 )
 @click.option(
     "--floor", type=click.IntRange(1), default=2_000, show_default=True,
-    help="Vaults that owe less, in dollars, are not looked at.",
+    help="Least debt of a vault to be counted, in dollars.",
 )  # fmt: skip
 @click.option(
     "--large", type=click.IntRange(1), default=1_000_000, show_default=True,
-    help="Debts of so many dollars or more have a factor of their own.",
+    help="Debt from which vaults have a factor of their own, in dollars.",
 )  # fmt: skip
 @click.option(
     "--default", "default_file", type=click.Path(dir_okay=False, path_type=Path), default=None,
-    help="A file with `owners`: stands in for what is not measured.  [default: the package's]",
+    help="YAML file whose section `owners` replaces values that the events do not measure.  "
+         "[default: the package's]",
 )  # fmt: skip
 @click.option(
     "--draws", type=click.IntRange(40, 100_000), default=200, show_default=True,
-    help="Draws of owners that intervals are made of.",
+    help="Bootstrap draws of owners for each interval.",
 )  # fmt: skip
 @click.option(
     "--faults", "faults_file", type=click.Path(dir_okay=False, path_type=Path), default=None,
-    help="Write every fault of a file here, as CSV.",
+    help="CSV file to write with every faulty row.  [default: none]",
 )  # fmt: skip
 @seed_option
-@output_options("Folder of what was measured.", "runs/owners")
+@output_options("Folder of the fit.", "runs/owners")
 @json_option
 @handle_errors
 def cli(
@@ -133,11 +195,15 @@ def cli(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Measure how owners of vaults react to falls, each figure with its interval, as a section `owners`.
+    """Fit the reactions of vault owners to price drops from events, each with its interval.
 
-    Every vault is looked at each full hour, from the beginning of the events to their end: how far it is from
-    liquidation, how far the price has fallen, and whether its owner makes it safer, or takes more risk,
-    within the hour after.
+    Each full hour of the events, each vault is counted by its distance from liquidation, the price drop so
+    far, and the act of its owner within the next hour: safer, riskier or none.
+
+    Reads --events, --book and --prices. Writes owners.yaml (the section `owners` of a scenario), summary.json
+    and tables in CSV.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     from backstop.files.atomic_files import write_files
     from backstop.report.frame_console_table import write_frames
@@ -251,5 +317,7 @@ def _spread_option(option: str, given: Sequence[str], count: int) -> list[str | 
     if len(given) in (0, 1):
         return [given[0] if given else None] * count
     if len(given) != count:
-        raise BackstopError(f"{option}: is given {len(given)} times, and there are {count} files of --events")
+        raise BackstopError(
+            f"{option}: given {len(given)} times; expected 1 or {count}, the number of --events"
+        )
     return list(given)

@@ -47,32 +47,54 @@ RUN_BY = ("backstop.proof.fuzz.fuzz_worker", "backstop.proof.fuzz.trace_coverage
 """Inputs that a folder resumes with as long as they are unchanged."""
 
 
-@click.command(cls=Command, short_help="Random steps, model against chain")
-@click.option(
-    "--steps", type=click.IntRange(1), help="Steps in all.  [default: 100000, or no end with --seconds]"
+@click.command(
+    cls=Command,
+    short_help="Fuzz the contracts against the model with random steps",
+    epilog="""\b
+Examples:
+  ape run fuzz --steps 1000000 --seed 1
+  ape run fuzz --seconds 28800 --workers 2 --seed 7 --out runs/overnight
+""",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(1), help="End after so long, covering the kept traces included."
+    "--steps",
+    type=click.IntRange(1),
+    help="Random steps in all, counting those of an earlier run.  [default: 100000, or no end with "
+    "--seconds]",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1),
+    help="Time limit in seconds, including the coverage of kept traces.  [default: none]",
 )
 @seed_option
 @workers_options
-@click.option("--host", type=click.Choice(HOSTS), default="revm", show_default=True)
+@click.option(
+    "--host",
+    type=click.Choice(HOSTS),
+    default="revm",
+    show_default=True,
+    help="Throw-away chain that runs the contracts.",
+)
 @click.option(
     "--check-every",
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="Steps between two looks at all state.",
+    help="Steps between two comparisons of all state.",
 )
 @output_options("Folder of the campaign.", "runs/fuzz-<seed>-<host>", store=True)
-@click.option("--promises", is_flag=True, help="Assert promises too that today's rules do not keep.")
+@click.option("--promises", is_flag=True, help="Assert also the promises that the present rules do not keep.")
 @click.option(
     "--planted",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Faults that need two predicates at once: which are reported, and at which step?",
+    help="YAML file of planted faults that need two predicates at once; prints the reported faults "
+    "with their steps.  [default: none]",
 )
-@click.option("--unsteered", is_flag=True, help="No preference for moves that lead to missing states.")
-@click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
+@click.option(
+    "--unsteered", is_flag=True, help="Draw moves without preference for states that were not reached yet."
+)
+@click.option("--keep-going", is_flag=True, help="Continue after the first failure.")
 @contracts_folder_option
 @json_option
 @handle_errors
@@ -93,26 +115,29 @@ def cli(
     contracts,
     as_json,
 ):
-    """Play random steps on fresh deployments, compare all there is to compare, keep what is worth it.
+    """Run random steps on fresh deployments, compare model and chain, and keep traces that reach new states.
 
-    Every step: outcome, revert reason, return value, events, each slot written, the step's properties.
-    Every --check-every steps: all state and its properties. Every run of 2,000 steps: the whole storage.
-    A failure is shrunk and becomes a test file. Interrupt it at any time: the same
-    command goes on, with more --steps as with another --seconds.
+    Every step compares outcome, revert reason, return value, events, written slots and the step's properties;
+    every --check-every steps all state and its properties; every run of 2,000 steps the whole storage. A
+    failure is shrunk and becomes a test file. The same command resumes an interrupted campaign; more --steps
+    or --seconds extend it.
 
-    Exit codes: 0 without a failure, 1 with one, 130 if it was interrupted before it found any.
+    Writes traces, coverage.json and failures into --out.
 
-    \b
-      ape run fuzz --steps 1000000 --seed 1
-      ape run fuzz --seconds 28800 --workers 2 --seed 7 --out runs/overnight
+    Exit codes: 0 without a failure, 1 with a failure or on an error, 2 on invalid options, 130 on an
+    interruption before any failure.
     """
     if steps is None and seconds is None:
         steps = 100_000
     out = out or RUNS / f"fuzz-{seed}-{host}{'-promises' if promises else ''}"
     if dask is not None and planted is not None:
-        raise BackstopError("--dask has no --planted: workers elsewhere do not have the file")
+        raise BackstopError(
+            "--planted: given with --dask, whose workers lack the file; expected one of the two"
+        )
     if dask is not None and contracts != CONTRACTS:
-        raise BackstopError("--dask plays the contracts that each worker has: give no --contracts")
+        raise BackstopError(
+            "--contracts: given with --dask, whose workers have their own; expected one of the two"
+        )
     artifacts = Artifacts(contracts)
     # Runs elsewhere would wait for the rounds that they learn from.
     steered = not unsteered and dask is None
@@ -139,7 +164,7 @@ def cli(
         with CoverageProcess(artifacts, has_ended) as coverer:
             bar(0, 1, "compiling")
             if not coverer.request_plain_compilation():  # before the workers ask for it
-                raise BackstopError("stopped while the contracts were compiled: there is nothing to keep")
+                raise BackstopError("stopped while the contracts were compiled; no results")
             clock = ProgressFormatter(steps, seconds)
             if seconds is not None:
                 deadline = clock.began + seconds

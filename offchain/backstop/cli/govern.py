@@ -17,7 +17,7 @@ from backstop.live.operate.network_options import (
 
 @click.command(
     cls=Command,
-    short_help="Propose changes to a timelock, by name; list, execute, cancel",
+    short_help="Propose changes to a timelock; list, execute or cancel them",
     epilog="""\b
 Examples:
   ape run govern --network http://127.0.0.1:8545
@@ -30,8 +30,14 @@ Examples:
 @click.argument("what", nargs=-1, metavar="[CONTRACT.FUNCTION NAME=VALUE ... | ID]")
 @network_option
 @deployment_option
-@click.option("--salt", type=click.IntRange(0), default=0, help="Tells equal proposals apart.  [default: 0]")
-@click.option("--dry-run", is_flag=True, help="Show the call and what would come of it, send nothing.")
+@click.option(
+    "--salt",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Number that distinguishes equal proposals.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the call and its effect, and send nothing.")
 @account_option
 @fee_cap_option
 @handle_errors
@@ -45,11 +51,15 @@ def cli(
     account: tuple[str, ...],
     fee_cap: int,
 ) -> None:
-    """List who governs and what is proposed; propose calls; execute or cancel a proposal by its id.
+    """List roles and proposals of a timelock; propose calls, or execute or cancel a proposal by its id.
 
-    Calls are given by name: a contract of the deployment, a function, and each argument once. Numbers are
-    raw, as the contract has them; contracts, roles and collateral types have their names, lists and structs
-    are JSON. An id may be cut off where it is the only one. What would revert is not sent.
+    A call names a contract of the deployment, a function, and each argument once. Numbers are raw, as the
+    contract stores them; contracts, roles and collateral types have names, lists and structs are JSON. An id
+    may be shortened to an unambiguous prefix. A call that would revert is not sent.
+
+    Reads the deployment file.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     from backstop.deployment.deployment_file import read_deployment
     from backstop.errors import BackstopError
@@ -57,9 +67,9 @@ def cli(
     from backstop.live.operate.timelock_proposals import TimelockGovernance
 
     if doing == "list" and what:
-        raise BackstopError("`list` takes nothing more")
+        raise BackstopError(f"list: {what[0]!r} is unexpected; expected no further argument")
     if doing in ("execute", "cancel") and len(what) != 1:
-        raise BackstopError(f"{doing} which proposal? `govern` lists their ids")
+        raise BackstopError(f"{doing}: {len(what)} ids given; expected one, `govern` lists them")
     read = read_deployment(deployment)
     node = connect_node(network)
     signers, named = build_signers_and_named_accounts(node, account)

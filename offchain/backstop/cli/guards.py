@@ -25,7 +25,7 @@ from backstop.cli.command_helpers import (
 
 @click.command(
     cls=Command,
-    short_help="Crashes with guards and without",
+    short_help="Run crashes with and without each guard",
     epilog="""\b
 Examples:
   ape run guards --host revm
@@ -40,7 +40,8 @@ Examples:
     default="all",
     show_default=True,
     metavar="NAME|FILE|all",
-    help="A scenario that names guards to try, of the library or a YAML file; 'all' is every one there.",
+    help="Scenario that names guards to try, of the library or a YAML file; 'all' runs each such "
+    "scenario of the library.",
 )
 @host_option
 @seed_option
@@ -48,10 +49,13 @@ Examples:
 @json_option
 @handle_errors
 def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool, as_json: bool) -> None:
-    """Run a crash without any guard, with each that the scenario names alone, and with all of them.
+    """Run a crash without guards, with each guard of the scenario alone, and with all guards together.
 
-    Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
-    Results are kept after each scenario: the same command goes on.
+    Reads scenarios. Writes guards.json, guards.csv and guards.html, and a run directory for each run, which
+    `ape run report` shows. Results are kept after each scenario; the same command resumes an interrupted
+    comparison.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.files.output_directories import hash_value_repr
     from backstop.report.guards_page import write_page

@@ -60,28 +60,40 @@ class AlarmChoice(click.Choice):
     cls=Command,
     short_help="Search for exploits: extracted profit, broken symmetry, blocked calls",
     old_options={"--old-rule": "--reverted-fix", "--best": "--max-findings"},
+    epilog="""\b
+Examples:
+  ape run hunt --cases 200 --workers 2
+  ape run hunt --cases 20 --alarm liveness --alarm symmetry --seed 7
+  ape run hunt --cases 10 --reverted-fix test_dust_keeps_a_stage
+""",
 )
-@click.option("--cases", type=click.IntRange(1, 10**6), default=20, show_default=True, help="Cases in all.")
+@click.option(
+    "--cases",
+    type=click.IntRange(1, 10**6),
+    default=20,
+    show_default=True,
+    help="Cases in all, counting those of an earlier run.",
+)
 @click.option(
     "--plans",
     type=click.IntRange(1),
     default=FIRST + LATER,
     show_default=True,
-    help="Plans of the coalition that are tried in each, the first quarter at random.",
+    help="Plans of the coalition in each case; the first quarter is random.",
 )
 @click.option(
     "--trials",
     type=click.IntRange(1),
     default=40,
     show_default=True,
-    help="What is tried in each by the alarms that need no plan.",
+    help="Trials in each case for alarms that need no plan.",
 )
 @click.option(
     "--alarm",
     "alarms",
     type=AlarmChoice(ALARMS),
     multiple=True,
-    help="Only this alarm; may be given again.  [default: all]",
+    help="Alarm to search for; repeatable.  [default: all]",
 )
 @click.option(
     "--max-findings",
@@ -89,14 +101,14 @@ class AlarmChoice(click.Choice):
     type=click.IntRange(0),
     default=10,
     show_default=True,
-    help="Findings to describe of each alarm.",
+    help="Largest number of findings to print for each alarm.",
 )
 @click.option(
     "--reverted-fix",
     "rules",
     multiple=True,
     metavar="NAME",
-    help="Revert this fix in a copy, and report whether the search finds the exploit; may be given again.",
+    help="Fix to revert in a copy, to see whether the search finds its exploit; repeatable.  [default: none]",
 )
 @seed_option
 @workers_options
@@ -105,9 +117,9 @@ class AlarmChoice(click.Choice):
     type=click.Choice(HOSTS),
     default="revm",
     show_default=True,
-    help="Where each story is replayed, contracts against model.",
+    help="Throw-away chain on which each finding is replayed in lockstep with the model.",
 )
-@output_options("Folder of the hunt.", "runs/hunt-<seed>", store=True)
+@output_options("Folder of the search.", "runs/hunt-<seed>", store=True)
 @contracts_folder_option
 @json_option
 @handle_errors
@@ -127,26 +139,25 @@ def cli(
     contracts: Path,
     as_json: bool,
 ) -> None:
-    """Search for what the rules allow and should not, and tell one story of each kind, the shortest first.
-
-    *extraction*: three accounts gain by acting together what others lose. Measured against histories in which
-    they do the same with what is their own, and leave the rest to honest keepers, prompt or slow.
-    *symmetry*: two who were alike do not end alike, though only something differs that must not matter.
-    *liveness*: a call that must succeed does not. *delay*: spam delays what somebody is due.
-    *margin*: one owner of several accounts takes from others in the margin market. *accounting*: a call of a
-    random game moves what is not its affair, or what is owed does not arrive.
-    Each case draws a deployment and a course of the world.
-    Interrupt it at any time: the same command goes on, with more --cases further.
-
-    With --reverted-fix a rule that was wrong is put back, and a story is sought that the rules of now do not
-    tell, nor one half as large, in four times as many cases. Fails if none is told.
-
-    Exit codes: 0 if nothing is found, 1 with a story, 130 if it was interrupted before it found any.
+    """Search random deployments and markets for exploits, and print the shortest finding of each kind.
 
     \b
-      ape run hunt --cases 200 --workers 2
-      ape run hunt --cases 20 --alarm liveness --alarm symmetry --seed 7
-      ape run hunt --cases 10 --reverted-fix test_dust_keeps_a_stage
+    extraction  three accounts act together and gain the losses of others,
+                compared with honest keepers and the same balances
+    symmetry    two equal accounts end unequal after an irrelevant difference
+    liveness    a call that must succeed fails
+    delay       spam delays a payment that is due
+    margin      one owner of several accounts takes from others in the margin market
+    accounting  a call changes balances that it must not, or a payment does not arrive
+
+    With --reverted-fix an old, wrong rule is restored, and the search must find an exploit that the present
+    rules do not allow at even half its size, in four times as many cases. The same command resumes an
+    interrupted search; more --cases extend it.
+
+    Writes hunt.json and report.html; with --reverted-fix hunted.json.
+
+    Exit codes: 0 if nothing is found, 1 with a finding or on an error, 2 on invalid options, 130 on an
+    interruption before any finding. With --reverted-fix 0 if each exploit is found, 1 if not.
     """
     if rules:
         _search_reverted_fixes(
@@ -231,7 +242,7 @@ def _search_reverted_fixes(
     if len(done) < len(wanted):
         raise BackstopError("stopped: these are the results so far; the same command goes on")
     if missed := [each.pair.name for each in done if each.found is None]:
-        raise BackstopError(f"no new story is told under {', '.join(missed)}")
+        raise BackstopError(f"no exploit found under {', '.join(missed)}; expected one under each")
 
 
 def _split_random_and_bred_plans(plan_count: int) -> tuple[int, int]:

@@ -37,7 +37,7 @@ _SAID = ("Of ", "Liquidation ratio of ", "Penalty of ", "Without a known liquida
 
 @click.command(
     cls=Command,
-    short_help="Take positions and prices of your own into a scenario",
+    short_help="Import positions and prices of your own as a scenario",
     epilog="""\b
 Examples:
   ape run import --book positions.csv --column owner=user --column locked=amount
@@ -53,17 +53,21 @@ Examples:
     type=click.Choice(("history", "replay")),
     default="history",
     show_default=True,
-    help="Draw from the prices, beginning at the last; or take them as they are.",
+    help="Use of the prices: 'history' draws paths from them, from the last price on; 'replay' plays "
+    "them back.",
 )
 @add_imported_scenario_options
-@output_options("Folder of what comes of it.", "runs/mine")
+@output_options("Folder of the book or scenario.", "runs/mine")
 @handle_errors
 def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
-    """Read positions as others keep them, and prices; write them as a scenario that every command takes.
+    """Import positions and prices of your own files as a scenario for the other commands.
 
-    Every row is checked and every figure exact; what is wrong is said with its row. With prices the folder
-    has `scenario.yaml`, to be read and changed, and `report.html`, which says what was read, what became of
-    it and what was assumed; without them it has `book.csv` alone.
+    Every row is checked and every figure is exact; an error names its row.
+
+    Reads --book and --prices. Writes book.csv; with --prices also prices.csv, scenario.yaml (to read and
+    edit), import.json, meta.json, and report.html, which lists rows, repairs and assumptions.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     from backstop.report.frame_console_table import write_frames
     from backstop.report.import_page import write_page

@@ -20,124 +20,200 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _READING = (
-    click.option("--book", required=True, metavar="FILE|ADDRESS", help="Positions: CSV, JSON or Parquet."),
+    click.option(
+        "--book",
+        required=True,
+        metavar="FILE|ADDRESS",
+        help="File or address (s3://...) of positions: CSV, JSON or Parquet.",
+    ),
     click.option(
         "--like",
         metavar="NAME|FILE",
         default=None,
-        help="What columns mean: aave, crvusd, events, liquity, liquity-v2, maker, morpho, or a YAML file.",
+        help="Mapping of columns to fields: aave, crvusd, events, liquity, liquity-v2, maker, morpho, "
+        "or a YAML file.  [default: columns called by their fields]",
     ),
     click.option(
-        "--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Which column is a field."
+        "--column",
+        "columns",
+        multiple=True,
+        metavar="FIELD=COLUMN",
+        help="Column that holds a field; repeatable.  [default: the mapping's]",
     ),
-    click.option("--fixed", multiple=True, metavar="FIELD=CELL", help="What a field is in all rows."),
+    click.option(
+        "--fixed",
+        multiple=True,
+        metavar="FIELD=CELL",
+        help="Value of a field in all rows; repeatable.  [default: none]",
+    ),
     click.option(
         "--decimals",
         multiple=True,
         metavar="FIELD=N|COLUMN",
-        help="An integer with so many decimals; or each token's, FIELD=ETH:18|USDC:6.",
+        help="Decimals of an integer field: a number, a column, or a number for each token, as "
+        "FIELD=ETH:18|USDC:6; repeatable.  [default: the mapping's]",
     ),
-    click.option("--only", multiple=True, metavar="COLUMN=CELL[|CELL]", help="Leave other rows out."),
-    click.option("--rename", multiple=True, metavar="SYMBOL=SYMBOL", help="Call a token otherwise."),
+    click.option(
+        "--only",
+        multiple=True,
+        metavar="COLUMN=CELL[|CELL]",
+        help="Values that a column must have, else the row is left out; repeatable.  [default: all rows]",
+    ),
+    click.option(
+        "--rename",
+        multiple=True,
+        metavar="SYMBOL=SYMBOL",
+        help="New symbol of a token; repeatable.  [default: none]",
+    ),
     click.option(
         "--accounts",
         type=click.Choice(("apart", "pooled")),
         default=None,
-        help="Each row is a vault, or the rows of an owner are one account, whose debt is split.",
+        help="Meaning of a row: 'apart' makes each row a vault, 'pooled' joins the rows of an owner "
+        "to one account and splits its debt.  [default: the mapping's, else apart]",
     ),
     click.option(
         "--debts",
         type=click.Choice(("assets", "dollars")),
         default="assets",
         show_default=True,
-        help="Debts of other assets are priced in them, or count as dollars at their price.",
+        help="Unit of debts in other assets: 'assets' prices collateral in the asset, 'dollars' "
+        "converts the debt at its price.",
     ),
     click.option(
-        "--at", default=None, metavar="TIME|BLOCK", help="When events become positions.  [default: after all]"
+        "--at",
+        default=None,
+        metavar="TIME|BLOCK",
+        help="Time or block at which events become positions.  [default: after the last event]",
     ),
-    click.option("--floats", is_flag=True, help="Take floats, and round: collateral down, debt up."),
+    click.option("--floats", is_flag=True, help="Accept floats; collateral is rounded down, debt up."),
     click.option(
         "--bad-rows",
         type=click.Choice(("refuse", "drop", "drop-any")),
         default="refuse",
         show_default=True,
-        help="Rows that cannot be read: refuse the file, leave out up to 1% of its rows, or any number.",
+        help="Treatment of rows that cannot be read: 'refuse' the file, 'drop' up to 1% of its rows, "
+        "or 'drop-any' number.",
     ),
     click.option(
         "--faults",
         "faults_file",
         type=click.Path(dir_okay=False, path_type=Path),
         default=None,
-        help="Write every fault here, as CSV.",
+        help="CSV file to write with every faulty row.  [default: none]",
     ),
     click.option(
-        "--prices", default=None, metavar="FILE|ADDRESS", help="Prices in dollars: CSV, JSON or Parquet."
+        "--prices",
+        default=None,
+        metavar="FILE|ADDRESS",
+        help="File or address (s3://...) of prices in dollars: CSV, JSON or Parquet.  [default: none]",
     ),
-    click.option("--time", default="time", show_default=True, metavar="COLUMN", help="Times of the prices."),
+    click.option(
+        "--time",
+        default="time",
+        show_default=True,
+        metavar="COLUMN",
+        help="Column with the times of the prices.",
+    ),
     click.option(
         "--asset",
         "assets",
         multiple=True,
         metavar="SYMBOL=COLUMN",
-        help="Which column has an asset's prices.  [default: each is called by its asset]",
+        help="Column with the prices of an asset; repeatable.  [default: the column called by the asset]",
     ),
     click.option(
         "--long",
         metavar="SYMBOLS,PRICES",
         default=None,
-        help="Two columns, of files with a row for each price.",
+        help="Columns of symbols and prices in a file with a row for each price.  [default: a column "
+        "for each asset]",
     ),
     click.option(
         "--duplicates",
         type=click.Choice(("refuse", "first", "last")),
         default="refuse",
         show_default=True,
-        help="Which of two prices of one time counts.",
+        help="Treatment of two prices of one time: 'refuse' the file, or keep the 'first' or the 'last'.",
     ),
     click.option(
         "--splits",
         type=click.Choice(("refuse", "keep")),
         default="refuse",
         show_default=True,
-        help="What becomes of steps that look like a split.",
+        help="Treatment of price steps that look like a split: 'refuse' the file or 'keep' them.",
     ),
     click.option(
         "--prints",
         type=click.Choice(("refuse", "keep", "drop")),
         default="refuse",
         show_default=True,
-        help="What becomes of isolated prints: prices that leave both neighbours and come back.",
+        help="Treatment of isolated prints (prices that leave both neighbours and come back): "
+        "'refuse' the file, 'keep' or 'drop' them.",
     ),
 )
 
 _SCENARIO = (
-    click.option("--duration", default=None, help="How long.  [default: 1 d of a history, all of a replay]"),
-    click.option("--block-time", default=None, help="[default: 1 min; 1 h of a replay of months]"),
     click.option(
-        "--ratio", "ratios", multiple=True, metavar="SYMBOL=RATIO", help="A liquidation ratio, as 125%."
-    ),
-    click.option("--floor", type=click.IntRange(1, 1_000_000), default=2_000, show_default=True),
-    click.option(
-        "--total", type=click.IntRange(1), default=None, help="Scale the debt to so many stablecoins."
+        "--duration",
+        default=None,
+        help="Length of the scenario, as '1 d'.  [default: 1 d of a history, all of a replay]",
     ),
     click.option(
-        "--rows", multiple=True, metavar="KIND=TREATMENT", help="What becomes of rows that contracts refuse."
+        "--block-time",
+        default=None,
+        help="Time between blocks, as '1 min'.  [default: 1 min; 1 h for a replay of months]",
     ),
-    click.option("--gas-token", default=None, metavar="SYMBOL", help="In which coin gas is paid."),
+    click.option(
+        "--ratio",
+        "ratios",
+        multiple=True,
+        metavar="SYMBOL=RATIO",
+        help="Liquidation ratio of a collateral, as WETH=125%; repeatable.  [default: the book's, the "
+        "system's, else 150%]",
+    ),
+    click.option(
+        "--floor",
+        type=click.IntRange(1, 1_000_000),
+        default=2_000,
+        show_default=True,
+        help="Least debt of a vault, in stablecoins.",
+    ),
+    click.option(
+        "--total",
+        type=click.IntRange(1),
+        default=None,
+        help="Debt to which all vaults together are scaled, in stablecoins.  [default: the book's]",
+    ),
+    click.option(
+        "--rows",
+        multiple=True,
+        metavar="KIND=TREATMENT",
+        help="Treatment of a kind of rows that the contracts refuse (duplicate, no_collateral, "
+        "under_water, unsafe, between_ratios, under_floor), as unsafe=drop; repeatable.  "
+        "[default: debt stays in the book where possible]",
+    ),
+    click.option(
+        "--gas-token",
+        default=None,
+        metavar="SYMBOL",
+        help="Collateral in whose coin gas is paid.  [default: the book's ETH token, else its first]",
+    ),
     click.option(
         "--reserve",
         type=click.IntRange(0),
         default=None,
-        help="Stablecoins that the reserve has at the start.  [default: 1% of the debt]",
+        help="Balance of the reserve at the start, in stablecoins.  [default: 1% of the debt]",
     ),
     click.option(
         "--pool",
         "pools",
         multiple=True,
         metavar="POOL=N",
-        help="Stablecoins in a pool.  [default: junior 2% and savings 10% of the debt]",
+        help="Balance of the pool junior or savings at the start, in stablecoins; repeatable.  "
+        "[default: junior 2% and savings 10% of the debt]",
     ),
-    click.option("--outages", is_flag=True, help="Let keepers fail for two hours every two or three days."),
+    click.option("--outages", is_flag=True, help="Add keeper outages of two hours, every two or three days."),
 )
 
 OF_SCENARIO = (
@@ -178,7 +254,7 @@ def read_book_and_prices(given_options: Mapping[str, Any]) -> tuple[VaultBook, P
     long = given_options["long"]
     symbols, _, figures = (long or ",").partition(",")
     if long is not None and not (symbols and figures):
-        raise BackstopError(f"--long: {long!r} is not two columns, as coin,usd")
+        raise BackstopError(f"--long: {long!r} is invalid; expected two columns, as coin,usd")
     names = parse_name_values("--rename", given_options["rename"])
     quotes = None
     try:
@@ -242,7 +318,7 @@ def parse_name_values(option: str, given: Sequence[str]) -> dict[str, str]:
     for text in given:
         name, sign, value = text.partition("=")
         if not (name.strip() and sign and value.strip()):
-            raise BackstopError(f"{option}: {text!r} is no NAME=VALUE")
+            raise BackstopError(f"{option}: {text!r} is invalid; expected NAME=VALUE")
         found[name.strip()] = value.strip()
     return found
 
@@ -251,7 +327,7 @@ def _parse_count(option: str, text: str) -> int:
     """Read whole stablecoins, as 1000000 or 1_000_000."""
     if text.replace("_", "").isdecimal():
         return int(text)
-    raise BackstopError(f"{option}: {text!r} is no whole number of stablecoins, as 1000000")
+    raise BackstopError(f"{option}: {text!r} is invalid; expected whole stablecoins, as 1000000")
 
 
 def write_table_faults_csv(faults_error: TableFaultsError, path: Path | None) -> None:

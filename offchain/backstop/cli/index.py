@@ -13,7 +13,7 @@ from backstop.live.operate.network_options import deployment_option, network_opt
 
 @click.command(
     cls=Command,
-    short_help="Index all vaults by how far they are from liquidation",
+    short_help="Index all vaults by their distance from liquidation",
     epilog="""\b
 Examples:
   ape run index --network http://127.0.0.1:8545
@@ -28,22 +28,27 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     default=RUNS / "vaults.db",
     show_default=True,
-    help="Where the index is kept from one start to the next.",
+    help="File that keeps the index for the next start.",
 )
-@click.option("--cold", is_flag=True, help="Start from nothing, and replace the snapshot.")
+@click.option("--cold", is_flag=True, help="Ignore the snapshot, and replace it.")
 @click.option(
     "--verify",
     type=click.IntRange(0),
     default=100,
     show_default=True,
-    help="How many vaults, chosen at random, to read from the chain and compare.",
+    help="Number of random vaults to read from the chain and compare.",
 )
 @handle_errors
 def cli(network: str | None, deployment: Path, snapshot: Path, cold: bool, verify: int) -> None:
-    """Follow a deployment's events to the newest block, from a snapshot if there is one, and save it again.
+    """Index all vaults of a deployment by their distance from liquidation, up to the newest block.
 
-    Prints for each collateral type how many vaults there are, how many may be liquidated and how many may
-    be called for more margin now. Fails if a vault, or the normalized debt of a type, is not the chain's.
+    Prints the number of vaults of each collateral type, of those that can be liquidated, and of those that
+    can be called for more margin.
+
+    Reads the deployment file and --snapshot. Writes --snapshot.
+
+    Exit codes: 0 on success, 1 if a vault or the normalized debt of a type differs from the chain or on an
+    error, 2 on invalid options.
     """
     from rich.console import Console
     from rich.table import Table

@@ -14,7 +14,7 @@ from backstop.live.operate.network_options import account_option, add_network_ur
 @click.command(
     cls=Command,
     old_options={"--stale": "--max-block-age"},
-    short_help="Run keepers",
+    short_help="Run keepers on a deployment",
     epilog="""\b
 Examples:
   ape run keeper --network http://127.0.0.1:8545 --roles liquidator,taker,crank
@@ -25,72 +25,102 @@ Examples:
 """,
 )
 @click.option(
-    "--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings; options go before them."
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="YAML file of settings; options override it.  [default: none]",
 )
 @add_network_url_option
 @click.option(
     "--deployment",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="What `deploy` wrote.  [default: deployment.json]",
+    help="Deployment file that `deploy` wrote.  [default: deployment.json]",
 )
 @click.option(
     "--roles",
-    help="Some of reporter, poker, accruer, liquidator, taker, bidder, crank, recogniser, recap_bidder, "
-    "surplus_bidder, treasurer, ceilings, breaker, caller, settler, margin_crank, margin_liquidator, "
-    "backstop_keeper, pool_buyer, deleverager, matcher, or all of them; and debtor, bridge.",
+    help="Roles to run, with commas between them, as liquidator,taker, or 'all' of them but debtor "
+    "and bridge; `ape run schema keeper` lists them.  [default: those of --config]",
 )
-@click.option("--once", is_flag=True, help="One look at the chain, then end.")
-@click.option("--dry-run", is_flag=True, help="Decide and try, print what would be sent, send nothing.")
-@click.option("--log", type=click.Choice(("human", "json")), help="Lines on stderr.  [default: human]")
-@click.option("--interval", type=click.FloatRange(0.01), help="Seconds between looks.  [default: 0.1]")
+@click.option("--once", is_flag=True, help="Process one block, then exit.")
+@click.option("--dry-run", is_flag=True, help="Print the transactions that would be sent, and send none.")
 @click.option(
-    "--patience", type=click.FloatRange(0), help="Seconds to wait for a node that is gone.  [default: 120]"
+    "--log", type=click.Choice(("human", "json")), help="Format of the lines on stderr.  [default: human]"
 )
 @click.option(
-    "--grace", type=click.FloatRange(0), help="Seconds that transactions have at the end.  [default: 10]"
+    "--interval",
+    type=click.FloatRange(0.01),
+    help="Time between looks for a new block, in seconds.  [default: 0.1]",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    help="Time to wait for a node that does not answer, in seconds.  [default: 120]",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    help="Time for pending transactions at the end, in seconds.  [default: 10]",
 )
 @click.option(
     "--minimum-profit",
     type=click.IntRange(0),
-    help="Whole stablecoins that a transaction must earn after gas.  [default: 1]",
+    help="Least profit of a transaction after gas, in whole stablecoins.  [default: 1]",
 )
-@click.option("--gas-token", metavar="SYMBOL", help="Collateral in whose coin gas is paid.  [the ETH one]")
-@click.option("--fee-cap", type=click.IntRange(1), metavar="GWEI", help="Most for gas.  [default: 500]")
+@click.option(
+    "--gas-token", metavar="SYMBOL", help="Collateral in whose coin gas is paid.  [default: the ETH type]"
+)
+@click.option(
+    "--fee-cap",
+    type=click.IntRange(1),
+    metavar="GWEI",
+    help="Highest price of a unit of gas, in gwei.  [default: 500]",
+)
 @click.option(
     "--replace-after",
     type=click.FloatRange(0),
-    help="Seconds until a waiting transaction is sent again for more.  [default: 20]",
+    help="Time until a pending transaction is replaced at a higher price, in seconds.  [default: 20]",
 )
 @click.option(
-    "--confirmations", type=click.IntRange(0), help="Blocks until one counts as final.  [default: 2]"
+    "--confirmations",
+    type=click.IntRange(0),
+    help="Blocks until a transaction counts as final.  [default: 2]",
 )
 @click.option(
     "--metrics",
     metavar="[ADDRESS:]PORT",
-    help="Serve /metrics, /livez, /readyz and /health there; for this machine unless an address is named.",
+    help="Port that serves /metrics, /livez, /readyz and /health, on this machine unless an address "
+    "is given.  [default: none]",
 )
 @click.option(
     "--max-block-age",
     "stale",
     type=click.FloatRange(0),
-    help="Seconds without a new block that are too many for /health; 0 is any.  [default: 120]",
+    help="Time without a new block that /health reports, in seconds; 0 never reports.  [default: 120]",
 )
 @click.option(
     "--journal",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for what is signed.  [default: runs/keeper]",
+    help="Folder for signed transactions.  [default: runs/keeper]",
 )
 @click.option(
     "--snapshot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where the vault index, and all that was followed, is kept from one start to the next.  [default: "
-    "nowhere]",
+    help="File that keeps the vault index and other followed state for the next start.  [default: none]",
 )
-@click.option("--pause", metavar="ROLES", help="Pause roles of the keeper that uses this --journal, and end.")
-@click.option("--resume", metavar="ROLES", help="Let paused roles go on, and end.")
-@click.option("--cold", is_flag=True, default=None, help="Start from nothing, and replace the snapshot.")
 @click.option(
-    "--signer", metavar="URL", help="A Web3Signer, whose accounts may be named: --account ROLE=0xADDRESS."
+    "--pause",
+    metavar="ROLES",
+    help="Roles to pause in the keeper that uses this --journal; the command then exits.  [default: none]",
+)
+@click.option(
+    "--resume",
+    metavar="ROLES",
+    help="Roles to resume in the keeper that uses this --journal; the command then exits.  [default: none]",
+)
+@click.option("--cold", is_flag=True, default=None, help="Ignore the snapshot, and replace it.")
+@click.option(
+    "--signer",
+    metavar="URL",
+    help="Address of a Web3Signer for accounts given as --account ROLE=0xADDRESS.  [default: none]",
 )
 @account_option
 @handle_errors
@@ -103,10 +133,14 @@ def cli(
     resume: str | None,
     **given: Any,
 ) -> None:
-    """Watch a deployment and act: each new block is looked at, and what pays is tried, then sent.
+    """Run keepers on a deployment: simulate calls on each new block, and send those that pay.
 
-    Prices outside are those of the deployment's own markets. What is done goes to stderr, line by line;
-    the numbers of transactions to stdout at the end.
+    Market prices are those of the deployment's own markets.
+
+    Reads the deployment file and --config. Logs to stderr, prints the number of transactions to stdout at the
+    end, and writes signed transactions to --journal.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     from backstop.live.monitor.status_port_and_webhook_opening import open_status_publisher
     from backstop.live.node.gas_fees import GWEI

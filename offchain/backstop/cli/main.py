@@ -23,58 +23,58 @@ from backstop.files.installation import (
 
 QUESTIONS: Mapping[str, Mapping[str, str]] = {
     "What happens in a crash?": {
-        "demo": "Black Thursday, its report, and a bug caught on purpose",
-        "simulate": "Run one scenario, model and chain step by step the same",
-        "guards": "Crashes with guards and without",
-        "self-hedge": "What a pair of one owner, long against short, earns in the margin market",
-        "deleverage": "Crash a perpetual market: gas, blocks and time until it is solvent, and who pays",
-        "import": "Take positions and prices of your own into a scenario",
-        "calibrate": "Measure a history of prices and depths: a scenario of its laws",
-        "fit-owners": "Measure from events how owners of vaults react to falls",
+        "demo": "Run Black Thursday, write its report, and catch a planted bug",
+        "simulate": "Run one scenario on model and chain in lockstep",
+        "guards": "Run crashes with and without each guard",
+        "self-hedge": "Measure the profit of self-hedged pairs in the margin market",
+        "deleverage": "Crash a perpetual market; measure its way back to solvency and the payers",
+        "import": "Import positions and prices of your own as a scenario",
+        "calibrate": "Calibrate price laws and depths from a history, as a scenario",
+        "fit-owners": "Fit from events how vault owners react to price drops",
         "samples": "Copy the files of a tutorial into a folder",
-        "report": "Write the page of a run, a study or a comparison, or the index of many",
+        "report": "Write the page of a result, or the index of several",
     },
     "How bad can it get?": {
-        "stress": "Many paths of a scenario: bad debt at risk",
-        "sweep": "A grid of settings: efficiency against bad debt",
-        "ask": "Questions about a book: proposals, ceilings, owners, payers, falls",
-        "assumptions": "What a study assumes, or what two assume otherwise",
-        "attack": "The worst that can happen to a scenario within a budget",
+        "stress": "Estimate bad debt at risk over many paths of a scenario",
+        "sweep": "Compare settings of a grid: capital efficiency against bad debt",
+        "ask": "Answer a question about a scenario: proposals, ceilings, payers, price drops",
+        "assumptions": "Print the assumptions of a study, or the differences of two",
+        "attack": "Search for the worst case of a scenario within a budget",
     },
-    "Who pays elsewhere?": {
-        "compare": "One crash under several presets",
-        "reproduce": "Published results beside ours",
+    "How do other systems compare?": {
+        "compare": "Compare presets of known systems on one scenario",
+        "reproduce": "Reproduce published results and compare the figures",
     },
     "Does the code do what the rules say?": {
-        "settings": "See whether the parameters of a deployment fit each other",
-        "fuzz": "Random steps, model against chain",
+        "settings": "Check whether the parameters of a deployment fit each other",
+        "fuzz": "Fuzz the contracts against the model with random steps",
         "hunt": "Search for exploits: extracted profit, broken symmetry, blocked calls",
-        "faults": "Break one part at a time, and call what must still work",
-        "replay": "Run a recorded trace again",
-        "shrink": "Make a failing trace small, and a test of it",
-        "exploits": "Put old rules back: the attacks on them succeed, and fail today",
-        "mutants": "See whether the tests find faults in the contracts",
-        "chaos": "See whether keepers survive what can happen to them",
-        "gas": "Measure gas against dss and the committed snapshot",
-        "bench": "Measure speed against Ape's and web3.py's contract calls",
-        "bench-lockstep": "Compare lockstep with other tools on other people's contracts",
+        "faults": "Break one component at a time, and check the calls that must still work",
+        "replay": "Replay a recorded trace on model and chain",
+        "shrink": "Shrink a failing trace, and write a test of it",
+        "exploits": "Check that each exploit works only with its fix reverted",
+        "mutants": "Measure whether the tests detect faults in the contracts",
+        "chaos": "Test keepers and mirror under kills, reorganisations and lying nodes",
+        "gas": "Measure gas, compared with dss and the committed snapshot",
+        "bench": "Measure speed, compared with calls by Ape and web3.py",
+        "bench-lockstep": "Compare lockstep with other testing tools on published contracts",
     },
     "Operate a deployment": {
-        "devnet": "Start a chain that stays",
+        "devnet": "Run a local Anvil or Hardhat node for the other commands",
         "deploy": "Deploy and configure the protocol",
-        "keeper": "Run keepers",
+        "keeper": "Run keepers on a deployment",
         "order": "Sign an order of the margin market",
-        "govern": "Propose changes to a timelock, by name; list, execute, cancel",
-        "crash": "Drive a scenario against a devnet",
+        "govern": "Propose changes to a timelock; list, execute or cancel them",
+        "crash": "Drive a scenario on a devnet",
         "abi": "Write the ABIs of all contracts",
-        "schema": "Print the JSON Schema of a scenario, of a keeper's settings or of parameters",
+        "schema": "Print the JSON Schema of scenarios, keeper settings or parameters",
     },
     "Look at a deployment": {
-        "mirror": "Follow a deployment with the model",
-        "index": "Index all vaults by how far they are from liquidation",
-        "audit": "Audit a deployment at a block",
-        "adl": "Show which accounts would be deleveraged first",
-        "export": "Write a deployment as a scenario",
+        "mirror": "Follow a deployment with the model, and compare all storage",
+        "index": "Index all vaults by their distance from liquidation",
+        "audit": "Audit debts and assets of a deployment at a block, with proofs",
+        "adl": "Show the order of auto-deleveraging of accounts",
+        "export": "Export a deployment as a scenario",
     },
 }
 """Question -> command -> its short help, which the command itself repeats."""
@@ -119,9 +119,9 @@ def get_module_name(command: str) -> str:
 
 @click.group(
     cls=Commands,
-    epilog="backstop COMMAND --help says more of one."
-    + (" In this checkout `ape run COMMAND` is the same." if CHECKOUT else ""),
+    epilog="`backstop COMMAND --help` describes options, files and exit codes, with examples."
+    + (" In this checkout `ape run COMMAND` does the same." if CHECKOUT else ""),
 )
 @click.version_option(__version__, package_name="backstop", prog_name="backstop")
 def main() -> None:
-    """Bad debt of collateralised-debt protocols: who loses how much, in which order, and how sure that is."""
+    """Measure and manage bad debt of collateralised-debt protocols: size, order of payers, uncertainty."""

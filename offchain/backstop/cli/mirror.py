@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from backstop.cli.command_helpers import Command, handle_errors, handle_stop_signals
+from backstop.cli.command_helpers import Command, LongChoice, handle_errors, handle_stop_signals
 from backstop.errors import BackstopError
 from backstop.live.monitor.health_conditions import ALERTS, STALE
 from backstop.live.operate.network_options import add_network_url_option, deployment_option
@@ -16,7 +16,7 @@ from backstop.live.operate.network_options import add_network_url_option, deploy
 @click.command(
     cls=Command,
     old_options={"--stale": "--max-block-age"},
-    short_help="Follow a deployment with the model",
+    short_help="Follow a deployment with the model, and compare all storage",
     epilog="""\b
 Examples:
   ape run mirror --network http://127.0.0.1:8545
@@ -29,41 +29,55 @@ Examples:
 )
 @add_network_url_option
 @deployment_option
-@click.option("--once", is_flag=True, help="Follow up to the newest block, then end.")
-@click.option("--until-block", "until", type=click.IntRange(0), help="End at this block.")
+@click.option("--once", is_flag=True, help="Follow to the newest block, then exit.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append a line of JSON for each block."
+    "--until-block",
+    "until",
+    type=click.IntRange(0),
+    help="Last block to follow.  [default: none, until Ctrl-C]",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to append a line of JSON to for each block.  [default: none]",
 )
 @click.option(
     "--checkpoint",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep the state in this file, and go on from it if it is there.",
+    help="File that keeps the state; an existing file is resumed.  [default: none]",
 )
-@click.option("--each-block", is_flag=True, help="A line for every block, not only when something changed.")
+@click.option("--each-block", is_flag=True, help="Print a line for every block, not only for changes.")
 @click.option(
     "--depth",
     type=click.IntRange(1, 10_000),
     default=64,
     show_default=True,
-    help="Blocks that can be taken back when the chain is reorganised; deeper, it replays.",
+    help="Blocks that a reorganisation can undo without a new replay.",
 )
 @click.option(
-    "--interval", type=click.FloatRange(0.01), default=0.1, show_default=True, help="Seconds between looks."
+    "--interval",
+    type=click.FloatRange(0.01),
+    default=0.1,
+    show_default=True,
+    help="Time between looks for a new block, in seconds.",
 )
 @click.option(
     "--patience",
     type=click.FloatRange(0),
     default=120.0,
     show_default=True,
-    help="Seconds to wait for a node that is gone.",
+    help="Time to wait for a node that does not answer, in seconds.",
 )
 @click.option(
     "--page",
     metavar="[ADDRESS:]PORT",
-    help="Serve a page that shows the chain as it moves; for this machine alone unless an address is named.",
+    help="Port that serves a live page, on this machine unless an address is given.  [default: none]",
 )
 @click.option(
-    "--metrics", metavar="[ADDRESS:]PORT", help="Serve /metrics, /livez, /readyz and /health there, likewise."
+    "--metrics",
+    metavar="[ADDRESS:]PORT",
+    help="Port that serves /metrics, /livez, /readyz and /health, on this machine unless an address "
+    "is given.  [default: none]",
 )
 @click.option(
     "--max-block-age",
@@ -71,13 +85,21 @@ Examples:
     type=click.FloatRange(0),
     default=STALE,
     show_default=True,
-    help="Seconds without a new block that are too many for /health and alerts; 0 is any.",
+    help="Time without a new block that /health and alerts report, in seconds; 0 never reports.",
 )
 @click.option(
-    "--alerts", metavar="URL", envvar="BACKSTOP_ALERTS", show_envvar=True, help="Post alerts to this webhook."
+    "--alerts",
+    metavar="URL",
+    envvar="BACKSTOP_ALERTS",
+    show_envvar=True,
+    help="Webhook address to post alerts to.  [default: none]",
 )
 @click.option(
-    "--alert-on", multiple=True, type=click.Choice(tuple(ALERTS)), help="Only these.  [default: all]"
+    "--alert-on",
+    metavar="ALERT",
+    multiple=True,
+    type=LongChoice(tuple(ALERTS), "schema keeper"),
+    help="Alert to post; `ape run schema keeper` lists them under `alerts`; repeatable.  [default: all]",
 )
 @handle_errors
 def cli(
@@ -97,10 +119,14 @@ def cli(
     alerts: str | None,
     alert_on: tuple[str, ...],
 ) -> None:
-    """Replay a deployment's history into the model, then follow block by block and compare all storage.
+    """Mirror a deployment: replay its history into the model, then compare all storage block by block.
 
-    Prints a line when something changed: differences, what is owed and lost, what the stages have, open
-    auctions and margin calls. If model and chain ever differed, the exit code at the end is not 0.
+    Prints a line for each change: differences, debts and losses, funds of the stages, open auctions and
+    margin calls.
+
+    Reads the deployment file. Writes --out and --checkpoint.
+
+    Exit codes: 0 if model and chain never differed, 1 if they did or on an error, 2 on invalid options.
     """
     from backstop.deployment.deployment_file import read_deployment
     from backstop.live.mirror.chain_mirror import open_mirror

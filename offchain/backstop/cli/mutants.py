@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="See whether the tests find faults in the contracts",
+    short_help="Measure whether the tests detect faults in the contracts",
     epilog="""\b
 Examples:
   ape run mutants
@@ -44,60 +44,78 @@ Examples:
   ape run mutants --from tests/backstop/proof/mutation/pairs/practice/seed_4201.yaml --steps 150000
 """,
 )
-@click.option("--contract", "only", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
 @click.option(
-    "--sample", type=click.IntRange(1), default=60, show_default=True, help="Mutants of each contract."
+    "--contract",
+    "only",
+    multiple=True,
+    metavar="NAME",
+    help="Contract whose mutants or pairs to test; repeatable.  [default: all]",
 )
-@click.option("--all", "everything", is_flag=True, help="All mutants, not a sample.")
-@click.option("--pairs", is_flag=True, help="Wrong rules that contract and model share: who notices?")
-@click.option("--pair", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--sample",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="Mutants of each contract, drawn by --seed.",
+)
+@click.option("--all", "everything", is_flag=True, help="Test all mutants instead of a sample.")
+@click.option("--pairs", is_flag=True, help="Test faults that contract and model share.")
+@click.option(
+    "--pair", "names", multiple=True, metavar="NAME", help="Pair to test; repeatable.  [default: all]"
+)
 @click.option(
     "--from",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The pairs of this file alone.",
+    help="YAML file of pairs to test instead of the project's.  [default: none]",
 )
 @click.option(
     "--draw",
     type=click.IntRange(1, 1_000),
     metavar="N",
-    help="Draw mutants for N new pairs by --seed, and write them to --out before anything is tried.",
+    help="Number of new pairs to draw mutants for by --seed, into --out, before any of them is "
+    "tested.  [default: none]",
 )
 @click.option(
     "--since",
     metavar="COMMIT",
-    help="Put --sample mutants of the lines that changed since a commit before a campaign.",
+    help="Commit since which changed lines get --sample mutants, put before a campaign.  [default: none]",
 )
 @click.option(
     "--steps",
     type=click.IntRange(1),
     default=40_000,
     show_default=True,
-    help="Random steps for each trial.",
+    help="Random steps for each trial of --pairs and --since.",
 )
 @click.option(
     "--by",
     type=click.Choice(("properties", "hunt")),
     default="properties",
     show_default=True,
-    help="Who is asked for each pair: the hunt has pairs of its own.",
+    help="Detector of the pairs: 'properties' in a campaign of random steps, or the 'hunt' for "
+    "exploits, which has pairs of its own.",
 )
 @click.option(
     "--cases",
     type=click.IntRange(1, 10**6),
     default=20,
     show_default=True,
-    help="Cases of the hunt for each pair; four times as many without any.",
+    help="Cases of the hunt for each pair; four times as many for the present rules.",
 )
 @seed_option
 @click.option(
-    "--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes; pairs take one."
+    "--workers",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Number of worker processes; pairs use one.",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File of the results; after an edit of the contracts all are tried again.  "
-    "[default: runs/mutants.json, runs/pairs.json, runs/hunted.json]",
+    help="File of the results; a change of the contracts tests all mutants again.  [default: "
+    "runs/mutants.json, runs/pairs.json or runs/hunted.json]",
 )
 @fresh_option
 @json_option
@@ -120,19 +138,21 @@ def cli(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Try a sample of mutants of each contract: the contract with one small fault.
+    """Test mutants of the contracts (copies with one small fault each) against the tests.
 
-    Each meets the unit tests, flows, exploits and a bounded campaign on revm. Results are kept after each
-    mutant, and the same command goes on. Fails if the tests kill less than 95% on a contract, or if more
-    than 5% are argued to be equivalent.
+    Each mutant runs through the unit tests, flows, exploits and a bounded campaign on revm. Results are kept
+    after each mutant; the same command resumes.
 
-    With --draw N mutants are only drawn, for new pairs whose model side is written by hand.
+    With --draw mutants are only drawn, for new pairs whose model side is written by hand. With --since a
+    campaign of --steps random steps tests --sample mutants of changed lines. With --pairs contract and model
+    have the same fault, which only properties or the hunt can detect. docs/explanation/mutants.md explains
+    the rules.
 
-    With --since a campaign of --steps random steps is asked instead, for --sample mutants of changed lines.
+    Writes the results to --out.
 
-    With --pairs the fault is in contract and model alike, and only what looks at neither notices it:
-    properties in a campaign of random steps, or the hunt for profit. Fails if the two differ, or if the hunt
-    finds what is harmless. See docs/explanation/mutants.md.
+    Exit codes: 0 on success, 2 on invalid options; 1 if the tests kill less than 95% of a contract's mutants,
+    if more than 5% are argued to be equivalent, if contract and model of a pair differ, if the hunt finds a
+    harmless pair, or on an error or an interruption.
     """
     require_checkout("mutants")
     if draw is not None:

@@ -26,12 +26,12 @@ Examples:
 @click.option(
     "--trader",
     metavar="NAME",
-    help="On a test chain: a role, or any other name, which stands for a key that everybody knows.",
+    help="Trader on a test chain: a role, or any name, which gives a publicly known key.  [default: none]",
 )
 @click.option(
     "--keystore",
     metavar="ALIAS",
-    help="Ape's account that signs; APE_ACCOUNTS_<alias>_PASSPHRASE unlocks it.",
+    help="Alias of Ape's account that signs, unlocked by APE_ACCOUNTS_<alias>_PASSPHRASE.  [default: none]",
 )
 @click.option(
     "--account",
@@ -39,23 +39,38 @@ Examples:
     default=0,
     show_default=True,
     metavar="NUMBER",
-    help="Which of the signer's accounts: 0 is its address.",
+    help="Margin account of the signer; 0 is its own address.",
 )
-@click.option("--market", required=True, metavar="SYMBOL", help="Whose price the market follows.")
-@click.option("--buy", type=click.IntRange(1), metavar="LOTS", help="So many lots at most.")
-@click.option("--sell", type=click.IntRange(1), metavar="LOTS", help="So many lots at most.")
-@click.option("--price", required=True, help="The worst, in stablecoins for a whole coin.")
-@click.option("--reduce-only", is_flag=True, help="Never more than takes off the account's position.")
+@click.option("--market", required=True, metavar="SYMBOL", help="Symbol of the market's price feed.")
 @click.option(
-    "--expiry", type=click.IntRange(0), metavar="TIMESTAMP", help="Void after it.  [default: never]"
+    "--buy",
+    type=click.IntRange(1),
+    metavar="LOTS",
+    help="Lots to buy at most; either --buy or --sell.  [default: none]",
 )
 @click.option(
-    "--nonce", type=click.IntRange(0), help="When it was signed, nanoseconds since 1970.  [default: now]"
+    "--sell",
+    type=click.IntRange(1),
+    metavar="LOTS",
+    help="Lots to sell at most; either --buy or --sell.  [default: none]",
+)
+@click.option("--price", required=True, help="Limit price in stablecoins for a whole coin.")
+@click.option("--reduce-only", is_flag=True, help="Only reduce the account's position.")
+@click.option(
+    "--expiry",
+    type=click.IntRange(0),
+    metavar="TIMESTAMP",
+    help="Unix time after which the order is void.  [default: never]",
+)
+@click.option(
+    "--nonce",
+    type=click.IntRange(0),
+    help="Time of the signature, in nanoseconds since 1970.  [default: now]",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Append it there, for a matcher.  [default: print it]",
+    help="File of orders to append to, for a matcher.  [default: none, the order is printed]",
 )
 @handle_errors
 def cli(
@@ -72,9 +87,11 @@ def cli(
     nonce: int | None,
     out: Path | None,
 ) -> None:
-    """Sign an order to buy or sell lots of a market, as `ape run keeper --roles matcher` reads it.
+    """Sign an order to buy or sell lots of a perpetual market, for `ape run keeper --roles matcher`.
 
-    Prints its line of JSON, or appends it. Nothing is sent.
+    Nothing is sent. Reads the deployment file. Prints the order as a line of JSON, or appends it to --out.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     from backstop.deployment.deployment_file import read_deployment
     from backstop.errors import BackstopError
@@ -83,7 +100,7 @@ def cli(
     from backstop.simulation.scenario import quantity_units
 
     if (buy is None) == (sell is None):
-        raise BackstopError("say what to do: --buy LOTS or --sell LOTS")
+        raise BackstopError("order: no side, or both; expected one of --buy LOTS and --sell LOTS")
     try:
         wad = quantity_units.read_amount(price)
     except ValueError as error:

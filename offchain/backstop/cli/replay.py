@@ -11,19 +11,34 @@ from backstop.proof.lockstep import replay_trace_in_lockstep
 from backstop.proof.replayable_trace import read_trace
 
 
-@click.command(cls=Command, short_help="Run a recorded trace again")
+@click.command(
+    cls=Command,
+    short_help="Replay a recorded trace on model and chain",
+    epilog="""\b
+Examples:
+  ape run replay runs/traces/3f2c9a01b7de.json --host anvil
+""",
+)
 @click.argument("trace", type=click.Path(path_type=Path))
-@click.option("--host", type=click.Choice(HOSTS), default="revm", show_default=True)
-@click.option("--check-every", default=1, show_default=True, help="Steps between two looks at all state.")
+@click.option(
+    "--host",
+    type=click.Choice(HOSTS),
+    default="revm",
+    show_default=True,
+    help="Throw-away chain that runs the contracts.",
+)
+@click.option(
+    "--check-every", default=1, show_default=True, help="Steps between two comparisons of all state."
+)
 @contracts_folder_option
 @handle_errors
 def cli(trace, host, check_every, contracts):
-    """Run a trace again on a fresh deployment, model and chain in lockstep.
+    """Replay a recorded trace on a fresh deployment, with model and chain in lockstep.
 
-    Prints steps, fields compared and differences; stops at the first difference.
+    Reads TRACE, a JSON file. Prints steps, compared fields and differences, and stops at the first
+    difference.
 
-    \b
-      ape run replay runs/traces/3f2c9a01b7de.json --host anvil
+    Exit codes: 0 without a difference, 1 with a difference or on an error, 2 on invalid options.
     """
     artifacts = Artifacts(contracts)
     recorded = read_trace(trace, artifacts)

@@ -12,7 +12,7 @@ from backstop.cli.command_helpers import Command, handle_errors, json_option
 
 @click.command(
     cls=Command,
-    short_help="Write the page of a run, a study or a comparison, or the index of many",
+    short_help="Write the page of a result, or the index of several",
     epilog="""\b
 Examples:
   ape run report runs/black-thursday-1-anvil
@@ -27,14 +27,17 @@ Examples:
     "--against",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Another run: write difference.html, with every figure of both.",
+    help="Other run to compare with: writes difference.html, with every figure of both.  [default: none]",
 )
 @json_option
 @handle_errors
 def cli(directory: Path, against: Path | None, as_json: bool) -> None:
     """Write the page of a run, study, sweep, search, proposal or comparison into its folder; print its path.
 
-    Of a folder that has several of them, write index.html: each with its finding and the way to its page.
+    Reads the folder's results. Writes its page, as report.html or compare.html; for a folder of several
+    results index.html, with the finding and the page of each.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     from backstop.report import difference_page, index_page, result_kinds
 

@@ -9,6 +9,7 @@ import click
 
 from backstop.cli.command_helpers import (
     Command,
+    LongChoice,
     handle_errors,
     json_option,
     open_output,
@@ -20,7 +21,7 @@ from backstop.studies.reproductions import EPISODES, NAMES
 
 @click.command(
     cls=Command,
-    short_help="Published results beside ours",
+    short_help="Reproduce published results and compare the figures",
     epilog="""\b
 Examples:
   ape run reproduce arithmetic
@@ -29,17 +30,31 @@ Examples:
   ape run reproduce all --out runs/reproductions
 """,
 )
-@click.argument("name", type=click.Choice((*NAMES, "episodes", "all")))
-@output_options("Directory for the page, and for each result a table and JSON, exact to the last digit.")
+@click.argument("name", type=LongChoice((*NAMES, "episodes", "all"), "reproduce --help"), metavar="NAME")
+@output_options(
+    "Folder of reproductions.html, and of JSON and a Markdown table for each result.",
+    "none, results are printed only",
+)
 @seed_option
 @json_option
 @handle_errors
 def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> None:
-    """Play published results again and print their figures beside ours.
+    """Reproduce published results and print their figures next to ours.
 
-    'episodes' are the crashes whose outcome is published. Each row has the difference, the bound that was set
-    for it, whether it holds, and the figure's source.
-    docs/explanation/reproductions.md says what differs between the systems, and why some figures disagree.
+    Each row has both figures, their difference, the allowed bound, the verdict and the source.
+    docs/explanation/reproductions.md explains the differences.
+
+    \b
+    NAME is one of:
+      arithmetic, black-thursday, bitfinex, liquity-may-2021, aave-crv-2022,
+      october-2025, aave-october-2025, fixed-oracles-november-2025,
+      spiral, shocks, forecasts
+      episodes   crashes with a published outcome
+      all        every result
+
+    Writes reproductions.html, NAME.json and NAME.md into --out.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     from backstop.report.reproductions_page import write_page
     from backstop.studies.reproductions import run_reproduction

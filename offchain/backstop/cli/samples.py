@@ -25,10 +25,17 @@ Examples:
 @output_options("Folder of the files.", "runs/<name>")
 @handle_errors
 def cli(name: str, out: Path | None, fresh: bool) -> None:
-    """Copy the files of a tutorial of docs/tutorials: june-2022 (memo.md) or january-2022 (history.md)."""
+    """Copy the input files of a tutorial into a folder.
+
+    NAME is june-2022 (docs/tutorials/memo.md) or january-2022 (docs/tutorials/history.md).
+
+    Writes the files and prints their paths.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
+    """
     folders = {each.name: each for each in sorted(SAMPLES.iterdir()) if each.is_dir()}
     if name not in folders:
-        raise BackstopError(f"NAME: {name!r} is no folder of samples; name one of {', '.join(folders)}")
+        raise BackstopError(f"NAME: {name!r} is unknown; expected one of {', '.join(folders)}")
     directory = out or RUNS / name
     output = open_output(directory, "samples", {"name": name}, fresh=fresh)
     if not output.finished:

@@ -25,7 +25,7 @@ REPORT = "report.html"
 @click.command(
     cls=Command,
     old_options={"--only": "--group", "--hold": "--holding-period"},
-    short_help="What a pair of one owner, long against short, earns in the margin market",
+    short_help="Measure the profit of self-hedged pairs in the margin market",
     epilog="""\b
 Examples:
   ape run self-hedge
@@ -39,17 +39,21 @@ Examples:
     "only",
     multiple=True,
     metavar="GROUP",
-    help="Group of settings to play; may be repeated. [default: all]",
+    help="Group of settings to run; repeatable.  [default: all]",
 )
 @click.option(
-    "--paths", type=click.IntRange(1, 100), default=1, show_default=True, help="Of each day, inside its bars."
+    "--paths",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Price paths of each day, drawn inside its bars.",
 )
 @click.option(
     "--every",
     type=click.IntRange(1, 720),
     default=15,
     show_default=True,
-    help="Minutes between two moments at which a pair opens.",
+    help="Minutes between the opening times of two pairs.",
 )
 @click.option(
     "--holding-period",
@@ -57,18 +61,20 @@ Examples:
     type=click.IntRange(10, 1_440),
     default=480,
     show_default=True,
-    help="Minutes that a pair holds at most.",
+    help="Longest holding time of a pair, in minutes.",
 )
 @click.option(
     "--jumps",
     is_flag=True,
-    help="Print the table of jumps instead: margins, insurance, gain, leverage, days. Writes no folder.",
+    help="Print the table of price jumps instead (margins, insurance, gain, leverage, days), and "
+    "write no folder.",
 )
 @click.option(
     "--history",
     multiple=True,
     metavar="COIN=FILE",
-    help="With --jumps: days of a coin, of a CSV file (open, high, low); may be repeated.",
+    help="With --jumps: CSV file with daily open, high and low of a coin; repeatable.  [default: "
+    "published counts of each coin]",
 )
 @seed_option
 @output_options("Folder of the study.", "runs/self-hedge-<seed>")
@@ -86,17 +92,22 @@ def cli(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Open one owner's pair at moments of four bad days, hold it until an account fails, count what is left.
+    """Measure the profit that one owner extracts by holding a long and a short account in the margin market.
 
-    The pair is played on the model of the contracts. docs/explanation/self-hedge.md lists the published and
-    the drawn prices, and the use of the figures.
+    Pairs open at many times of four bad days, on the model of the contracts, and are held until an account
+    fails or the holding period ends. docs/explanation/self-hedge.md lists the prices and the use of the
+    figures.
+
+    Writes straddle.json, meta.json and report.html.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.errors import BackstopError
 
     if jumps and (only or out or fresh):
-        raise BackstopError("--jumps takes none of --group, --out and --fresh: it writes no folder")
+        raise BackstopError("--jumps: writes no folder; expected without --group, --out and --fresh")
     if history and not jumps:
-        raise BackstopError("--history needs --jumps")
+        raise BackstopError("--history: given without --jumps; expected both")
     if jumps:
         _print_pair_gains_by_price_jump(history, as_json)
         return
@@ -111,7 +122,7 @@ def cli(
     from backstop.studies.self_hedge.self_hedge_summary import FILE, build_summary
 
     if unknown := sorted(set(only) - set(GROUPS)):
-        raise BackstopError(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
+        raise BackstopError(f"--group: {unknown[0]!r} is unknown; expected one of {', '.join(GROUPS)}")
     directory = out or RUNS / f"self-hedge-{seed}"
     inputs = {"groups": sorted(only), "paths": paths, "every": every, "hold": hold, "seed": seed}
     output = open_output(

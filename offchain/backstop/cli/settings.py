@@ -31,7 +31,7 @@ RUN_BY = ("backstop.studies.random_parameters.parameter_campaign",)
 
 @click.command(
     cls=Command,
-    short_help="See whether the parameters of a deployment fit each other",
+    short_help="Check whether the parameters of a deployment fit each other",
     epilog="""\b
 Examples:
   ape run settings my.yaml
@@ -42,22 +42,29 @@ Examples:
 )
 @click.argument("setting", required=False)
 @click.option("--rules", is_flag=True, help="Print all rules instead.")
-@click.option("--draw", type=click.IntRange(1, 10**6), help="Try so many random settings instead, in all.")
+@click.option(
+    "--draw",
+    type=click.IntRange(1, 10**6),
+    help="Number of random settings to check instead of SETTING, counting those of an earlier run.  "
+    "[default: none]",
+)
 @click.option(
     "--steps",
     type=click.IntRange(1),
     default=500,
     show_default=True,
-    help="Random steps on each random setting that is accepted.",
+    help="Random steps on each random setting that passes the rules.",
 )
 @seed_option
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Number of worker processes."
+)
 @click.option(
     "--host",
     type=click.Choice(["revm", "anvil"]),
     default="revm",
     show_default=True,
-    help="Where the contracts run.",
+    help="Throw-away chain that runs the contracts.",
 )
 @output_options("Folder of the random settings.", "runs/settings-<seed>-<host>")
 @contracts_folder_option
@@ -76,17 +83,19 @@ def cli(
     contracts: Path,
     as_json: bool,
 ) -> None:
-    """Say which parameters of SETTING do not fit each other, why, and what to set instead.
+    """Check the parameters of a deployment against all rules; print each misfit with a value that fits.
 
-    SETTING is what `deploy --params` takes: a scenario (name or YAML file), a JSON file of parameters,
-    'standard', 'guarded' or 'margin'. With --draw random settings are judged, and those that are accepted are
-    played by the fuzzer, with every property. Interrupt it at any time: the same command goes on.
+    SETTING is a scenario (name or YAML file), a JSON file of parameters, 'standard', 'guarded' or 'margin',
+    as for `deploy --params`. With --draw random settings are checked, and the fuzzer plays the accepted
+    settings with every property; the same command resumes an interrupted run.
 
-    Exit codes: 0 if it fits, 2 if it is refused; with --draw 1 for an accepted setting that broke a property
-    or does not do in time what it should, 130 if it was interrupted.
+    Reads SETTING. With --draw writes settings.json and failing traces into --out.
+
+    Exit codes: 0 if SETTING passes, 2 if a rule refuses it or on invalid options; with --draw 1 if an
+    accepted setting breaks a property or misses a duty, 130 on an interruption.
     """
     if sum((setting is not None, rules, draw is not None)) != 1:
-        raise click.UsageError("give a setting, or --rules, or --draw")
+        raise click.UsageError("expected one of SETTING, --rules and --draw")
     if rules:
         _print_rules(as_json)
     elif draw is not None:

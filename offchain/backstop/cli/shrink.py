@@ -15,18 +15,30 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.proof.fuzz.shrunk_failures import SECONDS, shrink_file
 
 
-@click.command(cls=Command, short_help="Make a failing trace small, and a test of it")
+@click.command(
+    cls=Command,
+    short_help="Shrink a failing trace, and write a test of it",
+    epilog="""\b
+Examples:
+  ape run shrink runs/traces/3f2c9a01b7de.json
+""",
+)
 @click.argument("trace", type=click.Path(path_type=Path))
 @contracts_folder_option
-@click.option("--seconds", default=SECONDS, show_default=True, help="Stop after so long.")
+@click.option(
+    "--seconds",
+    default=SECONDS,
+    show_default=True,
+    help="Time limit in seconds; the smallest trace so far is kept.",
+)
 @handle_errors
 def cli(trace, contracts, seconds):
-    """Leave out all that a failure does not need; write the small trace and a test file beside it.
+    """Shrink a failing trace to the steps that its failure needs, and write a test of it.
 
-    Interrupt it to keep the smallest so far.
+    Reads TRACE, a JSON file. Writes TRACE-small.json and a test file beside TRACE. An interruption keeps the
+    smallest trace so far.
 
-    \b
-      ape run shrink runs/traces/3f2c9a01b7de.json
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     with (
         handle_stop_signals("stopping, the smallest so far is kept ...") as stopped,

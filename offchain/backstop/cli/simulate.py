@@ -26,7 +26,7 @@ from backstop.cli.command_helpers import (
 
 @click.command(
     cls=Command,
-    short_help="Run one scenario, model and chain step by step the same",
+    short_help="Run one scenario on model and chain in lockstep",
     epilog="""\b
 Examples:
   ape run simulate
@@ -41,7 +41,10 @@ Examples:
 @host_option
 @seed_option
 @click.option(
-    "--path", type=click.IntRange(0, 2**31 - 1), default=None, help="One path of a study of this seed."
+    "--path",
+    type=click.IntRange(0, 2**31 - 1),
+    default=None,
+    help="Number of a path of a `stress` study with this seed.  [default: none, the scenario as written]",
 )
 @output_options("Run directory.", "runs/<scenario>-<seed>[-<path>]-<host>")
 @json_option
@@ -56,7 +59,13 @@ def cli(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Run a scenario on the model and a throw-away chain, step by step the same, and record it."""
+    """Run a scenario on the model and on a throw-away chain in lockstep, and record every step.
+
+    Reads a scenario. Writes a run directory: trace.json, summary.json, meta.json, tables in Parquet, and
+    report.html.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
+    """
     from backstop.simulation.scenario import load_scenario
     from backstop.simulation.scenario.scenario_library import join_episode
 

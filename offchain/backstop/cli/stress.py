@@ -30,7 +30,7 @@ from backstop.studies.stress.tail_confirmation import CONFIRMED, MOST_VAULTS, ch
 
 @click.command(
     cls=Command,
-    short_help="Many paths of a scenario: bad debt at risk",
+    short_help="Estimate bad debt at risk over many paths of a scenario",
     epilog="""\b
 Examples:
   ape run stress stress-day
@@ -42,15 +42,28 @@ Examples:
 """,
 )
 @click.argument("scenario", required=False, metavar="[SCENARIO]")
-@click.option("--scenario", "named", default=None, metavar="NAME|FILE", help="The same, as an option.")
+@click.option(
+    "--scenario",
+    "named",
+    default=None,
+    metavar="NAME|FILE",
+    help="Scenario of the library or a YAML file; the same as SCENARIO.  [default: stress-day]",
+)
 @episode_option
-@click.option("--paths", type=click.IntRange(2, 10_000_000), default=1_000, show_default=True)
+@click.option(
+    "--paths",
+    type=click.IntRange(2, 10_000_000),
+    default=1_000,
+    show_default=True,
+    help="Number of paths to draw.",
+)
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
     default="fast",
     show_default=True,
-    help="exact runs the contracts in process; model, the reference model alone.",
+    help="Engine of the paths: 'fast' approximates, 'exact' runs the contracts in process, 'model' "
+    "runs the reference model alone.",
 )
 @workers_options
 @seed_option
@@ -58,21 +71,23 @@ Examples:
     "--confirm",
     type=click.IntRange(0),
     default=None,
-    help="So many of the worst paths of a fast study are run again on the contracts.  "
-    f"[default: {CONFIRMED if has_extra('chain') else 0}; 0 with more than {MOST_VAULTS:,} vaults]",
+    help="Number of worst paths of a fast study to run again on the contracts.  [default: "
+    f"{CONFIRMED if has_extra('chain') else 0}; 0 with more than {MOST_VAULTS:,} vaults]",
 )
 @click.option(
     "--shift",
     type=click.IntRange(1, 90),
     default=None,
     metavar="PERCENT",
-    help="Run the same paths also with prices so much lower and higher: how losses answer to prices.",
+    help="Price shift in percent: runs the paths again with prices that much lower and higher, for "
+    "the sensitivity of losses.  [default: none]",
 )
 @click.option(
     "--drivers/--no-drivers",
     default=None,
-    help="Run at most 1,000 of the paths again with each of seven assumptions changed: eight times what "
-    "these paths take.  [default: --drivers with the fast engine]",
+    help="Run up to 1,000 of the paths again with each of seven assumptions changed, to find the "
+    "drivers of losses; takes eight times as long as these paths.  [default: --drivers with the "
+    "fast engine]",
 )
 @output_options("Folder of the study.", "runs/stress-<scenario>-<seed>-<engine>", store=True)
 @json_option
@@ -93,11 +108,15 @@ def cli(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Draw many paths of a scenario, run each, and say what is lost, who bears it, how sure that is.
+    """Draw many paths of a scenario and estimate losses, their payers and their uncertainty.
 
-    Every path has a number: `ape run simulate --path N` replays it on a chain, compared with the model step
-    by step. Outcomes do not depend on the workers; interrupt a study at any time, and the
-    same command goes on; with more --paths it makes the study longer.
+    Each path has a number: `ape run simulate --path N` replays it on a chain in lockstep. Outcomes do not
+    depend on the number of workers. The same command resumes an interrupted study; more --paths extend it.
+
+    Reads a scenario. Writes paths.parquet, study.json, summary.json, assumptions.json, meta.json and
+    report.html.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.parallel.worker_backend_selection import select_workers
     from backstop.report.result_kinds import refresh_containing_study_page
@@ -129,7 +148,9 @@ def cli(
     from backstop.studies.stress.tail_confirmation import confirm_worst_paths as run_again
 
     if scenario is not None and named is not None and scenario != named:
-        raise BackstopError(f"give one scenario: {scenario} or --scenario {named}")
+        raise BackstopError(
+            f"--scenario: {named!r} differs from SCENARIO {scenario!r}; expected one scenario"
+        )
     if not has_extra("chain") and not confirm and engine == "fast":
         click.echo(
             "no path is run again on the contracts: that needs pip install 'backstop[chain]'", err=True

@@ -27,7 +27,7 @@ from backstop.studies.stress.engines import ENGINES
 
 @click.command(
     cls=Command,
-    short_help="A grid of settings: efficiency against bad debt",
+    short_help="Compare settings of a grid: capital efficiency against bad debt",
     epilog="""\b
 Examples:
   ape run sweep offchain/backstop/studies/stress/grids/ratio-and-step.yaml
@@ -36,13 +36,28 @@ Examples:
 """,
 )
 @click.argument("grid", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--paths", type=click.IntRange(2, 10_000_000), default=1_000, show_default=True)
-@click.option("--engine", type=click.Choice(ENGINES), default="fast", show_default=True)
+@click.option(
+    "--paths",
+    type=click.IntRange(2, 10_000_000),
+    default=1_000,
+    show_default=True,
+    help="Number of paths for each setting.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="fast",
+    show_default=True,
+    help="Engine of the paths: 'fast' approximates, 'exact' runs the contracts in process, 'model' "
+    "runs the reference model alone.",
+)
 @click.option(
     "--owners",
     type=click.Choice(RESPONSES),
     default=None,
-    help="How owners respond to other ratios.  [default: the grid's, or still]",
+    help="Response of owners to another liquidation ratio: 'still' keeps the book, 'distance' keeps "
+    "each vault's distance from liquidation, 'leverage' keeps its debt.  [default: the grid's, "
+    "else still]",
 )
 @workers_options
 @seed_option
@@ -61,12 +76,16 @@ def cli(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Run a study for every setting of a grid; say which are worth having, and which one to take.
+    """Run a study for each setting of a grid, and recommend a setting within a loss limit.
 
-    All settings meet the same paths. The recommended one has the most gain within the grid's limit of
-    expected shortfall; how sure that is, resamples of the paths tell. A setting that breaks a rule of
-    `settings` is named and not run. Interrupt a sweep at any time, and the same command goes on; with more
-    --paths it makes the sweep longer.
+    All settings run on the same paths. The recommended setting has the most gain within the grid's limit of
+    expected shortfall; resamples of the paths state its certainty. Settings that break a rule of `settings`
+    are named and skipped. The same command resumes an interrupted sweep; more --paths extend it.
+
+    Reads GRID, a YAML file. Writes sweep.json, sweep.csv, sweep.parquet, summary.json, assumptions.json,
+    meta.json and report.html.
+
+    Exit codes: 0 on success, 1 on an error or an interruption, 2 on invalid options.
     """
     from backstop.parallel.worker_backend_selection import select_workers
     from backstop.report.sweep_console_output import print_sweep

@@ -104,7 +104,7 @@ def read_deployment(path: Path) -> Deployment:
             f"this is {__version__}, or the file was changed; use that version, or deploy again"
         ) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BackstopError(f"{path} is not a whole deployment file ({error!r}): deploy again") from None
+        raise BackstopError(f"{path} is not a valid deployment file ({error!r}): deploy again") from None
 
 
 def check_chain(deployment: Deployment, chain_id: int, genesis: str) -> None:
@@ -145,12 +145,12 @@ def _parse_json_value(annotated_type: Any, json_value: Any, place: str) -> Any:
         )
     if origin is tuple:
         if not isinstance(json_value, list):
-            raise ValueError(f"{place} is no list")
+            raise ValueError(f"{place} is not a list")
         item = typing.get_args(annotated_type)[0]
         return tuple(_parse_json_value(item, each, f"{place}[{i}]") for i, each in enumerate(json_value))
     if dataclasses.is_dataclass(annotated_type):
         if not isinstance(json_value, dict):
-            raise ValueError(f"{place} is no object")
+            raise ValueError(f"{place} is not an object")
         hints = typing.get_type_hints(annotated_type)
         record: Any = annotated_type
         meant = {
@@ -169,5 +169,5 @@ def _parse_json_value(annotated_type: Any, json_value: Any, place: str) -> Any:
     if not isinstance(json_value, annotated_type) or isinstance(json_value, bool) is not (
         annotated_type is bool
     ):
-        raise ValueError(f"{place} is no {annotated_type.__name__}")
+        raise ValueError(f"{place} is not of type {annotated_type.__name__}")
     return json_value

@@ -69,7 +69,7 @@ def attach_system(deployment: Deployment, host: Host, artifacts: ArtifactSource 
     for creation in deployment.creations:
         if host.get_code_size(creation.address) == 0:
             raise BackstopError(
-                f"there is no {creation.name} at {creation.address}: the chain was restarted since the "
+                f"{creation.name} not found at {creation.address}: the chain was restarted since the "
                 "deployment file was written; deploy again"
             )
     return _build_chain_system(deployment, host, artifacts or Artifacts())

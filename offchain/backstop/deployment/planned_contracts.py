@@ -102,7 +102,7 @@ def _map_contract_kinds(parameters: Parameters) -> dict[str, str]:
     }
     for stage in parameters.stages:
         if stage.name not in STAGES:
-            raise BackstopError(f"there is no stage {stage.name}: choose of {', '.join(STAGES)}")
+            raise BackstopError(f"stage {stage.name} is unknown; expected one of {', '.join(STAGES)}")
         kinds[STAGES[stage.name].contract] = STAGES[stage.name].kind
     kinds |= _map_pool_and_equity_contract_kinds(parameters)
     kinds["FlashTaker"] = "FlashTaker"
@@ -178,7 +178,7 @@ def _check_contract_substitute(standard_kind: str, chosen_kind: str) -> str:
         known = ", ".join(
             [standard_kind, *(naive for naive, instead_of in NAIVE.items() if instead_of == standard_kind)]
         )
-        raise BackstopError(f"{chosen_kind} cannot stand for {standard_kind}: choose of {known}")
+        raise BackstopError(f"{chosen_kind} cannot replace {standard_kind}; expected one of {known}")
     return chosen_kind
 
 
@@ -212,13 +212,17 @@ def _list_margin_contracts(parameters: Parameters) -> dict[str, str]:
         facilitator.name for facilitator in parameters.facilitators
     ]:
         raise BackstopError(
-            f"there is no facilitator {margin.facilitator} to bear losses of the margin market"
+            f"facilitator {margin.facilitator} of the margin market is unknown; expected a known one"
         )
     symbols = [collateral.symbol for collateral in parameters.collateral_types]
     for market in margin.markets:
         if market.symbol not in symbols:
-            raise BackstopError(f"a perpetual market needs a price: there is no {market.symbol}")
+            raise BackstopError(
+                f"perpetual market {market.symbol}: no such collateral type; expected one, for its price"
+            )
     if margin.policy not in MARGIN_POLICIES:
         known = ", ".join(MARGIN_POLICIES)
-        raise BackstopError(f"no margin market has the policy {margin.policy}: choose of {known}")
+        raise BackstopError(
+            f"policy {margin.policy} of the margin market is unknown; expected one of {known}"
+        )
     return map_margin_contract_kinds(margin)

@@ -27,9 +27,9 @@ def read_versioned_json(
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BackstopError(f"there is no {file_description} {path}: {missing_hint}") from None
+        raise BackstopError(f"{file_description} {path} not found: {missing_hint}") from None
     except (OSError, ValueError) as error:
-        raise BackstopError(f"{path} is not a whole {file_description} ({error}): {repair_hint}") from None
+        raise BackstopError(f"{path} is not a valid {file_description} ({error}): {repair_hint}") from None
     found = content.get("schema_version") if isinstance(content, dict) else None
     if found != version and found not in older_versions:
         raise BackstopError(f"{path} has schema version {found}, this program reads {version}: {repair_hint}")

@@ -274,7 +274,7 @@ def _make_word_codec(encode: Callable[[Any], bytes], word: Callable[[bytes], Any
 def _make_uint_codec(bits: int) -> Codec:
     def encode(value: int) -> bytes:
         if value >> bits:
-            raise ValueError(f"{value} is no uint{bits}")
+            raise ValueError(f"{value} is not a uint{bits}")
         return value.to_bytes(32, "big")
 
     if bits == 256:
@@ -283,7 +283,7 @@ def _make_uint_codec(bits: int) -> Codec:
     def word(data: bytes) -> int:
         value = int.from_bytes(data)
         if value >> bits:
-            raise AbiDecodingError(f"{value} is no uint{bits}")
+            raise AbiDecodingError(f"{value} is not a uint{bits}")
         return value
 
     return _make_word_codec(encode, word)
@@ -292,13 +292,13 @@ def _make_uint_codec(bits: int) -> Codec:
 def _make_int_codec(bits: int) -> Codec:
     def encode(value: int) -> bytes:
         if not -(1 << bits - 1) <= value < 1 << bits - 1:
-            raise ValueError(f"{value} is no int{bits}")
+            raise ValueError(f"{value} is not an int{bits}")
         return value.to_bytes(32, "big", signed=True)
 
     def word(data: bytes) -> int:
         value = int.from_bytes(data, signed=True)
         if not -(1 << bits - 1) <= value < 1 << bits - 1:
-            raise AbiDecodingError(f"{value} is no int{bits}")
+            raise AbiDecodingError(f"{value} is not an int{bits}")
         return value
 
     return _make_word_codec(encode, word)
@@ -316,7 +316,7 @@ def _make_fixed_bytes_codec(length: int) -> Codec:
 
     def word(data: bytes) -> bytes:
         if data[length:] != padding:
-            raise AbiDecodingError(f"0x{data.hex()} is no bytes{length}")
+            raise AbiDecodingError(f"0x{data.hex()} is not a bytes{length}")
         return data[:length]
 
     return _make_word_codec(encode, word)
@@ -327,27 +327,27 @@ def _make_fixed_bytes_codec(length: int) -> Codec:
 def _encode_address(value: str) -> bytes:
     raw = bytes.fromhex(value[2:])
     if len(raw) != 20 or value[:2] != "0x":
-        raise ValueError(f"{value!r} is no address")
+        raise ValueError(f"{value!r} is not an address")
     return bytes(12) + raw
 
 
 @lru_cache(maxsize=2**14)
 def _decode_lower_case_address(word: bytes) -> str:
     if word[:12] != bytes(12):
-        raise AbiDecodingError(f"0x{word.hex()} is no address")
+        raise AbiDecodingError(f"0x{word.hex()} is not an address")
     return "0x" + word[12:].hex()
 
 
 def _encode_bool(value: bool) -> bytes:
     if value not in (0, 1):
-        raise ValueError(f"{value!r} is no bool")
+        raise ValueError(f"{value!r} is not a bool")
     return bytes(31) + bytes([value])
 
 
 def _decode_bool(word: bytes) -> bool:
     value = _BOOLS.get(word)
     if value is None:
-        raise AbiDecodingError(f"0x{word.hex()} is no bool")
+        raise AbiDecodingError(f"0x{word.hex()} is not a bool")
     return value
 
 
@@ -378,7 +378,7 @@ def _decode_string(data: DynamicPayload, at: int) -> str:
     try:
         return raw.decode("utf-8", "replace" if data.call else "strict")
     except UnicodeDecodeError:
-        raise AbiDecodingError(f"the string at {at} is no UTF-8") from None
+        raise AbiDecodingError(f"the string at {at} is not UTF-8") from None
 
 
 def _read_length(data: DynamicPayload, at: int, size: int) -> tuple[int, int]:

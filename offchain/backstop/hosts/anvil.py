@@ -199,7 +199,7 @@ class RpcHost:
         if mined != names:
             if sorted(mined) == sorted(names):
                 raise BackstopError("the node mined the calls in another order: run it again")
-            raise BackstopError("somebody else uses the node: give the run a node of its own")
+            raise BackstopError("another process uses the node: give the run a node of its own")
         self._number = int(receipts[-1]["blockNumber"], 16)
         return [receipts, *told]
 

@@ -204,7 +204,9 @@ class ChainSystem:
             try:
                 abi = self._abis[contract] = self.artifacts[self.kinds[contract]].contract_abi
             except KeyError:
-                raise BackstopError(f"no {contract} here: there are {', '.join(self.kinds)}") from None
+                raise BackstopError(
+                    f"contract {contract} is unknown; expected one of {', '.join(self.kinds)}"
+                ) from None
         return abi
 
     def decode_call(self, contract: str, data: bytes) -> tuple[str, tuple[Any, ...]] | None:

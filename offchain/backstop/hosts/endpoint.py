@@ -68,7 +68,7 @@ def parse_endpoint(url: str) -> Endpoint:
         host, port = None, None
     # A path with a space would end the request's first line.
     if not host or port == 0 or not re.fullmatch(r"[!-~]+", url):
-        raise BackstopError(f"{mask_url(url)!r} is no address of a node: try {_EXAMPLE}")
+        raise BackstopError(f"{mask_url(url)!r} is not an address of a node: try {_EXAMPLE}")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     authorization = ""
     if parts.username is not None:

@@ -104,7 +104,7 @@ def find_hardhat_project(folder: Path | None = None) -> Path:
     project = (folder or Path(os.environ.get(PROJECT_VARIABLE) or Path.cwd())).resolve()
     if not (project / "node_modules" / "hardhat" / "package.json").is_file():
         raise BackstopError(
-            f"there is no Hardhat in {project}: install it there, `npm install hardhat`, or name the folder "
+            f"Hardhat not found in {project}: install it there, `npm install hardhat`, or name the folder "
             f"of a project that has one (`devnet --hardhat FOLDER`; for hosts {PROJECT_VARIABLE}=FOLDER)"
         )
     return project

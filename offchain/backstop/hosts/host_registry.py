@@ -32,7 +32,7 @@ def new_host(name: str, timestamp: int = GENESIS) -> Host:
         from backstop.hosts.hardhat import HardhatHost
 
         return HardhatHost(timestamp)
-    raise BackstopError(f"there is no host {name!r}: take one of {', '.join(HOSTS)}")
+    raise BackstopError(f"host {name!r} is unknown; expected one of {', '.join(HOSTS)}")
 
 
 @contextmanager

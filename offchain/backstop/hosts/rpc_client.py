@@ -111,7 +111,7 @@ class NodeClient:
         asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         answer = self._send_request_and_parse_answer(method, asked)
         if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
-            raise NotANodeError(f"what answers at {self.where} is no Ethereum node")
+            raise NotANodeError(f"the server at {self.where} is not an Ethereum node")
         error = answer.get("error")
         # Who refuses need not have read the id.
         if not _is_same_id(answer.get("id"), number) and (
@@ -225,7 +225,7 @@ class NodeClient:
             raise self._build_malformed_error(method, "JSON that is nested without end") from None
         except ValueError:
             why = "" if answer.status == HTTPStatus.OK else f" ({status})"
-            raise NotANodeError(f"what answers at {self.where} is no Ethereum node{why}") from None
+            raise NotANodeError(f"the server at {self.where} is not an Ethereum node{why}") from None
 
     def _extract_result(self, method: str, params: Sequence[Any], answer: dict[str, Any]) -> Any:
         if answer.get("error") is not None:

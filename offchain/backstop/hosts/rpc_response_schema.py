@@ -59,7 +59,7 @@ def make_quantity_check(bits: int) -> Check:
 
     def check_it(value: Any) -> None:
         if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
-            raise ValueError(f"{shorten_value(value)} is no number in hex")
+            raise ValueError(f"{shorten_value(value)} is not a number in hex")
         if len(value) > 2 + digits and int(value, 16) >= most:
             raise ValueError(f"{shorten_value(value)} has more than {bits} bits")
 
@@ -83,7 +83,7 @@ def make_data_check(size: int | None = None) -> Check:
 def check_value_is_string(value: Any) -> None:
     """Check for a string."""
     if not isinstance(value, str):
-        raise ValueError(f"{shorten_value(value)} is no text")
+        raise ValueError(f"{shorten_value(value)} is not text")
 
 
 def make_list_check(each: Check, most: int | None = None) -> Check:
@@ -91,7 +91,9 @@ def make_list_check(each: Check, most: int | None = None) -> Check:
 
     def check_it(value: Any) -> None:
         if not isinstance(value, list) or (most is not None and len(value) > most):
-            raise ValueError(f"{shorten_value(value)} is no list" + (f" of {most} at most" if most else ""))
+            raise ValueError(
+                f"{shorten_value(value)} is not a list" + (f" of {most} at most" if most else "")
+            )
         for item in value:
             each(item)
 
@@ -111,7 +113,7 @@ def make_object_fields_check(
 
     def check_it(value: Any) -> None:
         if not isinstance(value, dict):
-            raise ValueError(f"{shorten_value(value)} is no object")
+            raise ValueError(f"{shorten_value(value)} is not an object")
         name = ""
         try:
             for name, each in required_fields.items():
@@ -208,7 +210,7 @@ def _check_same_number(asked: Any, told: str) -> None:
 def _check_block(params: Sequence[Any], result: Any) -> None:
     if result is None:
         if params and params[0] == "latest":
-            raise ValueError("there is no newest block")
+            raise ValueError("the newest block is missing")
         return
     whole = len(params) > 1 and params[1] is True
     content = {"transactions": make_list_check(_TRANSACTION if whole else _word)}

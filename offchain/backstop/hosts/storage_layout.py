@@ -87,7 +87,7 @@ def compute_slot(place: StorageVariable, key: Hashable) -> int:
         matches = isinstance(key, tuple) and len(key) == place.depth
         keys = key if isinstance(key, tuple) else ()
     if not matches:
-        raise BackstopError(f"{key!r} is no key of a variable with {place.depth} mapping levels")
+        raise BackstopError(f"{key!r} is not a key of a variable with {place.depth} mapping levels")
     slot = place.slot
     if place.levels:
         return _follow_levels(place, keys)
@@ -193,7 +193,7 @@ def _encode_scalar(value: Any) -> int:
         return int(value, 16)
     if isinstance(value, bytes) and len(value) == 32:
         return int.from_bytes(value, "big")
-    raise BackstopError(f"{value!r} is no value of one slot")
+    raise BackstopError(f"{value!r} is not a value of one slot")
 
 
 def _decode_scalar(word: int, default: Any) -> Any:

@@ -21,7 +21,7 @@ def read_gas_table() -> dict[str, int]:
         return {str(name): int(gas) for name, gas in rows.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackstopError(
-            f"{SNAPSHOT} is no gas table ({error}): run `{format_command_as_started('gas --update')}`"
+            f"{SNAPSHOT} is not a gas table ({error}): run `{format_command_as_started('gas --update')}`"
         ) from None
 
 

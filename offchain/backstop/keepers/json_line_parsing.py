@@ -19,7 +19,7 @@ def parse_object(line: bytes, version: int, fields: Sequence[str], what: str) ->
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise BackstopError("it is no JSON object")
+        raise BackstopError("it is not a JSON object")
     if content.get("schema_version") != version:
         raise BackstopError(f"this program reads schema_version {version}")
     wrong = [name for name in fields if name not in content] or [n for n in content if n not in fields]

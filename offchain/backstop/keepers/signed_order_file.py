@@ -142,7 +142,7 @@ def parse_order(line: bytes) -> tuple[Order, bytes]:
         raise BackstopError("'reduce_only' is true or false")
     size = parse_number(content, "size", 2**63 - 1, signed=True)
     if size == 0:
-        raise BackstopError("'size' is no lots")
+        raise BackstopError("'size' is not a number of lots")
     order = Order(
         parse_hex_string_to_lowercase(content, "account", 20),
         market,

@@ -102,7 +102,7 @@ def load_strategy(name: str, options: Mapping[str, str]) -> Strategy:
     try:
         found = getattr(importlib.import_module(module), kind)
     except AttributeError:
-        raise BackstopError(f"there is no {kind} in {module}") from None
+        raise BackstopError(f"{kind} not found in {module}") from None
     except Exception as error:  # whatever that module does
         raise BackstopError(f"{module} cannot be imported: {error}") from None
     try:

@@ -55,7 +55,7 @@ def _read_json_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BackstopError(f"there is no file of artifacts {path}: compile the contracts") from None
+        raise BackstopError(f"artifacts file {path} not found: compile the contracts") from None
     except (OSError, ValueError) as error:
         raise BackstopError(f"{path} is not whole JSON ({error}): compile the contracts again") from None
     if not isinstance(content, dict):

@@ -93,7 +93,7 @@ class CampaignLockstep(Lockstep):
         """Return a call as an action of this deployment; raise BackstopError if there is no such function."""
         artifact = self.chain.own.get(call.contract)
         if artifact is None:
-            raise BackstopError(f"{call}: there is no deployment {call.contract!r}")
+            raise BackstopError(f"{call}: deployment {call.contract!r} is unknown")
         arguments = tuple(_resolve_value(each, self.addresses) for each in call.arguments)
         function = artifact.contract_abi.get_function(call.method, len(arguments))
         model = type(self.model.world.contracts[call.contract])

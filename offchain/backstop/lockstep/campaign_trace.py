@@ -40,7 +40,7 @@ def read_campaign_trace(path: Path, campaign: Campaign, artifacts: ProjectArtifa
         steps = [parse_trace_step(item, kinds, artifacts) for item in content["steps"]]
         return Trace(steps, content["started_at"], content["seed"], content["reason"], content["opening"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BackstopError(f"{path} is not a whole trace ({error!r}): record it again") from None
+        raise BackstopError(f"{path} is not a valid trace ({error!r}): record it again") from None
 
 
 def _read_trace_content(path: Path) -> dict[str, Any]:

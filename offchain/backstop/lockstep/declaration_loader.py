@@ -16,9 +16,7 @@ def load_campaign(name: str, root: Path) -> Campaign:
     file, _, attribute = name.partition("::")
     path = (root / file).resolve()
     if not path.is_file():
-        raise BackstopError(
-            f"there is no {path}: the campaign {name} is named from the root of pytest, {root}"
-        )
+        raise BackstopError(f"{path} not found: the campaign {name} is named from the root of pytest, {root}")
     loaded = next(
         (each for each in list(sys.modules.values()) if _get_module_file(each) == path),
         None,

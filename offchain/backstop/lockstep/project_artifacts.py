@@ -44,7 +44,7 @@ class ProjectArtifacts:
         if source is None:
             known = ", ".join(sorted({*self._read, *self._compiled}))
             raise BackstopError(
-                f"there is no contract {kind}: expected {self.root / 'contracts'}/**/{kind}.vy"
+                f"contract {kind} not found: expected {self.root / 'contracts'}/**/{kind}.vy"
                 + (f", or one of {known}" if known else "")
                 + "; name the contract in KIND of its model, or its file in `artifacts` of the Campaign"
             )

@@ -71,7 +71,9 @@ def build_cluster_workers(address: str) -> Workers:
         # Jobs themselves raise BackstopError, so any other error is about the cluster: a scheduler that ends
         # raises several kinds, depending on what it loses first.
         except (Exception, CancelledError) as error:
-            raise BackstopError(f"the Dask cluster at {address} is gone: {_first_line(error)}") from None
+            raise BackstopError(
+                f"the Dask cluster at {address} does not answer any more: {_first_line(error)}"
+            ) from None
         finally:
             with suppress(Exception, CancelledError):  # the client may be half closed already
                 client.close(timeout=2)
@@ -93,7 +95,7 @@ def _connect_scheduler(address: str) -> Any:
         asyncio.run(_check_scheduler(address))
         client = Client(address, timeout=PATIENCE)
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
-        raise BackstopError(f"there is no Dask scheduler at {address}: {_first_line(error)}") from None
+        raise BackstopError(f"no Dask scheduler answers at {address}: {_first_line(error)}") from None
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError:

@@ -74,7 +74,7 @@ class LocalProtocol:
             return get_trader_account(name)
         found = self.lockstep.addresses.get(name)
         if found is None:
-            assert re.fullmatch(r"[a-z]\w*", name), f"{name!r} is no contract"
+            assert re.fullmatch(r"[a-z]\w*", name), f"{name!r} is not a contract"
             found = get_account(name)
         return found
 

@@ -71,7 +71,7 @@ def read_trace(path: Path, artifacts: Artifacts) -> ProtocolTrace:
             promises=content.get("promises", False),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BackstopError(f"{path} is not a whole trace ({error!r}): record it again") from None
+        raise BackstopError(f"{path} is not a valid trace ({error!r}): record it again") from None
 
 
 def _step_to_json(step: TraceStep) -> dict[str, Any]:

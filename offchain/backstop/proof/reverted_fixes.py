@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, describe_choices
 from backstop.files.installation import ROOT
 from backstop.proof.mutation.correlated_mutants import CorrelatedMutant, TextChange
 
@@ -60,7 +60,8 @@ def list_reverted_fixes(names: Iterable[str] = ()) -> list[str]:
     """Return the kept rules, all or those named: each is the stem of its attack's file."""
     found = sorted(path.stem for path in PATCHES.glob("*.patch"))
     if unknown := sorted(set(names) - set(found)):
-        raise BackstopError(f"no reverted fix {unknown[0]}: choose of {', '.join(found)}")
+        known = describe_choices(unknown[0], found, "docs/explanation/reverted-fixes.md")
+        raise BackstopError(f"reverted fix {unknown[0]} is unknown; {known}")
     return sorted(set(names)) or found
 
 

@@ -127,7 +127,7 @@ def compose_heading(summary: Mapping[str, Any]) -> Markup:
     if name == "payers":
         most = max(range(len(rows)), key=lambda i: rows[i]["mean_micro"])
         if not rows[most]["mean_micro"]:
-            return Markup("Nobody, under any rules")
+            return Markup("No payer, under any rules")
         return Markup("{}: {} under {}, more than anybody elsewhere").format(
             ALL_GROUPS[rows[most]["payer"]].label.partition(":")[0],
             numbers.render_figure(f"tables.payers.{most}.mean_micro"),
@@ -213,7 +213,7 @@ def _color_parts(parts: Sequence[tuple[str, str, Sequence[str]]]) -> list[tuple[
 
 OTHER_TABLES: Mapping[str, str] = {
     "days": "From the start to the end of each day",
-    "vaults": "By vault, the largest debt first: what its owner did, and what the paths make of it",
+    "vaults": "By vault, the largest debt first: the acts of its owner, and the outcome of the paths",
 }
 """Headings of tables besides that of the question's name."""
 
@@ -222,7 +222,7 @@ QUESTIONS: Mapping[str, QuestionPage] = {
         "What may be liquidated when prices fall?",
         "By type and fall",
         "Vaults that are unsafe by the contracts' own comparison when one price, or all of them, fall at "
-        "once by so much: what they owe, what their collateral is worth then, and what is missing, vault by "
+        "once by so much: their debt, the worth of their collateral then, and the shortfall, vault by "
         "vault, before the cost of any auction.",
         risk_answer_charts.build_price_fall_debt_chart,
         _build_lacking_collateral_strips,
@@ -230,32 +230,32 @@ QUESTIONS: Mapping[str, QuestionPage] = {
     "at-risk": QuestionPage(
         "How much bad debt, how likely?",
         "Of all types and of each",
-        "Chance, average and tail of bad debt. Value at risk is what so many paths do not exceed, expected "
-        "shortfall the average of the others; intervals are of 95%, a question mark is an end that so few "
-        "paths do not bound.",
+        "Chance, average and tail of bad debt. Value at risk is the loss that so many paths do not exceed, "
+        "expected shortfall the average of the others; intervals are of 95%, a question mark is an end "
+        "that so few paths do not bound.",
         risk_answer_charts.build_expected_shortfall_chart,
         _build_average_type_bad_debt_strip,
     ),
     "payers": QuestionPage(
-        "Who pays, under whose rules?",
+        "Which groups pay, under which rules?",
         "By rules and payer",
-        "What each group pays on average over the same paths, its share of all bad debt, and how often it "
-        "pays. What nobody had paid when a path ended is the holders'.",
+        "Average payment of each group over the same paths, its share of all bad debt, and how often it "
+        "pays. Loss that was not covered when a path ended counts as the holders'.",
         risk_answer_charts.draw_payers,
         _build_payer_strips,
     ),
     "owners": QuestionPage(
         "Whose are the debt and the losses?",
         "The largest owners",
-        "Debt at the opening, and what the owner's vaults lose on the worst paths, run again exactly.",
+        "Debt at the opening, and losses of the owner's vaults on the worst paths, run again exactly.",
         risk_answer_charts.build_owner_share_chart,
         _build_owner_loss_strips,
     ),
     "history": QuestionPage(
         "What did this period do to the book?",
         "By figure",
-        "What a file of events says, the book that stands still, and owners who react: the average of the "
-        "paths, and what 95% of them are within. A factor is how many times history a figure is.",
+        "The record of events, the book without reactions, and owners that react: the average of the "
+        "paths, and the range of 95% of them. A factor is how many times history a figure is.",
         risk_answer_charts.draw_history,
         lambda summary: [],
     ),
@@ -264,7 +264,7 @@ QUESTIONS: Mapping[str, QuestionPage] = {
         "By episode and case",
         "Prices, gas prices and outages of each episode on this book, its markets and its keepers: averages "
         "of the paths, with intervals of 95%, and the bad debt of the worst path. Paths differ in what lies "
-        "between published prices, in what is left to chance, and in what owners do.",
+        "between published prices, in random draws, and in the acts of owners.",
         risk_answer_charts.draw_episodes,
         lambda summary: [],
     ),

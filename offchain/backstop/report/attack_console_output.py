@@ -17,7 +17,7 @@ from backstop.report.amounts import format_duration_text, format_fixed, format_p
 from backstop.simulation.loss_totals import build_model_chain_agreement_texts
 
 WANTED = {
-    "loss": "paid by nobody",
+    "loss": "not yet covered",
     "bad-debt": "bad debt",
     "gain": "gained by hostile members",
 }

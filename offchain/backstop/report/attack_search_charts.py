@@ -46,8 +46,8 @@ def build_worst_path_fan_chart(summary: Mapping[str, Any], price: Mapping[str, A
     data.append(build_line("median", x, price["fan"]["50"], "@first", width=1, dash="dot"))
     legend = [LegendKey("worst found", "@loss"), LegendKey("98, 90 and 50% of paths", "@first:40", "area")]
     if price["source"] is not None:
-        data.append(build_line("what its source says", x, price["source"], "@second", width=1))
-        legend.append(LegendKey("what its source says", "@second"))
+        data.append(build_line("price by its source", x, price["source"], "@second", width=1))
+        legend.append(LegendKey("price by its source", "@second"))
     data.append(build_line("worst found", x, price["worst"], "@loss", width=2))
     start = summary["started_at"]
     seen = [*price["worst"], *price["fan"]["1"], *price["fan"]["99"]]
@@ -100,7 +100,7 @@ def draw_search_generations(summary: Mapping[str, Any]) -> Chart:
         },
     }
     last = amounts.format_compact(int(rows[-1]["so_far_wad"]), WAD)
-    label = f"What the search wanted, by generation: {last} after {len(rows)}."
+    label = f"Score of the search, by generation: {last} after {len(rows)}."
     return Chart(
         "converging", "How the search went", label, figure, tuple(LegendKey(name, c) for name, _, c in shown)
     )
@@ -129,8 +129,8 @@ def draw_loss_bearers(summary: Mapping[str, Any]) -> Chart:
     legend = tuple(LegendKey(part.name, part.color, "area") for part in parts)
     return Chart(
         "where",
-        "Where the loss went",
-        f"Where the loss went: {told}.",
+        "Payers of the loss",
+        f"Payers of the loss: {told}.",
         build_stacked_bars(names, parts),
         legend,
     )

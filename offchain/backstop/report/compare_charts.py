@@ -60,8 +60,8 @@ def draw_payers(comparison: Mapping[str, Any]) -> Chart | None:
             for k, value in enumerate(values)
             if value
         ]
-    label = f"Who paid for the loss, by preset: {'; '.join(told)}."
-    return Chart("payers", "Who paid", label, build_stacked_bars(names, parts), tuple(legend))
+    label = f"Payers of the loss, by preset: {'; '.join(told)}."
+    return Chart("payers", "Payers", label, build_stacked_bars(names, parts), tuple(legend))
 
 
 def draw_open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Chart | None:
@@ -106,7 +106,7 @@ def draw_open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Char
         f"{row['title']} {amounts.format_compact(int(row['outstanding_rad']), RAD)} at the end"
         for row in comparison["presets"]
     )
-    return Chart("open", "Losses that nobody had paid yet", f"{label}.", figure, tuple(legend))
+    return Chart("open", "Losses not yet covered", f"{label}.", figure, tuple(legend))
 
 
 def build_early_leaver_gain_chart(comparison: Mapping[str, Any]) -> Chart | None:
@@ -156,5 +156,5 @@ def build_early_leaver_gain_chart(comparison: Mapping[str, Any]) -> Chart | None
             "yaxis": build_name_axis(names),
         },
     }
-    label = f"What the one who left has beyond the one who stayed: {'; '.join(told)}."
-    return Chart("exits", "What leaving early brought", label, figure, tuple(legend))
+    label = f"Balance of the member that left beyond that of the member that stayed: {'; '.join(told)}."
+    return Chart("exits", "Gain of an early withdrawal", label, figure, tuple(legend))

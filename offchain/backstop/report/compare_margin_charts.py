@@ -31,8 +31,8 @@ def draw_margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
         if value
     ]
     legend = tuple(LegendKey(part.name, part.color, "area") for part in parts)
-    label = f"Who paid for the margin market's losses, by preset: {'; '.join(told)}."
-    return Chart("margin-payers", "Who paid", label, build_stacked_bars(names, parts, WAD), legend)
+    label = f"Payers of the margin market's losses, by preset: {'; '.join(told)}."
+    return Chart("margin-payers", "Payers", label, build_stacked_bars(names, parts, WAD), legend)
 
 
 def draw_closed_positions(comparison: Mapping[str, Any]) -> Chart | None:

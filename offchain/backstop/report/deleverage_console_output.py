@@ -17,11 +17,11 @@ from backstop.studies.auto_deleveraging.margin_crash_summary import PER_ACCOUNT
 
 PAID = {
     "insurance": "insurance",
-    "winners": "who had gained in that cycle",
-    "unvested": "profits that had not vested, and insurance that was left",
+    "winners": "accounts that gained in that cycle",
+    "unvested": "unvested profits, and remaining insurance",
     "later": "gains of the next cycle",
     "protocol": "the protocol",
-    "nobody": "nobody yet",
+    "nobody": "not yet covered",
 }
 """Payers, in their order; the keys are those of the summary's `..._wad`."""
 
@@ -35,8 +35,8 @@ def print_deleverage(summary: Mapping[str, Any], directory: Path, report: Path, 
     _print_phase_gas_costs(console, summary, json.loads((directory / "meta.json").read_text())["pace"])
     for title, rows in (
         ("blocks of 30M gas, time after the fall", _iter_time_and_gas_rows(summary)),
-        ("who paid, stablecoins", _iter_payer_table_rows(summary)),
-        ("what else", _iter_counts(summary)),
+        ("payers, stablecoins", _iter_payer_table_rows(summary)),
+        ("counts", _iter_counts(summary)),
     ):
         table = Table(title, "")
         for name, value in rows:
@@ -69,7 +69,7 @@ def _print_phase_gas_costs(
 
 def _iter_time_and_gas_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, what in (
-        ("seized", "nobody owes and holds positions"),
+        ("seized", "no insolvent account holds positions"),
         ("booked", "all losses are booked"),
         ("closed", "lots are closed against"),
         ("final", "losses are final"),
@@ -91,7 +91,7 @@ def _iter_payer_table_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, st
     yield "owed beyond margins", f"{int(summary['owed_wad']) // WAD:,}"
     for key, name in PAID.items():
         yield f"  {name}", f"{int(summary[f'{key}_wad']) // WAD:,}"
-    yield "margins of those who owed, all lost", f"{int(summary['margins_wad']) // WAD:,}"
+    yield "margins of accounts that owed, all lost", f"{int(summary['margins_wad']) // WAD:,}"
     yield "largest share of a gain that is taken", format_percent(summary["most_taken_bps"], 10_000)
 
 
@@ -99,24 +99,24 @@ def _iter_counts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "accounts", f"{summary['accounts']:,}"
     yield "of these, owed", f"{summary['insolvent']:,}"
     yield "of these, gained", f"{summary['winners']:,}"
-    yield "liquidations meanwhile, tried", f"{summary['tried']:,}"
-    yield "  that went", f"{summary['liquidated']:,}"
-    yield "lots that are nobody's at the end", f"{summary['nobodys_lots']:,}"
+    yield "liquidations meanwhile: calls tried", f"{summary['tried']:,}"
+    yield "  calls that succeeded", f"{summary['liquidated']:,}"
+    yield "unassigned lots at the end", f"{summary['nobodys_lots']:,}"
     for row in summary["closings"]:
         of = f", market {row['market']}" if summary["markets"] > 1 else ""
-        yield f"lots closed{of}, of {row['nobodys']:,} that were nobody's", f"{row['closed']:,}"
-        yield "  beyond what was nobody's", f"{row['excess']:,}"
+        yield f"lots closed{of}, of {row['nobodys']:,} unassigned", f"{row['closed']:,}"
+        yield "  beyond the unassigned lots", f"{row['excess']:,}"
         yield "  accounts touched", f"{row['accounts']:,}"
         yield "  greedy, whole positions by rank: beyond it", f"{row['greedy_excess']:,}"
         yield "  greedy: accounts touched", f"{row['greedy_accounts']:,}"
     dodging = summary["dodging"]
     if dodging:
-        yield "winners who dodge", f"{dodging['dodgers']:,}"
+        yield "winners that evade", f"{dodging['dodgers']:,}"
         for row in dodging["ways"]:
-            yield f"  {row['way']}: tried", f"{row['tried']:,}"
-            yield "    that went", f"{row['went']:,}"
+            yield f"  {row['way']}: calls tried", f"{row['tried']:,}"
+            yield "    calls that succeeded", f"{row['went']:,}"
         yield "  fees that they paid, stablecoins", f"{int(dodging['fees_wad']) // WAD:,}"
-        yield "  what they do not bear, wei", f"{int(dodging['escaped_wad']):,}"
+        yield "  loss that they evade, wei", f"{int(dodging['escaped_wad']):,}"
         yield "  lots of theirs that would have been closed", f"{dodging['lots']:,}"
         yield "  of these, that were not", f"{dodging['missed']:,}"
     yield "steps", f"{summary['steps']:,}"

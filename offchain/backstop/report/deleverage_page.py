@@ -60,7 +60,7 @@ def compose_finding(summary: Mapping[str, Any]) -> Markup:
         numbers.render_figure("owed_wad"),
         numbers.render_figure("insurance_wad"),
         numbers.render_figure("winners_wad"),
-        Markup("and {} is paid by nobody yet").format(numbers.render_figure("nobody_wad"))
+        Markup("and {} is not yet covered").format(numbers.render_figure("nobody_wad"))
         if int(summary["nobody_wad"])
         else Markup("each {} of its gain").format(render_amount(summary["most_taken_bps"], "bps")),
     )
@@ -76,7 +76,7 @@ def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
     }
     if summary["closings"]:
         beyond = sum(row["excess"] for row in summary["closings"])
-        found["closings"] = Markup("{} beyond what was nobody's").format(render_count(beyond, "lot"))
+        found["closings"] = Markup("{} beyond the unassigned lots").format(render_count(beyond, "lot"))
     if summary["dodging"]:
         found["dodging"] = Markup("They bear {} less than their gains have to").format(
             render_amount(summary["dodging"]["escaped_wad"], "wad")

@@ -82,7 +82,7 @@ def build_liquidated_by_fall_chart(opening_vaults: OpeningVaults) -> Chart:
             "shapes": shapes,
             "annotations": [
                 build_panel_title("debt that may be liquidated, stablecoins", upper),
-                build_panel_title("what its collateral would lack, stablecoins", lower),
+                build_panel_title("shortfall of its collateral, stablecoins", lower),
             ],
         },
     }
@@ -174,7 +174,7 @@ def build_largest_owner_health_chart(opening_vaults: OpeningVaults) -> Chart:
             "xaxis": {
                 "range": [0, 1.05 * max(1.2, *data[0]["x"], *data[1]["x"])],
                 "showgrid": True,
-                "title": build_axis_title("health, times what is asked for"),
+                "title": build_axis_title("health, times the requirement"),
             },
             "yaxis": build_name_axis(names),
             "shapes": [*between, build_vertical_line(1, "dot", "@loss")],

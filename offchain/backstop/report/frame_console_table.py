@@ -82,16 +82,16 @@ def _to_python_number(value: Any) -> Any:
 
 _TITLES = {
     "at-risk": "Bad debt at risk, stablecoins",
-    "falls": "What may be liquidated, and what collateral would lack, stablecoins",
+    "falls": "Liquidatable debt and shortfall of its collateral, stablecoins",
     "figures": "Now and proposed on the same paths, stablecoins",
-    "usage": "What settings lend against their expected shortfall, stablecoins",
+    "usage": "Lending against expected shortfall by setting, stablecoins",
     "alone": "Each change alone: expected shortfall of all bad debt",
     "sensitivity": "In other worlds: expected shortfall of all bad debt",
-    "payers": "Who pays, stablecoins on average",
+    "payers": "Payers, stablecoins on average",
     "owners": "The largest owners, stablecoins",
     "ceiling": "Sizes that were tried, stablecoins",
-    "history": "What happened, and what the paths come to: the average, and what 95% of them are within",
-    "episodes": "What each episode would do to this book: averages of the paths, stablecoins",
+    "history": "Record and outcome of the paths: the average, and the range of 95% of them",
+    "episodes": "Effect of each episode on this book: averages of the paths, stablecoins",
     "days": "Liquidated and repaid from the start to the end of each day, stablecoins",
 }
 

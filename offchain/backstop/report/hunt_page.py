@@ -23,11 +23,11 @@ from backstop.studies.exploit_search.search_campaign import FILE, parse_case_res
 MOST_STORIES = 100
 
 ABOUT = {
-    "extraction": "Three accounts gain by acting together what others lose.",
-    "symmetry": "Two who were alike do not end alike, though only something differs that must not matter.",
-    "liveness": "A call that must succeed does not.",
+    "extraction": "Three accounts act together and gain the losses of others.",
+    "symmetry": "Two equal accounts end unequal after an irrelevant difference.",
+    "liveness": "A call that must succeed fails.",
     "margin": "One owner of several accounts takes from others in the margin market.",
-    "accounting": "A call moves what is not its affair, or what is owed does not arrive.",
+    "accounting": "A call changes balances that it must not, or a payment does not arrive.",
 }
 """Trigger of each alarm."""
 

@@ -95,7 +95,7 @@ def _get_title(summary: Mapping[str, Any], kind: ResultKind) -> str:
     if kind.name == "answer":
         return f"{summary['question']}: {summary['scenario']}"
     if kind.name == "hunt":
-        return "What the rules allow and should not"
+        return "Exploits that the rules allow"
     return str(summary["title"])
 
 

@@ -195,7 +195,7 @@ def _build_keeper_profit_chart(keeper_acts: Sequence[Any], window: tuple[int, in
             "range": [1.08 * low, compute_range_from_zero(values, least=1.0)[1]],
         }
     }
-    label = f"What keepers earned before gas: {'; '.join(told) or 'nothing'}."
+    label = f"Income of keepers before gas: {'; '.join(told) or 'nothing'}."
     return Chart("history-profit", "Keepers' profit", label, {"data": data, "layout": layout}, tuple(keys))
 
 

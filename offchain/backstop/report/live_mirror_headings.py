@@ -29,7 +29,7 @@ def compose_live_headings(figures: Mapping[str, Any]) -> dict[str, Markup]:
     audited = compose_audit_headings(figures, figures["found"])
     selling = len(figures["auctions"]) + len(figures["sales"])
     answers = {
-        "prices": audited.get("types", Markup("Nobody has debt")),
+        "prices": audited.get("types", Markup("No vault has debt")),
         "history": _describe_debt_history(figures["history"]["points"]),
         "levels": _describe_debt_unsafe_after_fall(figures["levels"]),
         "vaults": Markup("No vault is unsafe"),
@@ -38,7 +38,7 @@ def compose_live_headings(figures: Mapping[str, Any]) -> dict[str, Markup]:
         "losses": audited["losses"],
         "queue": _describe_deleveraging_queue(figures.get("queue")),
         "sheet": audited["sheet"],
-        "keepers": Markup("Nobody did anything"),
+        "keepers": Markup("No calls"),
         "actions": Markup("Nothing yet"),
         "mirror": Markup("Model and chain agree"),
     }
@@ -58,7 +58,7 @@ def compose_live_headings(figures: Mapping[str, Any]) -> dict[str, Markup]:
             first["who"].replace("_", " "), numbers.render_figure("keepers.0.gained_wad")
         )
         if int(first["gained_wad"]) <= 0:
-            answers["keepers"] = Markup("Nobody earned anything")
+            answers["keepers"] = Markup("No keeper earned anything")
     if figures["actions"]:
         last = figures["actions"][0]
         answers["actions"] = Markup("{} last, at {}").format(

@@ -185,7 +185,7 @@ def draw_cushions(run: Run) -> Chart | None:
         LegendKey("losses so far", "@loss"),
         *build_keeper_outage_legend(run),
     )
-    return Chart("cushions", "What was left to pay with", label, figure, legend)
+    return Chart("cushions", "Balances of the stages", label, figure, legend)
 
 
 def get_stage_color(stage: str) -> str:

@@ -30,7 +30,7 @@ def compose_loss_sentence(summary: dict[str, Any]) -> Markup:
             Markup("debt of {} is still at auction").format(numbers.render_figure("ledger.in_auction_rad"))
         )
     if not clauses:
-        return Markup("Nobody lost anything.") + compose_liquidity_vault_result(summary)
+        return Markup("No loss.") + compose_liquidity_vault_result(summary)
     sentence = _join_parts(clauses)
     if int(summary["totals"]["lost_rad"]) == 0:
         sentence += "" if int(alone) or unsold else "; no bad debt was left for anyone else to pay"

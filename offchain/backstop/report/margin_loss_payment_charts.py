@@ -45,7 +45,7 @@ def draw_margin_waterfall(run: Run) -> Chart | None:
     if not summary.get("margin"):
         return None
     whole = WaterfallStep("owed", int(summary["margin"]["loss_wad"]), "@loss")
-    left = WaterfallStep("paid by nobody", sum_unpaid_margin_loss(summary["margin"]), "@outstanding")
+    left = WaterfallStep("not yet covered", sum_unpaid_margin_loss(summary["margin"]), "@outstanding")
     title = "The losses of the margin market"
     return draw_falling_bars("margin-waterfall", title, whole, list_payer_steps(summary), left, WAD)
 

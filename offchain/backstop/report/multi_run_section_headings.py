@@ -104,7 +104,7 @@ def compose_comparison_headings(comparison: Mapping[str, Any]) -> dict[str, Mark
     if strips:
         answers["paid"] = _describe_largest_loss(strips)
     else:
-        answers["paid"] = Markup("Nobody, under any preset")
+        answers["paid"] = Markup("No payer, under any preset")
     waits = [(row["mean_wait_seconds"], row["title"]) for row in presets if row.get("mean_wait_seconds")]
     if waits:
         seconds, title = max(waits)
@@ -191,7 +191,7 @@ def compose_search_section_headings(summary: Mapping[str, Any]) -> dict[str, Mar
     most = max(range(len(lost)), key=lambda i: lost[i], default=None)
     answers = {
         "search": Markup("The worst of {}").format(render_count(summary["trials"], "path")),
-        "loss": Markup("Nobody lost anything"),
+        "loss": Markup("No loss"),
     }
     if falls:
         fall, _, symbol = max(falls)
@@ -248,7 +248,7 @@ def compose_audit_headings(statement: Mapping[str, Any], differences: int) -> di
     answers = {
         "sheet": Markup("{} on both sides").format(numbers.render_figure("balance_sheet.liabilities_rad")),
         "types": Markup("Nothing is owed"),
-        "exposures": Markup("Nobody has debt"),
+        "exposures": Markup("No vault has debt"),
         "workouts": Markup("{} of {} in good standing").format(
             render_amount(sum(bool(row["good_standing"]) for row in workouts), "count"),
             render_count(len(workouts), "workout"),
@@ -257,7 +257,7 @@ def compose_audit_headings(statement: Mapping[str, Any], differences: int) -> di
             render_amount(sum(int(row["debt_rad"]) for row in statement["facilitators"]), "rad"),
             render_count(len(statement["facilitators"]), "facilitator"),
         ),
-        "losses": Markup("Nobody would pay {}").format(numbers.render_figure("coverage.uncovered_rad"))
+        "losses": Markup("No stage would pay {}").format(numbers.render_figure("coverage.uncovered_rad"))
         if uncovered
         else Markup("The stages would pay all of it"),
         "mirror": Markup("Model and chain agree; work it out yourself")

@@ -255,7 +255,7 @@ def draw_history(summary: Mapping[str, Any]) -> Chart:
     )
     keys = (
         LegendKey("history", "@ink", "line"),
-        LegendKey("owners who react, and 95% of their paths", "@first", "line"),
+        LegendKey("owners that react, and 95% of their paths", "@first", "line"),
         LegendKey("book that stands still", "@second", "dash"),
     )
     title = "Liquidated and repaid since the start"

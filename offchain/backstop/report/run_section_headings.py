@@ -199,7 +199,7 @@ def _compose_margin_loss_heading(margin: Mapping[str, Any] | None) -> Markup:
         return Markup("No account came to owe more than it had") if margin else Markup("")
     owed, left = render_amount(margin["loss_wad"], "wad"), sum_unpaid_margin_loss(margin)
     if left:
-        return Markup("{} was owed beyond margins, {} of it is paid by nobody").format(
+        return Markup("{} was owed beyond margins, {} of it is not yet covered").format(
             owed, render_amount(left, "wad")
         )
     kind, payer = max(PAYERS.items(), key=lambda each: int(margin[f"{each[0]}_wad"]))
@@ -276,7 +276,7 @@ def _describe_largest_collateral_buyer(run: Run) -> Markup:
         worth[buyer] = worth.get(buyer, 0) + value
         paid[buyer] = paid.get(buyer, 0) + int(take["paid_wad"])
     if not worth:
-        return Markup("Nobody bought anything")
+        return Markup("No purchase")
     most = max(worth, key=lambda buyer: (worth[buyer], buyer))
     return Markup("{} bought most: collateral worth {} for {}").format(
         most, render_amount(worth[most], "wad"), render_amount(paid[most], "wad")
@@ -298,7 +298,7 @@ def _describe_costliest_step(loss_steps: Sequence[LossStep]) -> Markup:
         if row.what == "cheap sale" or row.what.startswith("bad debt"):
             cost[row.step] = cost.get(row.step, 0) + row.amount_rad
     if not cost:
-        return Markup("No step of an auction cost anybody anything")
+        return Markup("No step of an auction caused a loss")
     worst = max(cost, key=lambda step: (cost[step], -step))
     return Markup("Step {} cost most: {}").format(worst, render_amount(cost[worst], "rad"))
 
@@ -306,7 +306,7 @@ def _describe_costliest_step(loss_steps: Sequence[LossStep]) -> Markup:
 def _describe_count_of_members_at_loss(members: Sequence[MemberRow]) -> Markup:
     lost = sum(row.change_wad < 0 for row in members)
     if not lost:
-        return Markup("Nobody has less than it put in")
+        return Markup("No member has less than its deposit")
     return Markup("{} of {} {}").format(
         render_amount(lost, "count"),
         render_count(len(members), "member"),

@@ -29,7 +29,7 @@ def print_self_hedge(summary: Mapping[str, Any], directory: Path, report: Path, 
     for series, by_window in moves.items():
         table.add_row(series, *(f"{by_window[window] / 100:.2f}" for window in windows))
     console.print(table)
-    console.print("What a pair gains, stablecoins (basis points of its notional); under 0 it loses.")
+    console.print("Gain of a pair, stablecoins (basis points of its notional); under 0 a loss.")
     rows = summary["rows"]
     days = [(row["series"], row) for row in rows if row["group"] == "library" and row["series"]]
     settings = [(f"{row['group']}: {row['told']}", row) for row in rows if not row["series"]]

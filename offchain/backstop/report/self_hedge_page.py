@@ -141,5 +141,5 @@ def build_hedged_pair_gains_chart(summary: Mapping[str, Any]) -> Chart:
     )
     legend = tuple(LegendKey(name, color, "dots") for name, color, _ in groups)
     return Chart(
-        "gains", "What pairs gain", f"The best pair at chosen moments by setting: {told}.", figure, legend
+        "gains", "Gain of pairs", f"The best pair at chosen moments by setting: {told}.", figure, legend
     )

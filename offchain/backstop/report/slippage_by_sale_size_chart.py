@@ -127,5 +127,5 @@ def draw_slippage_by_sale_size(run: Run) -> Chart | None:
         f"{amounts.format_percent(compute_slippage(each.largest, each.depth), BASIS_POINTS)} less"
         for each in found
     )
-    label = f"What a sale at once fetches less than its worth. {told}."
+    label = f"Discount of an immediate sale from its worth. {told}."
     return Chart("depth", "Depth against the lots", label, figure, tuple(legend))

@@ -59,7 +59,7 @@ def _iter_charts(statement: Mapping[str, Any]) -> Iterator[Chart]:
     if any(would) or any(rest):
         parts = [BarPart("would pay now", "@loss", would), BarPart("beyond that", "@faint", rest)]
         names = [row["stage"].replace("_", " ") for row in stages]
-        yield _build_stacked_bar_chart("stages", "What the stages have", names, parts)
+        yield _build_stacked_bar_chart("stages", "Balances of the stages", names, parts)
 
 
 def _build_stacked_bar_chart(element_id: str, title: str, names: list[str], parts: list[BarPart]) -> Chart:

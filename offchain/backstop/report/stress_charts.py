@@ -107,9 +107,7 @@ def draw_payers(summary: Mapping[str, Any], columns: Columns) -> Chart:
         for i, name in enumerate(names)
     )
     legend = tuple(LegendKey(bar.name, bar.color, "area") for bar in bars)
-    return Chart(
-        "payers", "Who pays, on average", f"Who pays: {told}.", build_stacked_bars(names, bars), legend
-    )
+    return Chart("payers", "Payers, on average", f"Payers: {told}.", build_stacked_bars(names, bars), legend)
 
 
 def draw_stage_chances(summary: Mapping[str, Any]) -> Chart:

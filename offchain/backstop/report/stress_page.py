@@ -46,7 +46,7 @@ def write_stress_page(directory: Path) -> Path:
         finding=compose_study_finding(summary),
         above=build_parent_page_link(directory),
         worst=_list_worst_paths(directory, summary, columns),
-        strip=build_group_strip(summary, "of bad debt on average, by who pays", "paid.mean.value_micro"),
+        strip=build_group_strip(summary, "of bad debt on average, by payer", "paid.mean.value_micro"),
         spreads=_list_table_row_names_and_paths(summary),
         caps=CAPS,
         deeper=_find_deeper_markets(summary),

@@ -22,7 +22,7 @@ UNBOOKED = "Not booked yet: owed beyond collateral at the last price"
 """Label of the unbooked loss of a comparison's runs with sales at once."""
 
 _NOTHING = {
-    "loss": "Somebody paid for all that was lost, on every path",
+    "loss": "Every loss was covered, on every path",
     "bad-debt": "No path had bad debt",
     "gain": "Hostile members gained nothing",
 }
@@ -40,7 +40,7 @@ class LossShare(NamedTuple):
     @property
     def short_label(self) -> str:
         """Label without its explanation, except for the two labels of unpaid loss."""
-        return self.label if self.label.startswith("Nobody") else self.label.partition(":")[0]
+        return self.label if self.label.startswith("Not yet covered:") else self.label.partition(":")[0]
 
 
 class LossStrip(NamedTuple):
@@ -160,7 +160,7 @@ def build_loss_payers_strip(statement: Mapping[str, Any]) -> LossStrip | None:
         (row["stage"].replace("_", " "), row["stage"], [f"stages.{i}.would_pay_rad"])
         for i, row in enumerate(statement["stages"])
     ]
-    parts.append(("Nobody", "holders", ["coverage.uncovered_rad"]))
+    parts.append(("Not covered", "holders", ["coverage.uncovered_rad"]))
     return build_strip(statement, "to cover", parts)
 
 
@@ -183,14 +183,14 @@ def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
         )
 
     if high[0] == 0:
-        return Markup("Under every preset somebody has paid all of the loss.")
+        return Markup("Under every preset all of the loss is covered.")
     if low[0] == high[0]:
-        return Markup("Nobody has paid yet, under every preset alike: {}.").format(render_preset(low))
+        return Markup("Not yet covered, under every preset alike: {}.").format(render_preset(low))
     if nothing:
-        return Markup("What nobody has paid yet is most under {}; under {} of {} it is nothing.").format(
+        return Markup("The loss not yet covered is most under {}; under {} of {} it is nothing.").format(
             render_preset(high), render_amount(nothing, "count"), render_count(len(unpaid), "preset")
         )
-    return Markup("What nobody has paid yet is least under {}, and most under {}.").format(
+    return Markup("The loss not yet covered is least under {}, and most under {}.").format(
         render_preset(low), render_preset(high)
     )
 

@@ -103,4 +103,4 @@ def draw_payers(comparison: Mapping[str, Any]) -> Chart:
                 if value >= RAD
             ]
     label = f"Bad debt by system and by the group that bears it: {'; '.join(told)}."
-    return Chart("payers", "Who pays", label, build_stacked_bars(titles, parts), tuple(legend))
+    return Chart("payers", "Payers", label, build_stacked_bars(titles, parts), tuple(legend))

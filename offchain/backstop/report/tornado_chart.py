@@ -92,7 +92,7 @@ def build_proposal_assumption_tornado_chart(summary: Mapping[str, Any]) -> Chart
         )
         for name, color in (("now", "@first"), ("proposed", "@second"))
     ]
-    title = "What each assumption adds to the expected shortfall"
+    title = "Change of the expected shortfall by each assumption"
     return draw_tornado([row["world"] for row in rows], series, "change, stablecoins", 0, title)
 
 

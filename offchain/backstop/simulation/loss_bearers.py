@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-NOBODY = "nobody yet"
+NOBODY = "not yet covered"
 """Label of `holders` in tables: no group has paid the outstanding bad debt."""
 
 
@@ -28,19 +28,19 @@ GROUPS: dict[str, LossBearer] = {
         "the protocol's own funds paid {}",
         ("buffer", "reserve", "scripted"),
     ),
-    "junior": LossBearer("The junior pool: members who lose first", "the junior pool lost {}", ("junior",)),
+    "junior": LossBearer("The junior pool: members that lose first", "the junior pool lost {}", ("junior",)),
     "equity": LossBearer(
         "Equity: stake that was slashed and sold, holders diluted by new tokens",
         "holders of equity gave up {}",
         ("staked_equity", "minted_equity"),
     ),
-    "senior": LossBearer("The senior pool: members who lose later", "the senior pool lost {}", ("senior",)),
+    "senior": LossBearer("The senior pool: members that lose later", "the senior pool lost {}", ("senior",)),
     "members": LossBearer(
         "All pools: income that had not vested yet", "members of pools lost {} of fresh income", ("clawback",)
     ),
     "savers": LossBearer("Savers: a haircut on deposits", "savers lost {}", ("savings",)),
     "holders": LossBearer(
-        "Nobody yet: outstanding, behind every holder's coins", "{} of bad debt is paid by nobody yet"
+        "Not yet covered: outstanding, behind every holder's coins", "{} of bad debt is not yet covered"
     ),
 }
 """A new stage joins by its name in one of these."""
@@ -50,13 +50,13 @@ MARGIN_GROUPS: dict[str, LossBearer] = {
         "The insurance of the margin market", "the margin market's insurance paid {}", ("insured",)
     ),
     "winners": LossBearer(
-        "Traders who had gained: from profits that they withdrew, had then, or made later",
-        "those who gained in the margin market gave up {} of it",
+        "Traders that gained: from profits that they withdrew, had then, or made later",
+        "accounts that gained in the margin market gave up {} of it",
         ("clawed_back", "taken", "cut"),
     ),
     "unpaid": LossBearer(
-        "Nobody yet: owed by accounts of the margin market",
-        "{} that accounts of the margin market owe is paid by nobody yet",
+        "Not yet covered: owed by accounts of the margin market",
+        "{} that accounts of the margin market owe is not yet covered",
     ),
 }
 """The bearers of the margin market's losses, by kind of payment; posted losses are paid by stages."""

@@ -266,7 +266,7 @@ def load_run(directory: str | Path) -> Run:
     directory = Path(directory)
     if not directory.is_dir():
         raise BackstopError(
-            f"there is no run directory {directory}: run `{format_command_as_started('simulate')}` first"
+            f"run directory {directory} not found: run `{format_command_as_started('simulate')}` first"
         )
     documents: list[dict[str, Any]] = []
     for name in ("summary.json", "meta.json"):
@@ -284,7 +284,7 @@ def load_run(directory: str | Path) -> Run:
     for name in TABLES:
         path = directory / f"{name}.parquet"
         if not path.is_file():
-            raise BackstopError(f"{directory} is not a whole run: it has no {path.name}")
+            raise BackstopError(f"{directory} is not a valid run: it has no {path.name}")
         try:
             frames[name] = pd.read_parquet(path)
         except (OSError, ValueError) as error:

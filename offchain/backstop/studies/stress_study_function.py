@@ -60,7 +60,7 @@ def study(
     import pandas as pd
 
     if engine not in ENGINES:
-        raise BackstopError(f"there is no engine {engine!r}: take one of {', '.join(ENGINES)}")
+        raise BackstopError(f"engine {engine!r} is unknown; expected one of {', '.join(ENGINES)}")
     if paths < 2:
         raise BackstopError(f"a study needs two paths or more, not {paths}")
     loaded = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backstop.cli.command_helpers import RUNS, Command, handle_errors, show_progress_bar
+from backstop.cli.command_helpers import RUNS, Command, LongChoice, handle_errors, show_progress_bar
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_json
 from benchmarks.speed import (
@@ -50,54 +50,63 @@ PARTS = (
 Cells = tuple[str, ...]
 
 
-@click.command(cls=Command, short_help="Measure speed against Ape's and web3.py's contract calls")
+@click.command(
+    cls=Command,
+    short_help="Measure speed, compared with calls by Ape and web3.py",
+    epilog="""\b
+Examples:
+  ape run bench
+  ape run bench --part fuzz --vaults 100000
+  ape run bench --part book --vaults 10000
+  ape run bench --part stress
+""",
+)
 @click.option(
     "--part",
-    type=click.Choice(PARTS),
+    metavar="PART",
+    type=LongChoice(PARTS, "bench --help"),
     default="all",
     show_default=True,
-    help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; a "
-    "day with few vaults and with many; the speed of stress studies; paths an hour on processes and on Dask; "
-    "how far their fast engine is from the exact one; the same where vaults are sold at a discount, and "
-    "where stability pools repay them; from two files to the first page; the same of 150,000 "
-    "positions; how fast pages open; what stock web3.py and the own client make of a node's faults, and "
-    "how long they take.",
+    help="Part to measure; `ape run bench --help` lists them.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=RUNS,
     show_default=True,
-    help="Folder for the results, a file for each part.",
+    help="Folder of the results, a file for each part.",
 )
 @click.option(
     "--vaults",
     type=click.IntRange(1_000),
-    help="How many to index, to keep, to open, or to import.  "
-    f"[default: {vault_index_speed.VAULTS:,}, {keeper_speed.VAULTS:,}, {day_cost_by_book_size.VAULTS:,}, "
-    f"{large_import_speed.POSITIONS:,}]",
+    help="Number of vaults to index (fuzz), keep (keeper), open (book) or import (large-files).  "
+    f"[default: {vault_index_speed.VAULTS:,}, {keeper_speed.VAULTS:,}, "
+    f"{day_cost_by_book_size.VAULTS:,}, {large_import_speed.POSITIONS:,}]",
 )
 @handle_errors
 def cli(part: str, out: Path, vaults: int | None) -> None:
-    """Measure how fast Backstop is, against the usual ways to do the same.
-
-    Run the same random steps each way; index many vaults and look for unsafe ones; have a keeper answer new
-    blocks of a chain with many vaults; run the same severe days each way. Best on an idle machine.
+    """Measure the speed of Backstop, compared with the usual ways to do the same.
 
     \b
-      ape run bench
-      ape run bench --part fuzz --vaults 100000
-      ape run bench --part keeper
-      ape run bench --part book --vaults 10000
-      ape run bench --part stress
-      ape run bench --part cluster
-      ape run bench --part agreement
-      ape run bench --part discounts
-      ape run bench --part pools
-      ape run bench --part files
-      ape run bench --part large-files
-      ape run bench --part pages
-      ape run bench --part clients
+    PART is one of:
+      fuzz         fuzz campaign and vault index
+      keeper       start and answers of a live keeper
+      book         a day with few vaults and with many
+      stress       stress studies
+      cluster      paths an hour on processes and on Dask
+      agreement    errors of the fast engine against the exact engine
+      discounts    the same, for discount sales
+      pools        the same, for stability pools
+      files        import of two files, up to the first page
+      large-files  the same, for 150,000 positions
+      pages        opening of report pages
+      clients      faults and speed of web3.py and of the own RPC client
+      all          every part
+
+    Writes bench.json and bench-PART.json into --out. An idle machine gives the best figures.
+
+    Exit codes: 0 on success, 1 if the fast engine is further from the exact one than stated or on an error, 2
+    on invalid options.
     """
     console = Console(width=None if sys.stdout.isatty() else 130)
     if part in ("all", "fuzz"):

@@ -19,37 +19,58 @@ SEED = "135f1a80bff44f5d3d6f5f8855e8182c5bd1ba6e"
 """Measured commit of the plugin: mutants are drawn by the code written before them."""
 
 
-@click.command(cls=Command, short_help="Compare lockstep with other tools on other people's contracts")
-@click.option(
-    "--vault", "names", type=click.Choice(sorted(VAULTS)), multiple=True, help="Vaults.  [default: all]"
+@click.command(
+    cls=Command,
+    short_help="Compare lockstep with other testing tools on published contracts",
+    epilog="""\b
+Examples:
+  ape run bench-lockstep
+  ape run bench-lockstep --vault snekmate --tool lockstep
+  ape run bench-lockstep --seed another --mutants 20
+""",
 )
 @click.option(
-    "--tool", "tools", type=click.Choice(list(PROJECTS)), multiple=True, help="Tools.  [default: all]"
+    "--vault",
+    "names",
+    type=click.Choice(sorted(VAULTS)),
+    multiple=True,
+    help="Vault contract to test; repeatable.  [default: all]",
 )
-@click.option("--seed", default=SEED, show_default=True, help="Of the draw of mutants, any text.")
 @click.option(
-    "--mutants", type=click.IntRange(0), default=COUNT, show_default=True, help="Mutants of each vault."
+    "--tool",
+    "tools",
+    type=click.Choice(list(PROJECTS)),
+    multiple=True,
+    help="Tool to test; repeatable.  [default: all]",
+)
+@click.option("--seed", default=SEED, show_default=True, help="Text that seeds the draw of mutants.")
+@click.option(
+    "--mutants",
+    type=click.IntRange(0),
+    default=COUNT,
+    show_default=True,
+    help="Mutants of each vault contract.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(1),
     default=tool_comparison.SECONDS,
     show_default=True,
-    help="CPU seconds for which each tool's speed is measured, roughly.",
+    help="CPU time to measure each tool's speed, about, in seconds.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(1),
     default=TIMEOUT,
     show_default=True,
-    help="CPU seconds after which a tool that has found nothing is stopped.",
+    help="CPU time after which a tool without a finding is stopped, in seconds.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=RUNS,
     show_default=True,
-    help="Folder for the results.",
+    help="Folder of the results.",
 )
 @handle_errors
 def cli(
@@ -61,16 +82,14 @@ def cli(
     timeout: float,
     out: Path,
 ) -> None:
-    """Test two ERC-4626 vaults of other people, whole and with faults, with four tools.
+    """Test two published ERC-4626 vaults, correct and with planted faults, with four tools.
 
-    Each tool has the same calls, and as much of the same checks as it can make. Seconds are those of the
-    processors, of all that a tool starts. The first time the tools are installed, from their locks. All of it
-    takes up to an hour.
+    Each tool gets the same calls, and as many of the same checks as it supports. Times are CPU seconds of all
+    processes of a tool. The first run installs the tools from their locks. All of it takes up to an hour.
 
-    \b
-      ape run bench-lockstep
-      ape run bench-lockstep --vault snekmate --tool lockstep
-      ape run bench-lockstep --seed another --mutants 20
+    Writes bench-lockstep.json into --out, and prints tables in Markdown.
+
+    Exit codes: 0 on success, 1 on an error, 2 on invalid options.
     """
     compared = []
     for name in names or sorted(VAULTS, reverse=True):

@@ -15,18 +15,24 @@ from benchmarks.gas.gas_compared_to_dss import measure_all_jobs
 RUNS = Path("runs/gas.json")
 
 
-@click.command(cls=Command, short_help="Measure gas against dss and the committed snapshot")
-@click.option("--update", is_flag=True, help="Write the snapshot anew, on purpose.")
+@click.command(
+    cls=Command,
+    short_help="Measure gas, compared with dss and the committed snapshot",
+    epilog="""\b
+Examples:
+  ape run gas
+  ape run gas --update
+""",
+)
+@click.option("--update", is_flag=True, help="Write the committed snapshot again.")
 @handle_errors
 def cli(update: bool) -> None:
-    """Measure gas on a fresh Anvil.
+    """Measure the gas of every job on a fresh Anvil, compared with dss and the committed snapshot.
 
-    Print ours, dss's figure, the ratio and the goal; write runs/gas.json; fail if a job rose by more than 1%
-    over the committed snapshot.
+    Prints gas, the figure of dss, the ratio and the goal. Writes runs/gas.json.
 
-    \b
-      ape run gas
-      ape run gas --update
+    Exit codes: 0 on success, 1 if a job rose by more than 1% over the snapshot or is not in it, or on an
+    error, 2 on invalid options.
     """
     rows, used = measure_all_jobs()
     RUNS.parent.mkdir(exist_ok=True)

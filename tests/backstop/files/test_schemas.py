@@ -243,5 +243,5 @@ def test_another_name_is_one_line() -> None:
     refused = CliRunner(mix_stderr=False).invoke(cli, ["budget"])
     assert refused.exit_code == 1
     assert refused.stderr == (
-        "Error: NAME: 'budget' is no schema; name one of keeper, parameters, scenario\n"
+        "Error: NAME: 'budget' is unknown; expected one of keeper, parameters, scenario\n"
     )

@@ -267,7 +267,7 @@ def test_a_word_that_is_not_of_its_type_is_refused(kind, word):
         (function.decode_result, words(word)),
         (function.decode_arguments, bytes(4) + words(word)),
     ):
-        with pytest.raises(AbiDecodingError, match=f"no {kind}"):
+        with pytest.raises(AbiDecodingError, match=rf"not an? {kind}"):
             decode(data)
 
 

@@ -102,10 +102,10 @@ def test_parameters_that_were_written_before_a_field_came():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("epoch_length", None, "parameters.epoch_length is no int"),
-        ("epoch_length", True, "parameters.epoch_length is no int"),
-        ("epoch_length", 1.5, "parameters.epoch_length is no int"),
-        ("collateral_types", {}, "parameters.collateral_types is no list"),
+        ("epoch_length", None, "parameters.epoch_length is not of type int"),
+        ("epoch_length", True, "parameters.epoch_length is not of type int"),
+        ("epoch_length", 1.5, "parameters.epoch_length is not of type int"),
+        ("collateral_types", {}, "parameters.collateral_types is not a list"),
         ("savings", {"cooldown": 1}, "parameters.savings has other fields"),
         ("surprise", 1, "parameters has other fields"),
     ],
@@ -194,7 +194,7 @@ def test_a_missing_file_is_one_clear_error(tmp_path):
 
 def test_half_a_file_is_one_clear_error(file):
     file.write_text(file.read_text()[:500])
-    with pytest.raises(BackstopError, match="not a whole deployment file"):
+    with pytest.raises(BackstopError, match="not a valid deployment file"):
         read_deployment(file)
 
 
@@ -203,10 +203,10 @@ def test_half_a_file_is_one_clear_error(file):
     [
         (lambda content: content.update(schema_version=2), "schema version 2"),
         (lambda content: content.pop("schema_version"), "schema version None"),
-        (lambda content: content.pop("parameters"), "not a whole deployment file"),
-        (lambda content: content.update(parameters=[]), "not a whole deployment file"),
-        (lambda content: content.update(contracts=[]), "not a whole deployment file"),
-        (lambda content: content.update(first_nonce="x"), "not a whole deployment file"),
+        (lambda content: content.pop("parameters"), "not a valid deployment file"),
+        (lambda content: content.update(parameters=[]), "not a valid deployment file"),
+        (lambda content: content.update(contracts=[]), "not a valid deployment file"),
+        (lambda content: content.update(first_nonce="x"), "not a valid deployment file"),
         (lambda content: content["contracts"].pop("Savings"), "does not fit this program"),
         (lambda content: content["contracts"]["Savings"].update(address="0x00"), "does not fit this program"),
     ],
@@ -220,7 +220,7 @@ def test_a_foreign_file_is_one_clear_error(file, edit, message):
 
 
 def test_a_restarted_chain_is_one_clear_error(file, new_host, artifacts):
-    with pytest.raises(BackstopError, match=r"there is no Stablecoin at 0x\w+: the chain was restarted"):
+    with pytest.raises(BackstopError, match=r"Stablecoin not found at 0x\w+: the chain was restarted"):
         attach_system(read_deployment(file), new_host("revm"), artifacts)
 
 

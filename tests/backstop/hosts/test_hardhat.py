@@ -150,7 +150,7 @@ def test_storage_that_no_model_knows_is_noticed(version: str, artifacts: Artifac
 @pytest.mark.parametrize(
     ("package", "told"),
     [
-        (None, r"there is no Hardhat in .*: install it there, `npm install hardhat`, or name the folder"),
+        (None, r"Hardhat not found in .*: install it there, `npm install hardhat`, or name the folder"),
         ("{", r"package.json is not that of a Hardhat: install it anew"),
         ('{"version": "2.0.0"}', r"package.json is not that of a Hardhat: install it anew"),
         (

@@ -197,7 +197,7 @@ def test_an_unknown_method_is_named(shelf):
 
 
 def test_a_value_that_does_not_fit_is_named(shelf):
-    with pytest.raises(BackstopError, match="no uint256"):
+    with pytest.raises(BackstopError, match="not a uint256"):
         call(shelf, "fail", 2**256)
 
 

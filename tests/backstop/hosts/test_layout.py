@@ -107,7 +107,7 @@ def test_what_is_not_one_slot_is_refused(path):
     ("path", "key"), [("total", 1), ("vaults", 1), ("vaults", ()), ("vaults", (1, 2, 3))]
 )
 def test_a_key_has_as_many_parts_as_the_variable_has_mappings(path, key):
-    with pytest.raises(BackstopError, match="is no key"):
+    with pytest.raises(BackstopError, match="is not a key"):
         storage_layout.compute_slot(storage_layout.find_variable("Shop", path, STORAGE), key)
 
 

@@ -168,12 +168,12 @@ def answers(**wrong: Any) -> Callable[[Any], Any]:
         ({"id": 2}, "its id is 2, not 1"),
         ({"id": "1"}, "its id is '1', not 1"),
         ({"id": True}, "its id is True, not 1"),
-        ({"result": None}, "None is no number in hex"),
-        ({"result": 1}, "1 is no number in hex"),
-        ({"result": "1"}, "'1' is no number in hex"),
-        ({"result": "0x"}, "'0x' is no number in hex"),
+        ({"result": None}, "None is not a number in hex"),
+        ({"result": 1}, "1 is not a number in hex"),
+        ({"result": "1"}, "'1' is not a number in hex"),
+        ({"result": "0x"}, "'0x' is not a number in hex"),
         ({"result": "0x" + "1" * 17}, "has more than 64 bits"),
-        ({"result": {}}, "dict is no number in hex"),
+        ({"result": {}}, "dict is not a number in hex"),
         ({"id": 7, "error": {"code": 3, "message": "execution reverted"}}, "its id is 7, not 1"),
     ],
 )
@@ -299,7 +299,7 @@ def test_a_late_answer_answers_nothing_else(talker: Talker) -> None:
 @pytest.mark.parametrize(
     ("method", "params", "result", "told"),
     [
-        ("eth_getLogs", ({},), None, "None is no list"),
+        ("eth_getLogs", ({},), None, "None is not a list"),
         ("eth_getLogs", ({},), [{}], "address is missing"),
         ("eth_getBlockByNumber", ("0x5", False), {}, "number is missing"),
         (
@@ -308,11 +308,11 @@ def test_a_late_answer_answers_nothing_else(talker: Talker) -> None:
             {"transactionHash": "0x1"},
             "transactionHash: '0x1'",
         ),
-        ("eth_getStorageAt", (), "0x" + "f" * 65, "is no number in hex"),
+        ("eth_getStorageAt", (), "0x" + "f" * 65, "is not a number in hex"),
         ("eth_call", (), "0xabc", "are no bytes in hex"),
-        ("eth_maxPriorityFeePerGas", (), None, "None is no number in hex"),
+        ("eth_maxPriorityFeePerGas", (), None, "None is not a number in hex"),
         ("eth_sendRawTransaction", ("0x01",), "0x" + "1" * 64, "was not asked for"),
-        ("eth_getBlockReceipts", ("0x1",), [None], "None is no object"),
+        ("eth_getBlockReceipts", ("0x1",), [None], "None is not an object"),
     ],
 )
 def test_each_method_has_its_form(

@@ -165,13 +165,13 @@ def test_a_line_that_is_no_order_is_told_once(desk: Desk) -> None:
     order, signature = desk.world.sign_order_at_mark("ann", 10)
     good = json.loads(format_order(order, signature))
     wrong = {
-        "it is no JSON object": "rubbish",
+        "it is not a JSON object": "rubbish",
         "this program reads schema_version 1": good | {"schema_version": 2},
         "an order has the fields": {k: v for k, v in good.items() if k != "nonce"},
         "see 'more'": good | {"more": 1},
         "'market' is the number of a market": good | {"market": "0"},
         "'size' is a whole number in quotes": good | {"size": 10},
-        "'size' is no lots": good | {"size": "0"},
+        "'size' is not a number of lots": good | {"size": "0"},
         "'price' is too large": good | {"price": str(2**96)},
         "'price' is zero": good | {"price": "0"},
         "'expiry' is a whole number in quotes": good | {"expiry": "-1"},

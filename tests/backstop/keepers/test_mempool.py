@@ -88,12 +88,12 @@ def test_what_is_still_wanted_keeps_its_age_and_the_rest_is_dropped() -> None:
 
 def test_the_gas_table(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(gas_table, "SNAPSHOT", tmp_path / "gas-snapshot.json")
-    with pytest.raises(BackstopError, match="is no gas table"):
+    with pytest.raises(BackstopError, match="is not a gas table"):
         gas_table.read_gas_table()
     gas_table.write_gas_table_json({"liquidate": 171_234})
     assert gas_table.read_gas_table() == {"liquidate": 171_234}
     gas_table.SNAPSHOT.write_text("[]")
-    with pytest.raises(BackstopError, match="is no gas table"):
+    with pytest.raises(BackstopError, match="is not a gas table"):
         gas_table.read_gas_table()
 
 

@@ -99,10 +99,16 @@ def test_what_is_wrong_is_one_line(deployment: Path, tmp_path: Path) -> None:
     write_deployment(dataclasses.replace(plan_deployment(build_margin_parameters()), chain_id=1), other)
     write_deployment(plan_deployment(build_standard_parameters()), plain)
     for flags, problem in (
-        ((*ann, "--market", "WETH", *price), "say what to do: --buy LOTS or --sell LOTS"),
-        ((*ann, "--market", "WETH", *one, "--sell", 1, *price), "say what to do"),
-        (("--market", "WETH", *one, *price), "name who signs: --trader NAME or --keystore ALIAS"),
-        ((*ann, "--market", "XAU", *one, *price), "there is no market in 'XAU'; there are WETH, WBTC"),
+        (
+            (*ann, "--market", "WETH", *price),
+            "order: no side, or both; expected one of --buy LOTS and --sell LOTS",
+        ),
+        ((*ann, "--market", "WETH", *one, "--sell", 1, *price), "order: no side, or both"),
+        (
+            ("--market", "WETH", *one, *price),
+            "no signer, or two; expected one of --trader NAME and --keystore ALIAS",
+        ),
+        ((*ann, "--market", "XAU", *one, *price), "--market 'XAU' is unknown; expected one of WETH, WBTC"),
         ((*ann, "--market", "WETH", *one, "--price", "much"), "--price: 'much' is not an amount"),
         ((*ann, "--market", "WETH", *one, "--price", 0), "'price' is zero"),
         ((*ann, "--market", "WETH", *one, "--price", "0." + "0" * 17 + "1"), "give a rounder --price"),

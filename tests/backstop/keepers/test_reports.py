@@ -184,7 +184,7 @@ def test_what_is_too_large_is_not_read(world, source) -> None:
 @pytest.mark.parametrize(
     ("was", "becomes", "problem"),
     [
-        ("{", "[", "it is no JSON object"),
+        ("{", "[", "it is not a JSON object"),
         ('"schema_version": 2', '"schema_version": 1', "this program reads schema_version 2"),
         ('"market": 0', '"market": -1', "'market' is the number of a market"),
         ('"price": "', '"price": "-', "'price' is a whole number in quotes"),
@@ -218,5 +218,5 @@ def test_a_file_keeps_the_newest_of_each_reporter_and_market(tmp_path: Path) -> 
     # The next process goes on from it.
     assert SignedReportFile(path).get_last_report(one, 0) == (8, 10**6, 10**6, 0, 3)
     path.write_text("rubbish\n")
-    with pytest.raises(BackstopError, match=r"reports\.jsonl:1: it is no JSON object: name another file"):
+    with pytest.raises(BackstopError, match=r"reports\.jsonl:1: it is not a JSON object: name another file"):
         SignedReportFile(path)

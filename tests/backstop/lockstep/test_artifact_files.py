@@ -70,10 +70,10 @@ def test_another_file_is_refused_in_a_line(tmp_path: Path, content: Any, told: s
 
 
 def test_a_missing_file_and_a_missing_contract_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(BackstopError, match=r"there is no file of artifacts .*none.json: compile"):
+    with pytest.raises(BackstopError, match=r"artifacts file .*none.json not found: compile"):
         ProjectArtifacts(tmp_path, ["none.json"])["Coin"]
     with pytest.raises(
-        BackstopError, match=r"no contract Token: expected .*/contracts/\*\*/Token.vy, or one of Coin"
+        BackstopError, match=r"contract Token not found: expected .*/contracts/\*\*/Token.vy, or one of Coin"
     ):
         write(tmp_path / "Coin.json", {"abi": ABI, "bytecode": CODE})
         ProjectArtifacts(tmp_path, ["Coin.json"])["Token"]

@@ -46,13 +46,13 @@ def comparison(*presets: dict[str, Any]) -> dict[str, Any]:
     [
         (
             [preset("A", 5, 2), preset("B", 0, 7), preset("C", 0, 9)],
-            "What nobody has paid yet is most under A, 5 of 7 lost; under 2 of 3 presets it is nothing.",
+            "The loss not yet covered is most under A, 5 of 7 lost; under 2 of 3 presets it is nothing.",
         ),
         (
             [preset("A", 5, 2), preset("B", 1, 7)],
-            "What nobody has paid yet is least under B, 1 of 8 lost, and most under A, 5 of 7 lost.",
+            "The loss not yet covered is least under B, 1 of 8 lost, and most under A, 5 of 7 lost.",
         ),
-        ([preset("A", 0, 2), preset("B", 0, 7)], "Under every preset somebody has paid all of the loss."),
+        ([preset("A", 0, 2), preset("B", 0, 7)], "Under every preset all of the loss is covered."),
     ],
 )
 def test_presets_that_leave_nothing_are_counted(presets: list[dict[str, Any]], said: str) -> None:
@@ -99,7 +99,7 @@ def test_a_guard_that_costs_is_named_beside_the_one_that_saves() -> None:
 @pytest.mark.parametrize(
     ("goal", "said"),
     [
-        ("loss", "Somebody paid for all that was lost, on every path, within “One day”."),
+        ("loss", "Every loss was covered, on every path, within “One day”."),
         ("bad-debt", "No path had bad debt, within “One day”."),
         ("gain", "Hostile members gained nothing, within “One day”."),
     ],

@@ -68,8 +68,8 @@ def of_run(html: str) -> FigureStrip:
     apart = whole.total - borrowers + redistributed
     assert abs(apart - (bad_debt - recovered + owed - posted)) < len(whole.parts) * WEI
     assert lost_at_auction(html) + elsewhere(html) == bad_debt
-    nobody = sum(value for name, value in whole.parts.items() if name.startswith("Nobody"))
-    left = named(tables, "outstanding")[0] + named(tables, "paid by nobody")[0]
+    nobody = sum(value for name, value in whole.parts.items() if name.startswith("Not yet covered"))
+    left = named(tables, "outstanding")[0] + named(tables, "not yet covered")[0]
     assert abs(nobody - left) < 2 * WEI
     return whole
 

@@ -89,7 +89,7 @@ def test_the_index_names_all_and_leads_to_each(compared: Path) -> None:
     assert html.escape(HOSTILE.strip())[:60] in index and "<img" not in index
     assert any(each.endswith("/day") for each in commands(index))
     assert "Left out: broken: study that is not whole" in index
-    assert "What nobody has paid yet is least under Backstop" in index
+    assert "The loss not yet covered is least under Backstop" in index
     assert (top / "index.html").is_file()
 
 

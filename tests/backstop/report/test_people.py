@@ -83,7 +83,10 @@ def test_an_auction_leads_to_its_vault_and_that_to_its_auctions_and_steps(run: R
     vault = row_of(page, worst.vault_row_anchor)
     searched = {html.unescape(each) for each in re.findall(r'data-search="([^"]+)"', vault)}
     short = f"{worst.owner[:10]}…"
-    assert searched == {f"owner:{short} collateral:{worst.symbol}", f"who:{short} collateral:{worst.symbol}"}
+    assert searched == {
+        f"owner:{short} collateral:{worst.symbol}",
+        f"account:{short} collateral:{worst.symbol}",
+    }
     steps = re.findall(r'<tr id="loss-\d+">.*?</tr>', page, re.DOTALL)
     own = [each for each in steps if f'href="#{worst.vault_row_anchor}"' in each]
     assert own and any(f'href="#auction-{worst.id}"' in each for each in own)
@@ -95,7 +98,7 @@ def test_a_pool_that_paid_leads_to_its_members_and_back(run: Run, page: str) -> 
     assert pools
     for row in pools:
         assert f'<a href="#members" data-search="stage:{row.stage}">' in page
-        assert f'data-search="who:{row.stage}"' in row_of(page, row.anchor)
+        assert f'data-search="account:{row.stage}"' in row_of(page, row.anchor)
 
 
 def test_the_first_screen_leads_on(page: str) -> None:

@@ -54,9 +54,9 @@ def test_json(tmp_path) -> None:
     [
         (
             ("--scenario", "white-friday"),
-            "Error: there is no scenario 'white-friday'; there are",
+            "Error: scenario 'white-friday' is unknown; expected one of",
         ),
-        (("--scenario", "nowhere.yaml"), "Error: there is no scenario file nowhere.yaml"),
+        (("--scenario", "nowhere.yaml"), "Error: scenario file nowhere.yaml not found"),
         (("--seed", "-1"), "-1 is not in the range"),
         (("--host", "ganache"), "'ganache' is not one of"),
     ],

@@ -77,7 +77,7 @@ def test_the_terminal_says_it(runs, kind, capsys) -> None:
     lines = screen(summary, capsys)
     lost, unpaid = ("bad debt created", "outstanding")
     if kind != "vaults":
-        lost, unpaid = ("losses", "paid by nobody")
+        lost, unpaid = ("losses", "unpaid")
     total = int(summary["totals"]["lost_rad"])
     assert lines[lost] == f"{(total + RAD // 2) // RAD:,} stablecoins".replace(" ", "  ")
     parts = [line for title, line in lines.items() if title.startswith("paid by ") or title == unpaid]

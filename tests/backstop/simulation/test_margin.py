@@ -113,7 +113,7 @@ def test_a_settlement_leaves_no_position_and_nothing_late() -> None:
 @pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_the_report_says_who_paid(result: RunResult, folder: Any) -> None:
     text = " ".join(render_page(load_run(folder)).split())
-    assert "Cycles with losses" in text and "Whose gains paid" in text
+    assert "Cycles with losses" in text and "Gains that paid" in text
     assert "gains of the cycle" in text and "were frozen" not in text and ">deleveraging<" not in text
 
 
@@ -145,8 +145,12 @@ def test_people_trade_by_signed_orders_while_it_runs(result: RunResult) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("long: desk", "long: nobody", "trades[0].long: there is no account 'nobody' in this book"),
-        ("short: long_1", "short: desk", "trades[0].short: nobody trades with itself"),
+        (
+            "long: desk",
+            "long: nobody",
+            "trades[0].long: account 'nobody' is unknown; expected one of this book",
+        ),
+        ("short: long_1", "short: desk", "trades[0].short: 'desk' is on both sides"),
         ("market: ETH", "market: XAUT", "trades[0].market: 'XAUT' is not one of the markets"),
         ("size: 1 ETH", "size: 0.001 ETH", "trades[0].size: '0.001 ETH' is not a whole number of lots"),
         ("at: 00:30", "at: 09:00", "trades[0].at: '09:00' is too high"),

@@ -114,7 +114,7 @@ def test_plain_values() -> None:
 
 
 def test_what_is_no_run_directory(tmp_path, small_run) -> None:
-    with pytest.raises(BackstopError, match="there is no run directory"):
+    with pytest.raises(BackstopError, match=r"^run directory .* not found"):
         load_run(tmp_path / "none")
     with pytest.raises(BackstopError, match=r"is not a run directory: it has no summary\.json"):
         load_run(tmp_path)
@@ -124,7 +124,7 @@ def test_what_is_no_run_directory(tmp_path, small_run) -> None:
     with pytest.raises(BackstopError, match=r"takes\.parquet cannot be read"):
         load_run(copy)
     (copy / "takes.parquet").unlink()
-    with pytest.raises(BackstopError, match=r"is not a whole run: it has no takes\.parquet"):
+    with pytest.raises(BackstopError, match=r"is not a valid run: it has no takes\.parquet"):
         load_run(copy)
     summary = json.loads((copy / "summary.json").read_text())
     (copy / "summary.json").write_text(json.dumps({**summary, "schema_version": 9}))

@@ -179,7 +179,7 @@ def test_a_book_too_small_for_members_and_capital(tmp_path) -> None:
 
 
 def test_an_unknown_host(small) -> None:
-    with pytest.raises(BackstopError, match="there is no host 'ganache'"):
+    with pytest.raises(BackstopError, match="host 'ganache' is unknown"):
         simulate(small, "ganache", 1)
 
 

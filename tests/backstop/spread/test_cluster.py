@@ -162,7 +162,9 @@ def test_a_campaign_plays_the_contracts_of_each_worker(local: Any, tmp_path: Pat
     (tmp_path / "contracts").mkdir()
     result = run(fuzz, "--dask", local.scheduler_address, "--contracts", tmp_path / "contracts")
     assert result.exit_code == 1
-    assert result.stderr == "Error: --dask plays the contracts that each worker has: give no --contracts\n"
+    assert result.stderr == (
+        "Error: --contracts: given with --dask, whose workers have their own; expected one of the two\n"
+    )
 
 
 def test_a_worker_with_another_program_is_refused(
@@ -227,7 +229,7 @@ def test_a_cluster_with_certificates(small: Any, monkeypatch: pytest.MonkeyPatch
             with configured(wrong), pytest.raises(BackstopError) as caught:
                 study.run_missing_paths(build_cluster_workers(address))
             text = str(caught.value)
-            assert text.startswith(f"there is no Dask scheduler at {address}: ") and "\n" not in text
+            assert text.startswith(f"no Dask scheduler answers at {address}: ") and "\n" not in text
         with configured(found.get_dask_environment("client")):
             study.run_missing_paths(build_cluster_workers(address))
     Study.open_or_resume(Task(small, 1, "model"), 20, tmp_path / "plain").run_missing_paths()

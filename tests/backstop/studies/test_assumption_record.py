@@ -257,8 +257,8 @@ def test_equal_studies_assume_the_same(studies) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is no record of assumptions"),
-        ('{"schema_version": 1, "assump', "is not a whole record of assumptions"),
+        (None, "not found"),
+        ('{"schema_version": 1, "assump', "is not a valid record of assumptions"),
         ('{"schema_version": 2, "assumptions": {}}', "has schema version 2, this program reads 1"),
         ('{"schema_version": 1}', "has no object `assumptions`"),
         ('{"schema_version": 1, "assumptions": {"block_time": 300}}', "block_time is 300, not a text"),

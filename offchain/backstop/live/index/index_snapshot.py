@@ -77,7 +77,7 @@ class IndexSnapshot:
                     return None
                 index, meta = self._read_index(file)
         except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
-            raise self._build_unusable_error(f"is no whole snapshot ({error})") from None
+            raise self._build_unusable_error(f"is not a valid snapshot ({error})") from None
         self._written = index, meta
         return index
 
@@ -96,7 +96,7 @@ class IndexSnapshot:
                 self._check_meta(file)
                 return read(file)
         except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
-            raise self._build_unusable_error(f"is no whole snapshot ({error})") from None
+            raise self._build_unusable_error(f"is not a valid snapshot ({error})") from None
 
     def save_index(
         self, index: VaultIndex, write_extra: Callable[[sqlite3.Connection], None] = lambda file: None
@@ -148,7 +148,7 @@ class IndexSnapshot:
 
     def _check_meta(self, file: sqlite3.Connection) -> _Meta:
         if not _has_our_application_id(file):
-            raise self._build_unusable_error("is no snapshot of an index")
+            raise self._build_unusable_error("is not a snapshot of an index")
         (version,) = file.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA_VERSION:
             raise self._build_unusable_error(
@@ -225,7 +225,7 @@ class IndexSnapshot:
 
     def _build_foreign_file_error(self) -> UnusableSnapshotError:
         return UnusableSnapshotError(
-            f"{self.path} is no snapshot of an index and stays as it is: name another file"
+            f"{self.path} is not a snapshot of an index and stays as it is: name another file"
         )
 
 

@@ -60,7 +60,7 @@ class VaultIndexStore:
             resumed = self.mirror.restore_state(state)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(
-                f"{self._path} is no whole snapshot ({error!r}): start from nothing with --cold"
+                f"{self._path} is not a valid snapshot ({error!r}): start from nothing with --cold"
             ) from None
         if resumed:
             self._say(f"going on after block {self.mirror.block}")

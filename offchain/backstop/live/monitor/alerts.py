@@ -89,7 +89,7 @@ def webhook_host(url: str) -> str:
     except ValueError:
         fits = False
     if not fits or parts.username is not None:
-        raise BackstopError("is no address to post alerts to: write https://HOST/PATH")
+        raise BackstopError("is not an address to post alerts to: write https://HOST/PATH")
     return str(parts.hostname)
 
 

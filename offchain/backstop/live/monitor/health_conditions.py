@@ -26,7 +26,7 @@ ALERTS = {
     "fees too high": "gas costs more than the cap, so nothing is sent",
     "signer gone": "the signer cannot be asked, or signs something else, so nothing of its accounts is sent",
     "empty wallet": "an account has less than a million gas costs now",
-    "insolvent": "what is to cover is more than the stages would pay",
+    "insolvent": "the debt to cover is more than the stages would pay",
     "not insured": "markets that ask for insurance have more open than it covers: nothing more is opened",
     "mode": "the circuit breaker is not at normal, or settlement has begun",
     "stopped": "the keeper ended with an error; it never clears",
@@ -87,7 +87,7 @@ def _find_solvency_issues(chain_status: ChainStatus) -> dict[HealthIssue, str]:
     uncovered = int(chain_status.statement["coverage"]["uncovered_rad"])
     if uncovered:
         found[HealthIssue("insolvent")] = (
-            f"nobody would pay {format_fixed(uncovered, RAD, 0)} of what is to cover"
+            f"no stage would pay {format_fixed(uncovered, RAD, 0)} of the debt to cover"
         )
     if (margin := chain_status.statement["margin"]) is not None:
         asked, has = int(margin["stress"]["asked_wad"]), int(margin["payable_wad"])

@@ -76,7 +76,7 @@ def parse_listen_address(where: str) -> tuple[str, int]:
     host, _, port = where.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or LOOPBACK
     if not port.isdecimal() or int(port) > 65_535:
-        raise BackstopError(f"{where!r} is no port: write 9464, or 0.0.0.0:9464 for all to see")
+        raise BackstopError(f"{where!r} is not a port: write 9464, or 0.0.0.0:9464 for all to see")
     return host, int(port)
 
 

@@ -121,7 +121,7 @@ class LiveHost:
             self.driver.play_sender(sender)
             return str(self.node.request("eth_sendTransaction", call | {"gas": hex(_IMPERSONATED_GAS)}))
         if not self.signers.can_sign(sender):
-            raise BackstopError(f"nobody here can sign for {sender}: name its account, --account ROLE=ALIAS")
+            raise BackstopError(f"no key to sign for {sender}; expected its account, --account ROLE=ALIAS")
         fees = self.node.offer_fees(self.fee_cap)
         gas = gas_limit(self.estimate_gas(call))
         nonce = self._next_nonce.get(sender)

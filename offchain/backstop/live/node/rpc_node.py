@@ -295,7 +295,7 @@ def require_lasting_node_address(url: str, option_name: str = "--network") -> st
         parse_endpoint(url)
         return url
     raise BackstopError(
-        f"{option_name} {mask_url(url)!r} is no address of a chain that stays: start one with "
+        f"{option_name} {mask_url(url)!r} is not an address of a chain that stays: start one with "
         f"`{format_command_as_started('devnet')}` and name it, {option_name} {LOCAL}"
     )
 

@@ -93,7 +93,7 @@ class CallAllowlist:
         if to == account and not data:
             return None
         if to not in self._contracts:
-            return f"{to} is no contract of the deployment"
+            return f"{to} is not a contract of the deployment"
         selector, calls = data[:4], self._calls.get(account)
         if calls is not None and (to, selector) not in calls:
             return f"0x{selector.hex()} of {to} is not on it"
@@ -101,7 +101,7 @@ class CallAllowlist:
             return f"0x{selector.hex()} of {to} hands something over"
         function = self._contracts[to].get(selector)
         if function is None:
-            return f"0x{selector.hex()} is no function of {to}"
+            return f"0x{selector.hex()} is not a function of {to}"
         args = _decode_arguments(function, data)
         if args is None:
             return f"the arguments of {function.name} cannot be read"

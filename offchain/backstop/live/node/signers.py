@@ -131,7 +131,7 @@ def parse_accounts(values: tuple[str, ...], signers: Signers) -> dict[str, str]:
             except ValueError:
                 fits = False
             if not fits:
-                raise BackstopError(f"--account {value!r}: {who} is no address")
+                raise BackstopError(f"--account {value!r}: {who} is not an address")
             found[role] = who.lower()
         else:
             found[role] = signers.unlock_ape_keystore_and_get_address(who)

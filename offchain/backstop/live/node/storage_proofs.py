@@ -95,7 +95,7 @@ class TrieNodes:
         """Return an account of the state; raises UnprovenError without a way to it, or if there is none."""
         found = self.find_account(state_root, address)
         if found is None:
-            raise UnprovenError(f"there is no account {address} in the block's state")
+            raise UnprovenError(f"account {address} is missing in the block's state")
         return found
 
     def find_account(self, state_root: bytes, address: str) -> Account | None:

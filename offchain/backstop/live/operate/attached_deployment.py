@@ -46,7 +46,7 @@ class NamedContracts(dict[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         if name not in self:
-            raise AttributeError(f"there is no contract {name!r}: there are {', '.join(self)}")
+            raise AttributeError(f"contract {name!r} is unknown; expected one of {', '.join(self)}")
         return self[name]
 
     def __dir__(self) -> list[str]:
@@ -111,7 +111,7 @@ class AttachedDeployment:
 
     def __getattr__(self, name: str) -> Contract:
         if name.startswith("_") or name not in self.contracts:
-            raise AttributeError(f"there is no contract {name!r}: see .contracts")
+            raise AttributeError(f"contract {name!r} is unknown; expected one of .contracts")
         return self.contracts[name]
 
     def web3(self, w3: Web3) -> NamedContracts:

@@ -184,7 +184,7 @@ def read_start_time(state: Path) -> int:
         headers = [block["header"] for block in json.loads(state.read_bytes())["blocks"]]
         return min(int(each["timestamp"], 16) for each in headers if int(each["number"], 16) == 0)
     except (ValueError, KeyError, TypeError):
-        raise BackstopError(f"{state} is no state of an Anvil: remove it, or name another file") from None
+        raise BackstopError(f"{state} is not a state of an Anvil: remove it, or name another file") from None
 
 
 def _is_json_object(content: bytes) -> bool:
@@ -200,7 +200,7 @@ def _require_free_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OverflowError:
-            raise BackstopError(f"{port} is no port") from None
+            raise BackstopError(f"{port} is not a port") from None
         except OSError as error:
             raise BackstopError(
                 f"port {port} cannot be used ({error.strerror}): stop what listens there, "

@@ -151,7 +151,7 @@ class KeeperLoop:
                 continue
             if not system.host.signers.can_sign(keeper.address):
                 raise BackstopError(
-                    f"nobody here can sign for {keeper.address}: --account {keeper.name}=ALIAS"
+                    f"no key to sign for {keeper.address}; expected --account {keeper.name}=ALIAS"
                 )
             if keeper.signing is None and self._has_no_coins(keeper.address):
                 raise BackstopError(

@@ -21,7 +21,7 @@ from backstop.live.monitor.http_server import parse_listen_address
 from backstop.live.node.gas_fees import FEE_CAP, TIP_CAP
 from backstop.live.node.private_relay import WAYS, RelaySettings
 from backstop.live.operate.block_gas import BLOCK_GAS
-from backstop.live.operate.live_roles import MOST_CALLS, ROLES, Option
+from backstop.live.operate.live_roles import MOST_CALLS, ROLES, Option, describe_unknown_role
 from backstop.live.operate.spending_limits import MOST_FAILURES, SpendingLimits
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import quantity_units
@@ -197,7 +197,7 @@ def _read_spending_limits_by_role(field: Field) -> dict[str, SpendingLimits]:
     found: dict[str, SpendingLimits] = {}
     for role, entry in field.read_mapping_entries().items():
         if role not in (*ROLES, "others"):
-            entry.raise_error(f"there is no role {role!r}; there are {', '.join(ROLES)}, others")
+            entry.raise_error(describe_unknown_role(role, (*ROLES, "others")))
         section = entry.read_section((), tuple(_LIMITS))
         found[role] = SpendingLimits(
             **{name: each.read_bounded(*_LIMITS[name]) for name, each in section.fields_by_name.items()}
@@ -236,7 +236,7 @@ def _read_roles_options_and_strategies(field: Field) -> dict[str, Any]:
     strategies: dict[str, StrategySettings] = {}
     for role, entry in field.read_mapping_entries().items():
         if role not in ROLES:
-            entry.raise_error(f"there is no role {role!r}; there are {', '.join(ROLES)}")
+            entry.raise_error(describe_unknown_role(role, ROLES))
         if entry.value in ("", "null", "~"):
             continue
         for old, (new, why) in _RENAMED.items():
@@ -263,7 +263,7 @@ def _read_keeper_role_option_value(field: Field, option_name: str) -> Option:
         return tuple(_read_url_or_path(each) for each in several)
     if option_name == "to":
         if not re.fullmatch(r"0x[0-9a-fA-F]{40}", field.text):
-            field.raise_error(f"{field.text!r} is no address")
+            field.raise_error(f"{field.text!r} is not an address")
         return field.text.lower()
     return field.read_bounded(*_READERS[option_name])
 

@@ -56,7 +56,7 @@ def build_caught_up_keeper_loop(
     unknown = set(named) - {keeper.name for keeper in keepers}
     if unknown:
         names = ", ".join(keeper.name for keeper in keepers)
-        raise BackstopError(f"there is no keeper {min(unknown)!r} to have an account; there are {names}")
+        raise BackstopError(f"--account: keeper {min(unknown)!r} is unknown; expected one of {names}")
     files = {
         path: SignedReportFile(Path(path)) for path in {keeper.group.signs for keeper in keepers} if path
     }
@@ -111,7 +111,9 @@ def _build_allowlist(
     accounts = {keeper.name: keeper.address for keeper in keepers}
     for name, methods in may_sign.items():
         if name not in accounts:
-            raise BackstopError(f"may_sign: there is no keeper {name!r}; there are {', '.join(accounts)}")
+            raise BackstopError(
+                f"may_sign: keeper {name!r} is unknown; expected one of {', '.join(accounts)}"
+            )
         given = calls.setdefault(accounts[name], set())  # also where the list is empty: it allows nothing
         for each in methods:
             contract, _, method = each.partition(".")
@@ -119,7 +121,9 @@ def _build_allowlist(
             if batch is not None and contract == batch.kind:
                 contract = batch.name
             if contract not in system.addresses:
-                raise BackstopError(f"may_sign.{name}: there is no contract {contract!r} in the deployment")
+                raise BackstopError(
+                    f"may_sign.{name}: contract {contract!r} is unknown; expected one of the deployment"
+                )
             found = [f for f in system.chain.get_abi(contract).by_selector.values() if f.name == method]
             if not found:
                 raise BackstopError(f"may_sign.{name}: {contract} has no function {method!r}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from backstop.deployment.planned_contracts import Deployment
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, describe_choices
+from backstop.files.installation import format_command_as_started
 from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup
 from backstop.keepers.keeper_role_register import Keeper
 from backstop.model.arithmetic import WAD
@@ -51,6 +52,12 @@ PRIVATE = ("debtor", "bridge")
 """Roles that act on behalf of another account: `all` leaves them out."""
 
 
+def describe_unknown_role(role: str, known_roles: Iterable[str]) -> str:
+    """Return the problem of a role that is unknown, with the roles that are expected."""
+    listed_by = f"`{format_command_as_started('schema keeper')}`"
+    return f"role {role!r} is unknown; {describe_choices(role, known_roles, listed_by)}"
+
+
 def get_role_name(group: KeeperGroup) -> str:
     """Return the name by which `--roles` knows a group's role."""
     return next(name for name, played in ROLES.items() if group.role in played)
@@ -67,7 +74,7 @@ def build_keepers(
     everybody = [role for role in ROLES if role not in PRIVATE] if "all" in roles else []
     for role in dict.fromkeys([*everybody, *(role for role in roles if role != "all")]):
         if role not in ROLES:
-            raise BackstopError(f"there is no role {role!r}; there are {', '.join(ROLES)}, all")
+            raise BackstopError(describe_unknown_role(role, (*ROLES, "all")))
         for each in ROLES[role]:
             name = "taker" if each == "flash_taker" else each
             count = 1

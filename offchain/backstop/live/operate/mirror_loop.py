@@ -272,9 +272,9 @@ class MirrorLoop:
             if resumed and self.observer is not None and state.get("history") is not None:
                 self.observer.restore_state(state["history"], self.mirror.block)
         except WrongStateError as error:
-            raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error}): {mend}") from None
+            raise BackstopError(f"{self.checkpoint} is not a valid checkpoint ({error}): {mend}") from None
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error!r}): {mend}") from None
+            raise BackstopError(f"{self.checkpoint} is not a valid checkpoint ({error!r}): {mend}") from None
         except WrongDeploymentError:
             raise BackstopError(f"{self.checkpoint} is of another deployment: {mend}") from None
         self._resumed = resumed

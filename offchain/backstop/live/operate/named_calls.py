@@ -96,7 +96,7 @@ class NamedCalls:
             return symbols.index(text)
         if parameter.name == "collateral_type" and not re.fullmatch(r"\d[\d_]*", text):
             raise BackstopError(
-                f"{where} is no collateral type of this deployment: name one of {', '.join(symbols)}"
+                f"{where} is not a collateral type of this deployment: name one of {', '.join(symbols)}"
                 f"{_suggest_name(text, symbols)}"
             )
         if parameter.type.startswith("uint") and re.fullmatch(r"\d[\d_]*", text):
@@ -120,7 +120,9 @@ class NamedCalls:
             return text
         if parameter.type.endswith("]") or parameter.components:
             return self._parse_list(where, parameter, text)
-        raise BackstopError(f"{where} is no {parameter.type}: {_describe_expected_value(parameter.type)}")
+        raise BackstopError(
+            f"{where} is not of type {parameter.type}: {_describe_expected_value(parameter.type)}"
+        )
 
     def _parse_list(self, where: str, parameter: Parameter, text: str) -> Any:
         """Parse a list or a struct: a JSON list, in which a number may be a string of digits."""

@@ -38,14 +38,20 @@ def add_network_url_option(command: Callable[P, T]) -> Callable[P, T]:
         "--network",
         multiple=True,
         metavar="URL",
-        help="A node: http://..., the path of its socket, or a network of Ape's with a uri in "
-        "ape-config.yaml. Several take over from each other.",
+        help="Address of a node (http://... or the path of its socket), or a network of Ape with a `uri` in "
+        "ape-config.yaml; repeatable, each further node takes over from a failed one; required, unless "
+        "--config names a node.",
     )(command)
 
 
 def network_option(command: Callable[P, T]) -> Callable[P, T]:
     """Add `--network URL`."""
-    return click.option("--network", metavar="URL", help=f"The node's address, e.g. {LOCAL}.")(command)
+    return click.option(
+        "--network",
+        metavar="URL",
+        help=f"Address of a node, as {LOCAL}, the path of its socket, or a network of Ape; required to "
+        "read a chain.",
+    )(command)
 
 
 def deployment_option(command: Callable[P, T]) -> Callable[P, T]:
@@ -55,7 +61,7 @@ def deployment_option(command: Callable[P, T]) -> Callable[P, T]:
         type=click.Path(dir_okay=False, path_type=Path),
         default=Path("deployment.json"),
         show_default=True,
-        help="What `deploy` wrote.",
+        help="Deployment file that `deploy` wrote.",
     )(command)
 
 
@@ -75,8 +81,9 @@ def account_option(command: Callable[P, T]) -> Callable[P, T]:
         "--account",
         multiple=True,
         metavar="ROLE=ALIAS",
-        help="Ape's account for a role (or ROLE=0xADDRESS, where it need not sign); "
-        "APE_ACCOUNTS_<alias>_PASSPHRASE unlocks it. On a test chain every role has an account.",
+        help="Account of a role: an alias of Ape (unlocked by APE_ACCOUNTS_<alias>_PASSPHRASE), or "
+        "ROLE=0xADDRESS for a role that does not sign; "
+        "repeatable.  [default: an account of the node on a test chain, else none]",
     )(command)
 
 
@@ -88,7 +95,7 @@ def fee_cap_option(command: Callable[P, T]) -> Callable[P, T]:
         default=FEE_CAP // GWEI,
         show_default=True,
         callback=lambda _context, _option, value: value * GWEI,
-        help="What a unit of gas may cost at most, in gwei.",
+        help="Highest price of a unit of gas, in gwei.",
     )(command)
 
 

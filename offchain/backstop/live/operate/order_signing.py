@@ -21,7 +21,7 @@ from backstop.model.margin_orders import Order, order_digest
 def find_order_signing_key(deployment: Deployment, trader: str | None, keystore_alias: str | None) -> bytes:
     """Return the key that signs: one of Ape's accounts; on a test chain a role's, or one made of a name."""
     if (trader is None) == (keystore_alias is None):
-        raise BackstopError("name who signs: --trader NAME or --keystore ALIAS")
+        raise BackstopError("no signer, or two; expected one of --trader NAME and --keystore ALIAS")
     if keystore_alias is not None:
         return keystore_key(keystore_alias)
     assert trader is not None
@@ -51,7 +51,7 @@ def sign_order(
         raise BackstopError("this deployment has no margin market: deploy --params margin")
     symbols = [market.symbol for market in margin.markets]
     if symbol not in symbols:
-        raise BackstopError(f"there is no market in {symbol!r}; there are {', '.join(symbols)}")
+        raise BackstopError(f"--market {symbol!r} is unknown; expected one of {', '.join(symbols)}")
     market = symbols.index(symbol)
     each, rest = divmod(price * margin.markets[market].lot, WAD)
     if rest:

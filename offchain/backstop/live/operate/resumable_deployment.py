@@ -80,7 +80,7 @@ def load_parameters_with_prices(name_or_file: str) -> ParametersWithPrices:
         content = json.loads(path.read_text(encoding="utf-8"))
         return ParametersWithPrices(parameters_from_json(content.get("parameters", content)), {})
     except FileNotFoundError:
-        raise BackstopError(f"there is no parameter file {path}") from None
+        raise BackstopError(f"parameter file {path} not found") from None
     except (OSError, ValueError, AttributeError) as error:
         raise BackstopError(f"{path} holds no parameters: {error}") from None
 
@@ -135,7 +135,7 @@ def deploy_live(
     deployment, done = _plan_or_resume_deployment(node, host, parameters, accounts, part, say)
     deployment = dataclasses.replace(deployment, unsafe=unsafe)
     if not signers.can_sign(deployment.deployer):
-        raise BackstopError(f"nobody here can sign for {deployment.deployer}: --account admin=ALIAS")
+        raise BackstopError(f"no key to sign for {deployment.deployer}; expected --account admin=ALIAS")
 
     artifacts = Artifacts()
     progress(0, 1, "compiling")

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, describe_choices
 from backstop.files.installation import format_command_as_started
 from backstop.keepers.all_role_names import ROLES
 from backstop.keepers.call_costs import convert_gas_to_stablecoin
@@ -138,7 +138,7 @@ class LiveSimulation(Simulation):
             name, role = self.names[seen.action.sender], state.keeper.group.role
             live_role = next((each for each, played in LIVE_ROLES.items() if role in played), role)
             raise BackstopError(
-                f"block {seen.block}: somebody else sends {seen.action.contract}.{seen.action.method} from "
+                f"block {seen.block}: another keeper sends {seen.action.contract}.{seen.action.method} from "
                 f"{name} ({seen.action.sender}), which this crash plays, one sender an account: run `keeper` "
                 f"without {live_role}, or this with --play without {role}"
             )
@@ -250,7 +250,8 @@ def drive_scenario(
     """
     unknown = [role for role in played if role not in ROLES]
     if unknown:
-        raise BackstopError(f"there is no role {unknown[0]!r}; there are {', '.join(ROLES)}")
+        known = describe_choices(unknown[0], ROLES, "docs/reference/scenarios.md")
+        raise BackstopError(f"--play: role {unknown[0]!r} is unknown; {known}")
     system.host.driver.require_drivable_node("a crash sets the time and acts for everybody")
     began = time.monotonic()
     with system.impersonate_and_freeze_time():

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from backstop.errors import BackstopError
 from backstop.keepers.keeper_role_register import Intent, Keeper
 from backstop.keepers.keeper_view import KeeperView
-from backstop.live.operate.live_roles import ROLES, get_role_name
+from backstop.live.operate.live_roles import ROLES, describe_unknown_role, get_role_name
 from backstop.live.operate.transaction_journal import DAY, Entry, Journal, Spending
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.report.amounts import format_fixed
@@ -97,7 +97,7 @@ class PausedRoles:
         assert self.folder is not None
         for role in (*pause, *resume):
             if role not in ROLES and role != "all":
-                raise BackstopError(f"there is no role {role!r}; there are {', '.join(ROLES)}, all")
+                raise BackstopError(describe_unknown_role(role, (*ROLES, "all")))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if resume and "all" not in resume and (self.folder / "all").exists():

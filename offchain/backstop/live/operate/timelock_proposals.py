@@ -164,7 +164,7 @@ class TimelockGovernance:
         """Send a call that would succeed, and wait until it is mined; return a line with its cost."""
         if not self.signers.can_sign(action.sender):
             role = "executor" if action.method == "execute" else "governor"
-            raise BackstopError(f"nobody here can sign for {action.sender}: --account {role}=ALIAS")
+            raise BackstopError(f"no key to sign for {action.sender}; expected --account {role}=ALIAS")
         outcome = self.chain.apply(action)
         if not outcome.ok:
             raise BackstopError(

@@ -227,7 +227,7 @@ class Journal:
                     entry = _decode_entry(change["entry"])
                     found[entry.first_transaction_hash] = entry
         except (KeyError, TypeError, ValueError) as error:
-            raise BackstopError(f"{self.path} is not a whole journal ({error!r}): move it away") from None
+            raise BackstopError(f"{self.path} is not a valid journal ({error!r}): move it away") from None
         if version not in _READ:
             raise BackstopError(
                 f"{self.path} has schema version {version}, this program reads {SCHEMA_VERSION}: move it away"

@@ -162,7 +162,7 @@ def recompute_audit_from_proofs(
         if gap is not None and type(gap) is not int:
             raise TypeError("gap_bps")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BackstopError(f"this is no whole audit ({error!r}): make it again") from None
+        raise BackstopError(f"this is not a valid audit ({error!r}): make it again") from None
     figures = _verify_and_count_figures(model, deployment, claimed, gap)
     return VerificationResult(header, figures, slots, len(deployment.creations) + len(later))
 
@@ -180,7 +180,7 @@ def load_audited_model(audit: dict[str, Any]) -> tuple[ModelSystem, Deployment, 
         model = _build_empty_model(deployment, later, block["timestamp"], block["number"])
         load_words(model.world, evidence["slots"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BackstopError(f"this is no whole audit ({error!r}): make it again") from None
+        raise BackstopError(f"this is not a valid audit ({error!r}): make it again") from None
     return model, deployment, header
 
 

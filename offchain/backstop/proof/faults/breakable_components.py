@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, describe_choices
 from backstop.proof.faults.component_failure_scenario import ADAPTER, AGGREGATOR, REPORTERS
 from backstop.proof.faults.failure_modes import FAILS, LIES, OF_CONTRACTS, OF_STAGES, SILENT
 
@@ -94,4 +94,5 @@ def get_breakable_component(name: str) -> Component:
     for each in PARTS:
         if each.name == name:
             return each
-    raise BackstopError(f"there is no part {name!r}: choose of {', '.join(each.name for each in PARTS)}")
+    known = describe_choices(name, [each.name for each in PARTS], "docs/how-to/faults.md")
+    raise BackstopError(f"component {name!r} is unknown; {known}")

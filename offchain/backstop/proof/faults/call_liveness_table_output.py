@@ -29,7 +29,7 @@ def refuse_overwriting_other_file(path: Path) -> None:
         return
     mend = "name another file with --out"
     if read_versioned_json(path, "table of faults", SCHEMA_VERSION, "", mend).get("kind") != _KIND:
-        raise BackstopError(f"{path} is no table of faults: {mend}")
+        raise BackstopError(f"{path} is not a table of faults: {mend}")
 
 
 def write_table(cells: Sequence[FaultTableCell], path: Path) -> None:

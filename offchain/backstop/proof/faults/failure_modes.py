@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, describe_choices
 from backstop.proof.faults.broken_contract_bytecode import (
     CLAIMS_TO_PAY,
     EATS,
@@ -46,7 +46,8 @@ WAYS = (*OF_STAGES, SILENT, LIES)
 def check_failure_mode(name: str) -> None:
     """Raise a BackstopError unless there is such a way."""
     if name not in WAYS:
-        raise BackstopError(f"nothing breaks by {name!r}: choose of {', '.join(WAYS)}")
+        known = describe_choices(name, WAYS, "docs/how-to/faults.md")
+        raise BackstopError(f"failure mode {name!r} is unknown; {known}")
 
 
 def break_contract(

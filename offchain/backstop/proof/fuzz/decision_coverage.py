@@ -175,5 +175,5 @@ def read_decision_coverage(path: Path) -> DecisionCoverage:
             for i, (*_, yes, no) in enumerate(rows):
                 coverage.record_reached_outcomes(kind, [2 * i] * yes + [2 * i + 1] * no)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BackstopError(f"{path} is not a whole coverage ({error!r}): replay the traces again") from None
+        raise BackstopError(f"{path} is not a valid coverage ({error!r}): replay the traces again") from None
     return coverage

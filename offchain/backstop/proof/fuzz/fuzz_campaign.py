@@ -152,7 +152,7 @@ class Campaign:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BackstopError(
-                f"{campaign.file} is not a whole campaign ({error!r}): start again in another folder"
+                f"{campaign.file} is not a valid campaign ({error!r}): start again in another folder"
             ) from None
         refuse_other(out, same, mine)
         campaign.progress = progress

@@ -10,7 +10,7 @@ from difflib import unified_diff
 from pathlib import Path
 from random import Random
 
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, describe_choices
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.proof.mutation.mutation_operators import OPERATORS
 from backstop.proof.mutation.vyper_source import SourceText, TextEdit, VyperSource, iter_code
@@ -114,7 +114,8 @@ class Mutant:
 def list_own_files(contract: str) -> tuple[str, ...]:
     """Return the files of a contract that are its own."""
     if contract not in FILES:
-        raise BackstopError(f"no contract {contract!r}: choose one of {', '.join(FILES)}")
+        known = describe_choices(contract, FILES, "docs/reference/contracts.md")
+        raise BackstopError(f"contract {contract!r} is unknown; {known}")
     return FILES[contract]
 
 

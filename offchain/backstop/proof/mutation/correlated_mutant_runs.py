@@ -65,7 +65,7 @@ class MutantPairResultStore:
             try:
                 self._found = {name: MutantPairResult(**fields) for name, fields in content["pairs"].items()}
             except (KeyError, TypeError, AttributeError) as error:
-                raise BackstopError(f"{file} is not a whole file of results ({error!r}): {mend}") from None
+                raise BackstopError(f"{file} is not a valid file of results ({error!r}): {mend}") from None
 
     def get_result(self, mutant_pair: CorrelatedMutant, input_hash: str) -> MutantPairResult | None:
         """Return what is known of a pair and still holds."""
@@ -141,6 +141,6 @@ def iter_invalid_mutant_pair_violations(
     """Yield what is wrong with pairs that are none."""
     for pair, result in pair_results:
         if result.outcome == DIFFERENCE:
-            yield f"{pair.name} is no pair, contract and model differ: {result.said}"
+            yield f"{pair.name} is not a pair, contract and model differ: {result.said}"
         elif result.outcome == BROKEN:
             yield f"{pair.name} cannot be run: {result.said}"

@@ -109,7 +109,7 @@ def read_mutant_pair_file(file: Path) -> list[CorrelatedMutant]:
         return [_parse_correlated_mutant(entry) for entry in content["pairs"]]
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise BackstopError(
-            f"{file} is no list of name, wrong, gains, source, contract and model ({error!r})"
+            f"{file} is not a list of name, wrong, gains, source, contract and model ({error!r})"
         ) from None
 
 

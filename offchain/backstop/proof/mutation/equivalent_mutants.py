@@ -21,6 +21,6 @@ def read_equivalence_arguments(file: Path = EQUIVALENT) -> dict[tuple[str, ...],
             found[(*words, str(entry.get("nth", 1)))] = str(entry["why"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise BackstopError(
-            f"{file} is no list of file, function, operator, before, after and why ({error!r})"
+            f"{file} is not a list of file, function, operator, before, after and why ({error!r})"
         ) from None
     return found

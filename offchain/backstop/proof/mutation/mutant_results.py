@@ -89,7 +89,7 @@ class MutantResultStore:
                 self._remember_killer(id_)
             still_hold = content["contracts"] == self.contracts and not should_discard_results
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BackstopError(f"{self.file} is not a whole file of results ({error!r}): {again}") from None
+            raise BackstopError(f"{self.file} is not a valid file of results ({error!r}): {again}") from None
         if not still_hold:
             self._records = {}
 

@@ -38,7 +38,7 @@
 
   const lost = () => {
     source.close();
-    tell("The mirror does not answer: what is shown is old. Trying again.");
+    tell("The mirror does not answer: the page is out of date. Trying again.");
     setTimeout(open, AGAIN);
   };
 

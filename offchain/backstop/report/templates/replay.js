@@ -32,7 +32,7 @@
       make("li", {}, make("b", {}, String(count)), " open", ...told.types.map(({ symbol, debt }) => `; ${debt[i]} of debt in ${symbol}`)),
       ...largest.map(auction)]);
     list("stages", [
-      make("li", {}, make("b", {}, told.lost.text[i]), " lost so far, ", make("b", {}, told.outstanding[i]), " of it paid by nobody yet"),
+      make("li", {}, make("b", {}, told.lost.text[i]), " lost so far, ", make("b", {}, told.outstanding[i]), " of it not yet covered"),
       ...told.stages.map(({ stage, color, text, part }) => item(color, stage.replaceAll("_", " "), text[i], part[i]))]);
     list("keepers", told.done[i].length === 0 ? [make("li", {}, "Nothing yet.")]
       : told.done[i].map((place) => make("li", {}, make("b", {}, clock(told.acts[place].at)), ` ${told.acts[place].text}`)));

@@ -27,10 +27,10 @@ def parse_header_and_rows(file: TextIO, name: str) -> tuple[int, list[str], list
     try:
         lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv.Error as error:
-        raise BackstopError(f"{name}: row {reader.line_num}: is no CSV: {error}") from None
+        raise BackstopError(f"{name}: row {reader.line_num}: is not CSV: {error}") from None
     for number, line in lines:
         if "\0" in "".join(line):  # as in UTF-16, which is UTF-8 with zeros between
-            raise BackstopError(f"{name}: row {number}: is no UTF-8 text: save it as CSV in UTF-8")
+            raise BackstopError(f"{name}: row {number}: is not UTF-8 text: save it as CSV in UTF-8")
     lines = [(number, line) for number, line in lines if any(line)]
     first, header = lines[0] if lines else (1, [])
     for column in header:

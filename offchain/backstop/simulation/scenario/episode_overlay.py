@@ -58,7 +58,7 @@ def list_episode_names() -> list[str]:
 def load_episode(name: str) -> Episode:
     """Read an episode of the package: its file, and the prices beside it."""
     if name not in list_episode_names():
-        raise BackstopError(f"{name!r} is not an episode; there are {', '.join(list_episode_names())}")
+        raise BackstopError(f"{name!r} is not an episode; expected one of {', '.join(list_episode_names())}")
     section = read_document(FOLDER / f"{name}.yaml").read_section(
         ("title", "start", "duration", "facts", "assumptions", "volatility", "gas_prices"), ("outages",)
     )
@@ -104,7 +104,9 @@ def overlay_scenario_with_episode(scenario_field: Field) -> Field:
     follows = {asset: chosen.get(asset) or find_followed_coin(asset, episode) for asset in prices}
     for asset in chosen:
         if asset not in prices:
-            named.raise_error(f"{asset!r} is no price of this scenario: it has {', '.join(prices)}")
+            named.raise_error(
+                f"{asset!r} is not a price of this scenario; expected one of {', '.join(prices)}"
+            )
     changed = {
         name: entry for name, entry in given.items() if name not in ("episode", "feed_prices", "correlation")
     }
@@ -159,7 +161,7 @@ def _read_named_episode(named: Field) -> tuple[Episode, dict[str, str]]:
     for asset, coin in chosen.items():
         if coin != STANDS_STILL and coin not in episode.prices:
             named.raise_error(
-                f"{asset}: {coin!r} is no coin of {episode.name}; there are "
+                f"{asset}: {coin!r} is not a coin of {episode.name}; expected one of "
                 f"{', '.join([*episode.prices, STANDS_STILL])}"
             )
     return episode, chosen

@@ -51,7 +51,7 @@ def check_bridges_match_facilitators(
         entry = field.read_mapping_entries()[group.name]
         for name in (group.facilitator, *(each.announce for each in group.schedule)):
             if name and name not in named:
-                entry.raise_error(f"there is no facilitator {name!r} in parameters.facilitators")
+                entry.raise_error(f"facilitator {name!r} is unknown; expected one of parameters.facilitators")
         if group.role == "bridge" and group.list_keeper_names() != (named[group.facilitator].minter,):
             entry.raise_error(
                 f"the bridge of {group.facilitator} is called {named[group.facilitator].minter!r}"

@@ -82,7 +82,8 @@ def read_margin_market(
     if "facilitator" in section:
         if section["facilitator"].text not in facilitators:
             section["facilitator"].raise_error(
-                f"there is no facilitator {section['facilitator'].text!r} in parameters.facilitators"
+                f"facilitator {section['facilitator'].text!r} is unknown; expected one of "
+                "parameters.facilitators"
             )
         found["facilitator"] = section["facilitator"].text
     entries = section["markets"].read_mapping_entries()
@@ -211,9 +212,9 @@ def _read_trade(field: Field, lots: dict[str, int], names: set[str], duration: i
     _check_market_symbol(symbol, section["market"], lots)
     for side in ("long", "short"):
         if section[side].text not in names:
-            section[side].raise_error(f"there is no account {section[side].text!r} in this book")
+            section[side].raise_error(f"account {section[side].text!r} is unknown; expected one of this book")
     if section["long"].text == section["short"].text:
-        section["short"].raise_error("nobody trades with itself")
+        section["short"].raise_error(f"{section['short'].text!r} is on both sides; expected two accounts")
     amount = size.read_value(partial(quantity_units.read_coins_as_wad, symbol))
     if amount == 0 or amount % lots[symbol]:
         size.raise_error(f"{size.text!r} is not a whole number of lots, or none")

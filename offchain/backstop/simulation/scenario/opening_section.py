@@ -34,7 +34,7 @@ def read_exported_state(field: Field, parameters: Parameters, start: int) -> Ope
     except BackstopError as error:
         file.raise_error(str(error))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        file.raise_error(f"{file.text} is not a whole state ({error!r}): export it again")
+        file.raise_error(f"{file.text} is not a valid state ({error!r}): export it again")
     if of != parameters:
         field.raise_error(f"is a state of other parameters than these: {mend}")
     if timestamp != start:

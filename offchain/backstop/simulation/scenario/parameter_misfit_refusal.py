@@ -31,7 +31,7 @@ def read_unsafe_rules(field: Field) -> dict[str, str]:
     for name, entry in field.read_mapping_entries().items():
         if name not in {SHORT_STEP, *(rule.name for rule in RULES if rule.verdict == REFUSED)}:
             entry.raise_error(
-                f"{name!r} is no rule that refuses a setting: `ape run settings --rules` lists them"
+                f"{name!r} is not a rule that refuses a setting: `ape run settings --rules` lists them"
             )
         found[name] = " ".join(entry.text.split())
         if not found[name]:

@@ -132,7 +132,7 @@ def _read_price_column(section: Section, duration: int, block_time: int) -> Pric
         except ValueError:
             value = 0
         if not 0 < value <= MAX_PRICE:
-            problem = f"{cells[column]!r} is no price: write a number above 0, as 195.21"
+            problem = f"{cells[column]!r} is not a price: write a number above 0, as 195.21"
             file.raise_error(f"{path.name}: row {number}, column {column}: {problem}")
         prices.append(value)
         rows.append(number)

@@ -130,7 +130,7 @@ def read_price_as_ray(text: str) -> int:
     """Read '195.21 USD' as ray for one whole coin. The stablecoin counts as one dollar."""
     value = _read_scaled(text, "USD", RAY, "a price", "195.21 USD")
     if value == 0:
-        raise ValueError(f"{text!r}: zero is no price")
+        raise ValueError(f"{text!r}: zero is not a price")
     return value
 
 

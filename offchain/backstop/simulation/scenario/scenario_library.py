@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NoReturn
 
-from backstop.errors import BackstopError, refuse_url_as_local_path
+from backstop.errors import BackstopError, describe_choices, refuse_url_as_local_path
 from backstop.simulation.scenario.episode_overlay import load_episode, overlay_scenario_with_episode
 from backstop.simulation.scenario.yaml_document_reader import (
     Field,
@@ -75,14 +75,15 @@ def _find_scenario_file(name: str, base_folder: Path | None = None) -> Path:
     if path.suffix in (".yaml", ".yml"):
         if path.is_file():
             return path
-        _raise_scenario_problem(f"there is no scenario file {path}")
+        _raise_scenario_problem(f"scenario file {path} not found")
     if path.is_file():
-        _raise_scenario_problem(f"{name!r} is no scenario file: its name has to end in .yaml or .yml")
+        _raise_scenario_problem(
+            f"{name!r} is not a scenario file; expected a name that ends in .yaml or .yml"
+        )
     if name in _RENAMED:
         _raise_scenario_problem(f"the scenario {name!r} is called {_RENAMED[name]!r} now")
-    _raise_scenario_problem(
-        f"there is no scenario {name!r}; there are {', '.join(scenario_names())}, or give a .yaml file"
-    )
+    known = describe_choices(name, scenario_names(), "docs/reference/scenarios.md")
+    _raise_scenario_problem(f"scenario {name!r} is unknown; {known}; or name a .yaml file")
 
 
 def _raise_scenario_problem(problem: str) -> NoReturn:

@@ -137,7 +137,7 @@ def _read_price_column(section: Section) -> list[float]:
         except ValueError:
             price = 0.0
         if not 0 < price < float("inf"):
-            problem = f"{cells[name]!r} is no price: write a number above 0, as 195.21"
+            problem = f"{cells[name]!r} is not a price: write a number above 0, as 195.21"
             file.raise_error(f"{path.name}: row {number}, column {name}: {problem}")
         prices.append(price)
         rows.append(number)
@@ -163,7 +163,7 @@ def read_pair_correlations(field: Field, prices: dict[str, PricePath]) -> dict[t
     try:
         decompose_cholesky(build_correlation_matrix(known, found))
     except ValueError:
-        field.raise_error("is no correlation matrix: moves cannot be correlated like this, nor by 100%")
+        field.raise_error("is not a correlation matrix: moves cannot be correlated like this, nor by 100%")
     return found
 
 

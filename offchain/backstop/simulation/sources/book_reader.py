@@ -320,7 +320,7 @@ class _BookReader(RowReader):
             return 0
         value = digits * BASIS_POINTS // (below * 10 ** self._read_decimal_places("threshold"))
         if not 0 < value <= BASIS_POINTS:
-            problem = f"{text!r} is no threshold: the share of collateral that may be owed, up to 1"
+            problem = f"{text!r} is not a threshold: the share of collateral that may be owed, up to 1"
             self._add_fault("threshold", problem)
         return value
 

@@ -147,7 +147,7 @@ def load_mapping(name_or_file: str | Path | None) -> ColumnMapping:
         if path.suffix not in (".yaml", ".yml") or not path.is_file():
             names = ", ".join(mapping_names())
             raise BackstopError(
-                f"there is no mapping {str(name_or_file)!r}; there are {names}, or give a .yaml file"
+                f"mapping {str(name_or_file)!r} is unknown; expected one of {names}, or a .yaml file"
             )
     section = read_document(path).read_section(
         (), ("title", "form", "kinds", "system", "columns", "fixed", "decimals", "only", "rename", "accounts")

@@ -103,7 +103,9 @@ def _read_depth_quote(
                 cells[names[field]], f"a {field}", "0.004"
             )
             if not 0 < digits < most * below:
-                raise ValueError(f"{cells[names[field]]!r} is no {field}: write dollars, and a share under 1")
+                raise ValueError(
+                    f"{cells[names[field]]!r} is not a valid {field}: write dollars, and a share under 1"
+                )
             found[field] = digits * unit // below
         except ValueError as error:
             faults.append(TableFault(row.number, names[field], str(error)))

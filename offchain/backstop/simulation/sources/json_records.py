@@ -83,7 +83,7 @@ def _read_objects(text: str, name: str) -> Iterator[tuple[RecordNumber, _PairLis
         record = RecordNumber(number, line)
         value, place = _decode_value(text, place, f"{name}: row {record}")
         if not isinstance(value, _PairList):
-            raise BackstopError(f"{name}: row {record}: is no object: write {_HINT}")
+            raise BackstopError(f"{name}: row {record}: is not an object: write {_HINT}")
         yield record, value
         place = _skip_space(text, place)
         if not in_list:
@@ -112,7 +112,7 @@ def _decode_value(text: str, place: int, where: str) -> tuple[Any, int]:
 def _raise_syntax_error(where: str, error: json.JSONDecodeError) -> NoReturn:
     cut = "; the file may be cut off" if error.pos >= len(error.doc.rstrip()) else ""
     raise BackstopError(
-        f"{where}: is no JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}{cut}"
+        f"{where}: is not JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}{cut}"
     ) from None
 
 

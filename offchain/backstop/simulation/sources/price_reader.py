@@ -288,7 +288,7 @@ class _PriceReader:
             digits, below = quantity_units.read_numerator_and_denominator(text, "a price", "195.21")
             value = digits * RAY // below
             if digits <= 0 or not value:
-                raise ValueError(f"{text!r} is no price: write a number above 0, as 195.21")
+                raise ValueError(f"{text!r} is not a price: write a number above 0, as 195.21")
             if value > MAX_PRICE:
                 raise ValueError(f"{text!r} is more than a feed takes: give dollars for a whole coin")
         except ValueError as error:
@@ -424,11 +424,13 @@ def parse_time(text: str) -> int:
         scale = next((scale for most, scale in _EPOCHS if value < most), None)
         if scale is not None and value >= 10**8 * scale:
             return value // scale
-        raise ValueError(f"{text!r} is no time of the epoch: write e.g. '1710201600' or '2024-03-12T00:00Z'")
+        raise ValueError(
+            f"{text!r} is not a time of the epoch: write e.g. '1710201600' or '2024-03-12T00:00Z'"
+        )
     try:
         parsed = datetime.fromisoformat(text.removesuffix(" UTC"))
     except ValueError:
-        raise ValueError(f"{text!r} is no time: write e.g. '2024-03-12T00:00Z' or '1710201600'") from None
+        raise ValueError(f"{text!r} is not a time: write e.g. '2024-03-12T00:00Z' or '1710201600'") from None
     zoned = parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
     return int(zoned.timestamp() // 1)
 

@@ -116,7 +116,7 @@ class RowReader:
         if text.isascii() and text.isdigit() and int(text) <= MOST_DECIMALS:
             return int(text)
         self.faults.append(
-            TableFault(self._number, said, f"{text!r} is no number of decimals: write e.g. '18'")
+            TableFault(self._number, said, f"{text!r} is not a number of decimals: write e.g. '18'")
         )
         return 0
 

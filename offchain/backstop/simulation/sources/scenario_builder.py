@@ -114,7 +114,7 @@ def write_scenario(
         if how not in TREATMENTS.get(kind, ()):
             known = ", ".join(TREATMENTS.get(kind, TREATMENTS))
             raise BackstopError(
-                f"rows: {f'{kind}: {how}' if kind in TREATMENTS else kind!r} is not of: {known}"
+                f"rows: {f'{kind}: {how}' if kind in TREATMENTS else kind!r} is not one of: {known}"
             )
 
     def render_scenario(drawn: int | None) -> str:
@@ -478,7 +478,7 @@ def _remove_debtless_types(book: VaultBook) -> tuple[VaultBook, list[str]]:
     """Return the book without types that have no debt, and a note on the removed types."""
     owing = {vault.symbol for _, vault in book.rows if vault.debt}
     if not owing:
-        raise BackstopError(f"{book.name}: nobody owes anything: there is nothing to lose")
+        raise BackstopError(f"{book.name}: no vault has debt; expected one with debt")
     idle = [symbol for symbol in book.symbols if symbol not in owing]
     if not idle:
         return book, []

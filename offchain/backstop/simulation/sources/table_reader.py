@@ -113,14 +113,14 @@ def read_source_table(source: Source, filesystem: pafs.FileSystem | None = None)
 
         if not isinstance(source, pd.DataFrame):
             kind = type(source).__name__
-            raise BackstopError(f"a {kind} is no table: give a path, a DataFrame or a pyarrow Table")
+            raise BackstopError(f"a {kind} is not a table: give a path, a DataFrame or a pyarrow Table")
         return _build_source_table_from_frame(source)
     name, content = _read_file_name_and_bytes(str(source), filesystem)
     if content[:4] == b"PAR1":
         try:
             return _from_arrow(name, pq.read_table(io.BytesIO(content)))
         except (OSError, pa.ArrowException) as error:
-            raise BackstopError(f"{name} is no whole Parquet file: {_get_first_line(error)}") from None
+            raise BackstopError(f"{name} is not a valid Parquet file: {_get_first_line(error)}") from None
     return _parse_csv_bytes(name, content)
 
 
@@ -128,7 +128,7 @@ def _read_file_name_and_bytes(path: str, filesystem: pafs.FileSystem | None) -> 
     """Return a file's name and its bytes."""
     given, name = path, path.rstrip("/").rsplit("/", 1)[-1]
     if not name:
-        raise BackstopError("'' is no file: give a path")
+        raise BackstopError("'' is not a file; expected a path")
     try:
         if filesystem is None and _URI.match(path):
             filesystem, path = pafs.FileSystem.from_uri(_append_retry_limit_to_gcs_url(path))
@@ -138,7 +138,7 @@ def _read_file_name_and_bytes(path: str, filesystem: pafs.FileSystem | None) -> 
         with filesystem.open_input_stream(path) as stream:
             content = stream.read()
     except FileNotFoundError:
-        raise BackstopError(f"there is no file {given}") from None
+        raise BackstopError(f"file {given} not found") from None
     except (OSError, pa.ArrowException) as error:
         unknown = "Unrecognized filesystem" in str(error)
         hint = ": give a file, s3://, gs://, abfs:// or hdfs://" if unknown else ""
@@ -154,7 +154,7 @@ def _decompress_bytes(file_name: str, content: bytes) -> bytes:
     try:
         return bytes(pa.CompressedInputStream(pa.BufferReader(content), kind).read())
     except (OSError, pa.ArrowException) as error:
-        raise BackstopError(f"{file_name} is no whole {kind} file: {_get_first_line(error)}") from None
+        raise BackstopError(f"{file_name} is not a valid {kind} file: {_get_first_line(error)}") from None
 
 
 def _append_retry_limit_to_gcs_url(storage_url: str) -> str:

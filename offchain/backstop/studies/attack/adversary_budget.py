@@ -92,8 +92,8 @@ def _read_adversary_budget(name_or_path: str) -> tuple[Field, Budget]:
     )
     if not path.is_file():
         raise BackstopError(
-            f"there is no budget {name_or_path!r}; there are "
-            f"{', '.join(list_adversary_budget_names())}, or give a .yaml file"
+            f"budget {name_or_path!r} is unknown; expected one of "
+            f"{', '.join(list_adversary_budget_names())}, or a .yaml file"
         )
     top = read_document(path)
     section = top.read_section(

@@ -75,7 +75,8 @@ class WorstCaseSearch:
             )
         if task.goal == "gain" and not self.space.attackers:
             raise BackstopError(
-                f"nobody can gain: neither {task.budget.name} nor {task.scenario.name} has hostile members"
+                f"--goal gain: neither {task.budget.name} nor {task.scenario.name} has hostile members; "
+                "expected some"
             )
         self.trials = CandidateRunner(task.scenario, task.seed, on_bytecode=task.engine == "exact")
         self.cloud = SearchDistribution.create_standard_normal(len(self.space.names))

@@ -94,7 +94,7 @@ class CrashResult(NamedTuple):
     margins: int  # wad, of those who owed, before the coins fell
     gained: int  # wad, by all in the cycle of the fall
     most_taken: int  # basis points of a gain, rounded up
-    nobodys: int  # lots that are nobody's at the end
+    nobodys: int  # unassigned lots at the end
     closings: list[AdlResult]
     tried: int
     liquidated: int

@@ -175,7 +175,7 @@ class _HistoryBuilder:
         self.last = _read_full_hour("until", until, min(-(-last_event // HOUR), there[1] // HOUR) * HOUR)
         if self.first >= self.last:
             raise BackstopError(
-                f"{self.name}: {_format_span(self.first, self.last)} is no hour: its events are of "
+                f"{self.name}: {_format_span(self.first, self.last)} has no full hour: its events are of "
                 f"{_format_span(first_event, last_event)}, prices of {_format_span(*there)}: give --from and "
                 "--until"
             )
@@ -245,7 +245,9 @@ class _HistoryBuilder:
         )
         for symbol in given:
             if symbol not in used:
-                raise BackstopError(f"ratio: {symbol!r} is no collateral of {self.name}: {', '.join(used)}")
+                raise BackstopError(
+                    f"ratio: {symbol!r} is not a collateral of {self.name}: {', '.join(used)}"
+                )
         terms = read_liquidation_terms(system)
         for symbol in used:
             try:
@@ -430,5 +432,5 @@ def _read_full_hour(option: str, given: str | int | None, default: int) -> int:
     except ValueError as error:
         raise BackstopError(f"{option}: {error}") from None
     if found % HOUR:
-        raise BackstopError(f"{option}: {given!r} is no full hour: owners are looked at each full hour")
+        raise BackstopError(f"{option}: {given!r} is not a full hour: owners are looked at each full hour")
     return found

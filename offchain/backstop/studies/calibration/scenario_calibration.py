@@ -129,7 +129,7 @@ def find_priced_assets(book: VaultBook) -> dict[TypeAssets, str]:
     """Return the assets of the types with debt, the largest debt first, each with its symbol."""
     found = {vault.symbol for _, vault in book.rows if vault.debt}
     if not found:
-        raise BackstopError(f"{book.name}: nobody owes anything: there is nothing to calibrate for")
+        raise BackstopError(f"{book.name}: no vault has debt; expected one with debt")
     types: dict[TypeAssets, str] = {}
     for symbol in book.symbols:
         if symbol in found:

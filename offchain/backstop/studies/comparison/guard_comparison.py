@@ -203,7 +203,7 @@ def _load_finished(
         log(str(error))
         return {}
     except (KeyError, TypeError) as error:
-        log(f"{file} is not a whole comparison ({error!r}): all is done again")
+        log(f"{file} is not a valid comparison ({error!r}): all is done again")
         return {}
     refuse_other(out, same, {name: comparison[name] for name in same})
     return found

@@ -117,10 +117,10 @@ def list_margin_figure_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
         of_margin("owed by accounts left alone", "left_alone_wad"),
         of_margin("largest share of a gain taken", "most_taken_bps", "bps"),
         of_margin("positions taken over", "liquidations", "count"),
-        of_margin("accounts whose positions were taken from them", "seized", "count"),
+        of_margin("accounts with seized positions", "seized", "count"),
         of_margin("accounts closed against these", "closed", "count"),
         of_margin("  of positions, closed", "closed_wad"),
-        of_margin("  beyond what was nobody's", "excess_wad"),
+        of_margin("  beyond the unassigned lots", "excess_wad"),
         of_margin("  beyond it by whole positions", "greedy_excess_wad"),
         of_margin("gas of dealing with debtors", "gas", "count"),
         of_margin("losses final after", "final_after_seconds", "seconds"),
@@ -131,18 +131,18 @@ def list_margin_figure_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
 def _list_margin_evasion_line_specs() -> list[Line]:
     """List the lines about winners that evade ADL, compared with the same run without evasion."""
     found = [
-        ("winners who dodge", "dodgers", "count"),
-        ("  what they tried", "tried", "count"),
-        ("  of this, that went", "went", "count"),
+        ("winners that evade", "dodgers", "count"),
+        ("  calls tried", "tried", "count"),
+        ("  calls that succeeded", "went", "count"),
         ("  fees that they paid", "fees_wad", "wad"),
-        ("lost by insolvent accounts, if they dodge", "loss_wad", "wad"),
+        ("lost by insolvent accounts, if they evade", "loss_wad", "wad"),
         ("borne by their gains, if they do nothing", "idle_borne_wad", "wad"),
-        ("  if they dodge", "borne_wad", "wad"),
+        ("  if they evade", "borne_wad", "wad"),
         ("of all that gains bore, if they do nothing", "idle_part_bps", "bps"),
-        ("  if they dodge", "part_bps", "bps"),
+        ("  if they evade", "part_bps", "bps"),
         ("closed of their positions, if they do nothing", "idle_closed_wad", "wad"),
-        ("  if they dodge", "closed_wad", "wad"),
-        ("have more by dodging, fees paid", "won_wad", "wad"),
+        ("  if they evade", "closed_wad", "wad"),
+        ("have more by evading, fees paid", "won_wad", "wad"),
     ]
     return [Line(title, f"margin.dodging.{figure}", unit) for title, figure, unit in found]
 
@@ -227,7 +227,9 @@ def with_margin_winner_evaders(scenario: Scenario, evader_share_bps: int) -> Sce
     if not evader_share_bps:
         return scenario
     if scenario.parameters.margin is None:
-        raise BackstopError(f"there is nothing to dodge in {scenario.name!r}: it has no margin market")
+        raise BackstopError(
+            f"--evaders: {scenario.name!r} has no margin market; expected a scenario with one"
+        )
     return replace(
         scenario, margin_book=replace(scenario.margin_book, dodgers=evader_share_bps, dodges=False)
     )

@@ -97,7 +97,7 @@ def build_morpho_case(case: Mapping[str, Any]) -> SaleCase:
         raise NotCoveredError("a payment for no collateral, which ours refuses")
     lltv, (_, _, assets, shares) = case["lltv"], case["totals"]
     if lltv % 10**14 or case["price"] == 0:
-        raise NotCoveredError("an lltv that is no whole basis point, or no price")
+        raise NotCoveredError("an lltv that is not a whole basis point, or no price")
     worth = assets + morpho_blue.VIRTUAL_ASSETS, shares + morpho_blue.VIRTUAL_SHARES
     debt = div_up(case["borrow_shares"] * worth[0], worth[1])
     unit = 10**9
@@ -193,7 +193,7 @@ def build_aave_v4_case(case: Mapping[str, Any]) -> SaleCase:
         )
     lowest = (before["max_bonus"] - BASIS_POINTS) * before["factor"] // BASIS_POINTS
     if before["hf_max"] % 10**14 or before["target"] % 10**14 or before["target"] <= WAD:
-        raise NotCoveredError("a health that is no whole basis point, or a target of one")
+        raise NotCoveredError("a health that is not a whole basis point, or a target of one")
     terms = Terms(
         base_bonus=lowest,
         max_bonus=before["max_bonus"] - BASIS_POINTS,

@@ -157,7 +157,7 @@ def replay_vector_group(name: str, cases: Sequence[Mapping[str, Any]]) -> list[V
     another form, one that the group does not know, or no outcome: nothing of a case is ignored.
     """
     if name not in GROUPS:
-        raise BackstopError(f"there is no group {name!r}: take one of {', '.join(GROUPS)}")
+        raise BackstopError(f"group {name!r} is unknown; expected one of {', '.join(GROUPS)}")
     group = GROUPS[name]
     differences = []
     for number, case in enumerate(cases):

@@ -96,7 +96,7 @@ class ParameterCampaign:
             self.results = {int(number): result for number, result in content["settings"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(
-                f"{self.file} is not a whole campaign ({error!r}): start again in another folder"
+                f"{self.file} is not a valid campaign ({error!r}): start again in another folder"
             ) from None
 
 

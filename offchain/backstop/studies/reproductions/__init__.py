@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, describe_choices
 from backstop.studies.reproductions.figure_comparison import Reproduction
 
 NAMES = (
@@ -36,6 +36,7 @@ _STEMS = {
 def run_reproduction(name: str, seed: int = 1) -> Reproduction:
     """Reproduce one result; raise BackstopError for an unknown name. The seed decides all draws."""
     if name not in NAMES:
-        raise BackstopError(f"there is no reproduction {name!r}: take one of {', '.join(NAMES)}")
+        known = describe_choices(name, NAMES, "docs/explanation/reproductions.md")
+        raise BackstopError(f"reproduction {name!r} is unknown; {known}")
     module = import_module(f"backstop.studies.reproductions.{_STEMS.get(name, name.replace('-', '_'))}")
     return cast(Callable[[int], Reproduction], module.reproduce_result)(seed)

@@ -103,7 +103,7 @@ class _DebtSizes:
         self.whole = sum(vault.debt for vault in self.vaults if vault.symbol == symbol)
         self.rest = sum(vault.debt for vault in self.vaults if vault.symbol != symbol)
         if not self.whole:
-            raise BackstopError(f"{day.name}: nobody owes anything against {symbol}")
+            raise BackstopError(f"{day.name}: no vault of {symbol} has debt; expected one with debt")
         room = min(MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING - div_up(self.rest, WAD)) * WAD
         self.most = max(1, min(MOST, room * 100 // self.whole))
         self.found: dict[int, Estimate] = {}

@@ -244,7 +244,7 @@ def _change_reaction(day: Scenario, task: Task) -> DriverCase:
     found = find_other_reaction(day)
     if found is None:
         raise MissingAssumptionError(
-            f"an hour is no whole number of blocks of {format_duration_text(day.block_time)}"
+            f"an hour is not a whole number of blocks of {format_duration_text(day.block_time)}"
         )
     title, changed = found
     advice = {
@@ -295,7 +295,7 @@ def _secure_largest_owner(day: Scenario, task: Task) -> DriverCase:
     vaults = build_vaults(day, task.seed)
     owner, owed = _find_largest_owner(vaults)
     if not owed:
-        raise MissingAssumptionError("nobody owes anything")
+        raise MissingAssumptionError("no vault has debt")
     names = {vault.owner for vault in vaults}
     book = tuple(
         replace(vault, locked=max(vault.locked, compute_safe_collateral(day, vault.symbol, vault.debt)))

@@ -38,7 +38,7 @@ class PathRunner:
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         if engine not in ENGINES:
-            raise BackstopError(f"there is no engine {engine!r}: take one of {', '.join(ENGINES)}")
+            raise BackstopError(f"engine {engine!r} is unknown; expected one of {', '.join(ENGINES)}")
         if paths < 2:
             raise BackstopError(f"a question needs two paths or more, not {paths}")
         self.paths, self.seed, self.engine = paths, seed, engine

@@ -205,7 +205,7 @@ def test_another_deployments_file_is_refused(town: ManyVaultsDevnet, begin: Open
     file.write_text("not a database, but longer than the head of one" * 9)
     with pytest.raises(UnusableSnapshotError, match="start from nothing with --cold, or name another file"):
         begin(file)
-    with pytest.raises(BackstopError, match="is no snapshot of an index and stays as it is"):
+    with pytest.raises(BackstopError, match="is not a snapshot of an index and stays as it is"):
         begin(file, cold=True).book.save_state()
 
 

@@ -151,5 +151,5 @@ def test_their_settings_are_read(tmp_path: Path) -> None:
         },
     }
     file.write_text(text.replace("Ab", "Ag"))
-    with pytest.raises(BackstopError, match=r"keeper.yaml:9: roles.bridge.to: '0xAgAg.* is no address"):
+    with pytest.raises(BackstopError, match=r"keeper.yaml:9: roles.bridge.to: '0xAgAg.* is not an address"):
         read_yaml_keeper_settings_by_name(file)

@@ -155,7 +155,7 @@ def test_later_schemas_are_refused(path: Path) -> None:
 def test_half_a_file_is_refused(path: Path, kept: int) -> None:
     IndexSnapshot(path, DEPLOYMENT).save_index(an_index())
     os.truncate(path, path.stat().st_size * kept // 100)
-    assert "is no whole snapshot" in refused(path)
+    assert "is not a valid snapshot" in refused(path)
 
 
 def test_missing_vaults_are_noticed(path: Path) -> None:
@@ -164,7 +164,7 @@ def test_missing_vaults_are_noticed(path: Path) -> None:
         with sqlite3.connect(path) as file:
             file.execute(f"DELETE FROM vaults WHERE {what}")
         file.close()
-        assert "is no whole snapshot" in refused(path)
+        assert "is not a valid snapshot" in refused(path)
 
 
 def test_other_files_are_left_alone(path: Path) -> None:
@@ -174,7 +174,7 @@ def test_other_files_are_left_alone(path: Path) -> None:
         before = path.read_bytes()
         with pytest.raises(UnusableSnapshotError):
             IndexSnapshot(path, DEPLOYMENT).load_index()
-        with pytest.raises(BackstopError, match="is no snapshot of an index and stays as it is"):
+        with pytest.raises(BackstopError, match="is not a snapshot of an index and stays as it is"):
             IndexSnapshot(path, DEPLOYMENT).save_index(an_index())
         assert path.read_bytes() == before
         path.unlink()

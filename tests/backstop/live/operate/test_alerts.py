@@ -231,7 +231,7 @@ def test_every_alert_has_a_reason(watched_board: StatusBoard) -> None:
     publish_all_alarms_on_board(watched_board)
     found = find_health_issues(watched_board, 5)
     assert {each.alert for each in found} == set(ALERTS) - {"node gone", "stopped"}
-    assert found[HealthIssue("insolvent")] == "nobody would pay 5 of what is to cover"
+    assert found[HealthIssue("insolvent")] == "no stage would pay 5 of the debt to cover"
     assert found[HealthIssue("not insured")] == "what is open asks for 7 of insurance, 5 is there"
     assert found[HealthIssue("difference")] == "model and chain differ in 2 places: here"
     watched_board.publish_status(gone="the node is gone")
@@ -307,17 +307,21 @@ def test_the_settings_are_read(tmp_path: Path) -> None:
         (
             "https://host/hook",
             "host/hook",
-            "8: alerts.url: is no address to post alerts to: write",
+            "8: alerts.url: is not an address to post alerts to: write",
         ),
-        ("https://host/hook", "https://user:word@host/", "8: alerts.url: is no address to post alerts to"),
-        ("https://host/hook", "https://host:99999/", "8: alerts.url: is no address to post alerts to"),
+        (
+            "https://host/hook",
+            "https://user:word@host/",
+            "8: alerts.url: is not an address to post alerts to",
+        ),
+        ("https://host/hook", "https://host:99999/", "8: alerts.url: is not an address to post alerts to"),
         ("  url: https://host/hook\n", "", "7: alerts: 'url' is missing"),
         (
             "[node gone, stopped]",
             "[node went]",
             "alerts.on[0]: 'node went' is not one of: difference, ",
         ),
-        ("metrics: 0", "metrics: all", "5: metrics: 'all' is no port: write 9464"),
+        ("metrics: 0", "metrics: all", "5: metrics: 'all' is not a port: write 9464"),
         ("stale: 30 s", "stale: 30", "6: stale: '30' is not a duration"),
     ],
 )
@@ -349,7 +353,7 @@ def test_a_mirror_tells_what_differs(receiver: Receiver, devnet: Devnet, deploye
     assert "VaultEngine ledger.system.reserve: model 0, chain 7" in receiver.got[0]["text"]
     assert told("--alerts", receiver.url, "--alert-on", "mode") == []
     result = CliRunner(mix_stderr=False).invoke(mirror_cli, [*where, "--alerts", "host/hook"])
-    assert result.stderr.startswith("Error: --alerts is no address to post alerts to: ")
+    assert result.stderr.startswith("Error: --alerts is not an address to post alerts to: ")
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
 
 

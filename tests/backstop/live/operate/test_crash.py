@@ -253,7 +253,7 @@ def test_who_sends_from_an_account_that_it_plays_is_told(
     with pytest.raises(BackstopError) as refused:
         drive_scenario(day, attach(impersonate=True), 1, tmp_path / "run", speed=0, progress=report)
     assert re.fullmatch(
-        r"block \d+: somebody else sends PriceFeed\.report from reporter_2 \(0x[0-9a-f]{40}\), which this "
+        r"block \d+: another keeper sends PriceFeed\.report from reporter_2 \(0x[0-9a-f]{40}\), which this "
         r"crash plays, one sender an account: run `keeper` without reporter, "
         r"or this with --play without reporter",
         str(refused.value),
@@ -286,7 +286,7 @@ def test_other_nodes_are_refused(
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        (("--scenario", "white-friday"), "there is no scenario 'white-friday'"),
+        (("--scenario", "white-friday"), "scenario 'white-friday' is unknown"),
         (("--until", "noon"), "--until: 'noon' is not a time"),
         (("--until", "99:00"), "--until: black-thursday runs from 00:01 to 30:00"),
         ((), "no --network"),
@@ -302,7 +302,7 @@ def test_bad_input_is_one_line(flags: tuple[str, ...], line: str) -> None:
 def test_a_role_that_nobody_knows_is_named(devnet: Devnet, deployment, tmp_path: Path) -> None:
     file = tmp_path / "deployment.json"
     result = run("--scenario", SMALL, "--network", devnet.url, "--deployment", file, "--play", "baker")
-    assert "there is no role 'baker'" in result.stderr
+    assert "role 'baker' is unknown" in result.stderr
 
 
 def test_until_ends_a_scenario_early() -> None:

@@ -194,11 +194,11 @@ def test_blocks_without_room_for_a_call_are_named(
     ("flags", "line"),
     [
         ((), "no --network: a deployment needs a chain that stays; start one with `ape run devnet`"),
-        (("--network", "ethereum:local:foundry"), "is no address of a chain that stays"),
+        (("--network", "ethereum:local:foundry"), "is not an address of a chain that stays"),
         (("--network", "ws://127.0.0.1:8545"), "ws:// is not supported: use the node's http://"),
         (("--network", "http://127.0.0.1:1"), "no node answers at http://127.0.0.1:1"),
-        (("--params", "white-friday"), "there is no scenario 'white-friday'"),
-        (("--params", "no.json"), "there is no parameter file no.json"),
+        (("--params", "white-friday"), "scenario 'white-friday' is unknown"),
+        (("--params", "no.json"), "parameter file no.json not found"),
     ],
 )
 def test_bad_input_is_one_line(flags: tuple[str, ...], line: str) -> None:
@@ -218,8 +218,8 @@ def test_bad_accounts_are_one_line(fresh: Devnet, tmp_path: Path, monkeypatch: p
         ("me", "write ROLE=ALIAS"),
         ("admin=you", "Ape has no account 'you'; it has: me"),
         ("admin=me", "put its passphrase into APE_ACCOUNTS_me_PASSPHRASE"),
-        ("admin=0x12", "0x12 is no address"),
-        ("admin=" + "0x" + "11" * 20, "nobody here can sign for 0x1111"),
+        ("admin=0x12", "0x12 is not an address"),
+        ("admin=" + "0x" + "11" * 20, "no key to sign for 0x1111"),
     ):
         result = run(*network, "--account", value, "--out", tmp_path / "d.json")
         assert result.exit_code == 1

@@ -159,7 +159,7 @@ def test_a_missing_anvil_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_a_broken_state_is_refused(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text('{"block": {"number": ')
-    assert f"{state} is no state of an Anvil" in refused(
+    assert f"{state} is not a state of an Anvil" in refused(
         "--port", str(find_free_non_ephemeral_port()), "--state", str(state)
     )
     assert state.exists()
@@ -167,7 +167,7 @@ def test_a_broken_state_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_hardhat_is_refused(tmp_path: Path) -> None:
     port, here = ("--port", str(find_free_non_ephemeral_port())), ("--hardhat", str(tmp_path))
-    assert f"Error: there is no Hardhat in {tmp_path}: install it there" in refused(*port, *here)
+    assert f"Error: Hardhat not found in {tmp_path}: install it there" in refused(*port, *here)
     for flags in (("--state", str(tmp_path / "state.json")), ("--fork-url", "http://127.0.0.1:1")):
         assert "--hardhat keeps no chain and forks none" in refused(*port, *here, *flags)
 
@@ -236,10 +236,10 @@ def test_bad_forks_are_refused(devnet: Devnet, tmp_path: Path) -> None:
     here = ("--fork-url", devnet.url)
     for flags, line in (
         (("--fork-url", "http://127.0.0.1:1"), "no node answers at http://127.0.0.1:1"),
-        (("--fork-url", "mainnet"), "--fork-url 'mainnet' is no address"),
+        (("--fork-url", "mainnet"), "--fork-url 'mainnet' is not an address"),
         ((*here, "--fork-block", str(head + 1)), f"has no block {head + 1} yet: it is at {head}"),
         ((*here, "--fork-block", "1"), "has no state of block 1"),
         ((*here, "--state", str(tmp_path / "s.json")), "leave out --state and --timestamp"),
-        (("--fork-block", "1"), "--fork-block goes with --fork-url"),
+        (("--fork-block", "1"), "--fork-block: given without --fork-url; expected both"),
     ):
         assert line in refused(*port, *flags)

@@ -134,16 +134,17 @@ def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, governed: tuple[Dev
         (("propose", "VaultEngine.set_debt_floor", "new=5"), "takes collateral_type=... new=..., each once"),
         (
             ("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", "new=a"),
-            "new=a is no uint256: give a whole number, raw as the contract has it, as 500 or 1_000_000",
+            "new=a is not of type uint256: give a whole number, raw as the contract has it, as 500 or "
+            "1_000_000",
         ),
         (
             ("propose", "VaultEngine.set_debt_floor", "collateral_type=ETH", "new=5"),
-            "VaultEngine.set_debt_floor: collateral_type=ETH is no collateral type of this deployment: name "
-            "one of WETH, WBTC, XAU (did you mean WETH?)",
+            "VaultEngine.set_debt_floor: collateral_type=ETH is not a collateral type of this deployment: "
+            "name one of WETH, WBTC, XAU (did you mean WETH?)",
         ),
         (
             ("propose", "VaultEngine.grant_role", "role=STAG", "account=poker"),
-            "role=STAG is no bytes32: give 0x and 64 digits, or a role: CEILINGS, GUARDIAN, ",
+            "role=STAG is not of type bytes32: give 0x and 64 digits, or a role: CEILINGS, GUARDIAN, ",
         ),
         (
             ("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", f"new={2**256}"),
@@ -153,9 +154,9 @@ def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, governed: tuple[Dev
             ("propose", "VaultEngine.set_risk_policy", "new=Nobody"),
             "neither an address nor a contract or a role",
         ),
-        (("execute",), "execute which proposal? `govern` lists their ids"),
+        (("execute",), "execute: 0 ids given; expected one, `govern` lists them"),
         (("cancel", "0xabcdef"), "no open proposal begins with '0xabcdef'"),
-        (("list", "more"), "`list` takes nothing more"),
+        (("list", "more"), "list: 'more' is unexpected; expected no further argument"),
     ):
         result = run(*words)
         assert result.exit_code == 1 and result.stdout == "", words

@@ -199,7 +199,7 @@ def test_a_provider_in_trouble_is_waited_for(
 
     loop.run(interval=0.01, patience=10, stop=stop)
     assert said[0].endswith("; waiting up to 10 s") and said[1] == "the node is back"
-    assert ("is no Ethereum node" in said[0]) == (trouble == "an error page")
+    assert ("is not an Ethereum node" in said[0]) == (trouble == "an error page")
     assert ("limit exceeded" in said[0]) == (trouble == "a refusal")
 
 

@@ -176,7 +176,7 @@ def test_the_wrong_account_is_one_line(fallen_devnet: Devnet, flags: list[str]) 
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert f"belongs to {get_account('taker')}, not to 0x7777" in result.stderr
     result = run(*flags, "--account", "baker=0x" + "77" * 20)
-    assert "there is no keeper 'baker' to have an account; there are liquidator" in result.stderr
+    assert "--account: keeper 'baker' is unknown; expected one of liquidator" in result.stderr
 
 
 # ---------------------------------------------------------------------- settings
@@ -283,7 +283,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         ("interval: 250 ms", "interval: 1 ms", "keeper.yaml:7: interval: '1 ms' is too low"),
         ("log: json", "log: xml", "keeper.yaml:6: log: 'xml' is not one of: human, json"),
         ("fee_cap: 30 gwei", "fee_cap: 30", "keeper.yaml:13: fee_cap: '30' is not a gas price"),
-        ("  crank:\n", "  crang:\n", "roles.crang: there is no role 'crang'; there are reporter"),
+        ("  crank:\n", "  crang:\n", "roles.crang: role 'crang' is unknown; expected one of "),
         ("  crank:\n", "  crank: {takes_at: 1%}\n", "roles.crank.takes_at: unknown field; known here: "),
         (
             "calls_per_block: 30",

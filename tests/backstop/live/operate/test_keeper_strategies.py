@@ -141,7 +141,7 @@ def test_another_version_and_a_missing_program_are_named(tmp_path: Path) -> None
     [
         ("Dear", "'Dear' is not module:Class"),
         ("no.such:Dear", "no.such cannot be imported"),
-        (f"{__name__}:Cheap", "there is no Cheap in"),
+        (f"{__name__}:Cheap", "Cheap not found in"),
         (f"{__name__}:Dear", "cannot be made with its options: 'price'"),
         ("backstop.live.node.log_lines:Line", "cannot be made with its options"),
         ("pathlib:Path", "cannot be made with its options"),

@@ -341,7 +341,7 @@ def test_all_are_paused_at_once(tmp_path: Path) -> None:
     )
     assert run("--journal", tmp_path, "--resume", "all").stdout == "paused: none\n"
     result = run("--journal", tmp_path, "--pause", "baker")
-    assert result.exit_code == 1 and "there is no role 'baker'; there are reporter" in result.stderr
+    assert result.exit_code == 1 and "role 'baker' is unknown; expected one of " in result.stderr
 
 
 # ------------------------------------------------------------------------- what is kept
@@ -514,6 +514,6 @@ def test_limits_are_read(tmp_path: Path) -> None:
     }
     file.write_text(text.replace("bidder", "baker"))
     result = run("--config", file)
-    assert result.exit_code == 1 and "keeper.yaml:3: limits.baker: there is no role 'baker'" in result.stderr
+    assert result.exit_code == 1 and "keeper.yaml:3: limits.baker: role 'baker' is unknown" in result.stderr
     file.write_text(text.replace("0.5 coins", "0.5"))
     assert "is not an amount of coins; write e.g. '12.5 coins'" in run("--config", file).stderr

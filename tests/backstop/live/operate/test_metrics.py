@@ -440,8 +440,8 @@ def test_bad_input_is_one_line(devnet: Devnet, deployment: Deployment, tmp_path:
         assert said(keeper.cli, *roles, "--metrics", port) == f"Error: --metrics {line}"
         assert said(mirror.cli, "--metrics", port) == f"Error: --metrics {line}"
         assert said(mirror.cli, "--page", port) == f"Error: --page {line}"
-    assert "--metrics: 'x' is no port: write 9464" in said(mirror.cli, "--metrics", "x")
-    assert "--page: '70000' is no port" in said(mirror.cli, "--page", "70000")
+    assert "--metrics: 'x' is not a port: write 9464" in said(mirror.cli, "--metrics", "x")
+    assert "--page: '70000' is not a port" in said(mirror.cli, "--page", "70000")
     assert "--page 203.0.113.1:9464: " in said(mirror.cli, "--page", "203.0.113.1:9464")
     assert "no node answers at" in said(mirror.cli, network="http://127.0.0.1:1")
 

@@ -293,11 +293,11 @@ def test_bad_checkpoints_are_named(run: Callable[..., Any], tmp_path: Path) -> N
         assert result.stderr.endswith("remove it, and the mirror replays from the deployment\n")
         return str(result.stderr)
 
-    assert f"Error: {file} is not a whole checkpoint" in said(json.dumps(whole)[:500])
+    assert f"Error: {file} is not a valid checkpoint" in said(json.dumps(whole)[:500])
     assert "has schema version 9, this program reads 1" in said(json.dumps({**whole, "schema_version": 9}))
     assert "is of another deployment" in said(json.dumps({**whole, "chain_id": 1}))
     del whole["words"]["VaultEngine"]
-    assert f"{file} is not a whole checkpoint (the state has no VaultEngine" in said(json.dumps(whole))
+    assert f"{file} is not a valid checkpoint (the state has no VaultEngine" in said(json.dumps(whole))
 
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror_command.py::test_once")
@@ -384,10 +384,10 @@ def test_bad_input_is_one_line(run: Callable[..., Any], fresh: Devnet, tmp_path:
     assert f"a chain with block 0 {there}, the node is on a chain with block 0 {here}:" in said(
         "--network", fresh.url
     )
-    assert "--network 'mainnet' is no address" in said("--network", "mainnet")
+    assert "--network 'mainnet' is not an address" in said("--network", "mainnet")
     assert "cannot be written" in said("--once", "--out", tmp_path / "deployment.json" / "out")
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "chain_id": 5}))
     assert "the deployment is on chain 5, the node is on chain 31337" in said("--once")
     file.write_text(file.read_text()[:300])
-    assert "is not a whole deployment file" in said("--once")
+    assert "is not a valid deployment file" in said("--once")

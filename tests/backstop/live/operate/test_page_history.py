@@ -95,5 +95,5 @@ def test_a_mirror_without_a_page_keeps_none(
     assert len(follow(fallen_devnet, fallen, file).points) == 1  # it begins here
     state["history"] = {"points": [[1]]}
     file.write_text(json.dumps(state))
-    with pytest.raises(BackstopError, match="is not a whole checkpoint"):
+    with pytest.raises(BackstopError, match="is not a valid checkpoint"):
         follow(fallen_devnet, fallen, file)

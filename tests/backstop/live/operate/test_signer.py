@@ -345,16 +345,16 @@ def endless() -> str:
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({"to": STRANGER}, "is no contract of the deployment"),
-        ({"to": LIQUIDATOR}, "is no contract of the deployment"),  # more than nothing to itself
+        ({"to": STRANGER}, "is not a contract of the deployment"),
+        ({"to": LIQUIDATOR}, "is not a contract of the deployment"),  # more than nothing to itself
         ({"value": 1}, "it sends 1 wei"),
         ({"chainId": 1}, "it is for chain 1"),
         ({"data": "0xa9059cbb" + "00" * 64}, "hands something over"),
         ({"data": "0x23b872dd" + "00" * 96}, "hands something over"),
         ({"data": approval(STRANGER)}, f"the spender of approve is {STRANGER}"),
         ({"data": approval(LIQUIDATOR)}, f"the spender of approve is {LIQUIDATOR}"),
-        ({"data": "0x"}, f"0x is no function of {CONTRACT}"),
-        ({"data": "0x12345678"}, f"0x12345678 is no function of {CONTRACT}"),
+        ({"data": "0x"}, f"0x is not a function of {CONTRACT}"),
+        ({"data": "0x12345678"}, f"0x12345678 is not a function of {CONTRACT}"),
         ({"data": CALL[:-2]}, "the arguments of accrue cannot be read"),
         ({"data": CALL + "00"}, "the arguments of accrue cannot be read"),
         ({"data": approval("0x01" + CONTRACT[2:])}, "the arguments of approve cannot be read"),
@@ -549,8 +549,8 @@ def test_a_list_that_says_nothing_is_refused(tmp_path: Path, written: str, line:
 @pytest.mark.parametrize(
     ("name", "call", "line"),
     [
-        ("baker", "LiquidationEngine.flag", "there is no keeper 'baker'; there are liquidator"),
-        ("liquidator", "Bakery.bake", "there is no contract 'Bakery'"),
+        ("baker", "LiquidationEngine.flag", "keeper 'baker' is unknown; expected one of liquidator"),
+        ("liquidator", "Bakery.bake", "contract 'Bakery' is unknown"),
         ("liquidator", "LiquidationEngine.bake", "LiquidationEngine has no function 'bake'"),
     ],
 )

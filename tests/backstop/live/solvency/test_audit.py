@@ -204,8 +204,8 @@ def test_the_command_writes_what_it_can_verify(crashed: DeploymentAfterPriceCras
         ((), "no --network"),
         (("--network", "http://127.0.0.1:1"), "no node answers at http://127.0.0.1:1"),
         (("--verify", "nowhere.json"), "--verify needs --block-hash"),
-        (("--verify", "nowhere.json", "--block-hash", "0x12"), "there is no audit nowhere.json"),
-        (("--block-hash", "0x12"), "--block-hash goes with --verify"),
+        (("--verify", "nowhere.json", "--block-hash", "0x12"), "audit nowhere.json not found"),
+        (("--block-hash", "0x12"), "--block-hash: given without --verify"),
     ],
 )
 def test_bad_input_is_one_line(flags: tuple[str, ...], line: str) -> None:
@@ -229,6 +229,6 @@ def test_blocks_that_cannot_be_audited_are_named(crashed: DeploymentAfterPriceCr
 def test_half_a_file_is_refused(content: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "audit.json"
     file.write_text(json.dumps(content)[:1_000])
-    assert "is not a whole audit" in run("--verify", file, "--block-hash", "0x12").stderr
-    with pytest.raises(BackstopError, match="this is no whole audit"):
+    assert "is not a valid audit" in run("--verify", file, "--block-hash", "0x12").stderr
+    with pytest.raises(BackstopError, match="this is not a valid audit"):
         check({key: value for key, value in content.items() if key != "evidence"})

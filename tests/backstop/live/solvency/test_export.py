@@ -230,9 +230,9 @@ def test_bad_files_are_named(exported: Path, tmp_path: Path) -> None:
         return str(raised.value)
 
     state.write_text(state.read_text()[:1_000])
-    assert "opening.file: " in said() and "is not a whole state" in said()
+    assert "opening.file: " in said() and "is not a valid state" in said()
     state.unlink()
-    assert "there is no state" in said()
+    assert " not found: " in said()
     state.write_text(json.dumps({**whole, "timestamp": whole["timestamp"] + 1}))
     assert "is a state of another time than `start`: take out `opening`" in said()
     state.write_text(json.dumps(whole))

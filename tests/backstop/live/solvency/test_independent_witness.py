@@ -293,4 +293,4 @@ def test_a_file_that_is_verified_asks_no_node() -> None:
     result = CliRunner(mix_stderr=False).invoke(
         cli, ["--independent", "--verify", "a", "--block-hash", "0x1"]
     )
-    assert result.exit_code == 1 and result.stderr.startswith("Error: --independent asks a node")
+    assert result.exit_code == 1 and result.stderr.startswith("Error: --independent: given with --verify")

@@ -273,7 +273,7 @@ def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
 def test_files_that_are_no_coverage_are_refused(tmp_path):
     path = tmp_path / "coverage.json"
     path.write_text(json.dumps({"schema_version": 1, "contracts": {"Door": [[1]]}}))
-    with pytest.raises(BackstopError, match="not a whole coverage"):
+    with pytest.raises(BackstopError, match="not a valid coverage"):
         read_decision_coverage(path)
     with pytest.raises(BackstopError, match="different contracts"):
         DecisionCoverage({"Door": []}).merge_coverage(DecisionCoverage({"Window": []}))

@@ -67,5 +67,5 @@ def test_every_argument_names_a_mutant_and_a_reason():
 
 
 def test_an_unknown_contract_is_named():
-    with pytest.raises(BackstopError, match="no contract 'Vat'"):
+    with pytest.raises(BackstopError, match="contract 'Vat' is unknown"):
         list_mutants("Vat")

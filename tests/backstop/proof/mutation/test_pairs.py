@@ -139,7 +139,7 @@ SUFFIXES = {"contract": ".vy", "model": ".py"}
     ("content", "told"),
     [
         ({"schema_version": 2, "pairs": []}, "schema version 2, this program reads 1"),
-        ({"schema_version": 1}, "is no list of name, wrong, gains"),
+        ({"schema_version": 1}, "is not a list of name, wrong, gains"),
         ({"schema_version": 1, "pairs": [entry(model=[])]}, "one does not change both sides"),
         ({"schema_version": 1, "pairs": [entry(loses="x")]}, "fields .'loses'"),
         ({"schema_version": 1, "pairs": [entry(), entry()]}, "two pairs .* are called one"),
@@ -164,7 +164,7 @@ def test_results_come_back_while_what_they_hang_on_is_the_same(tmp_path):
     assert MutantPairResultStore(file).get_result(pair, "another") is None
     assert MutantPairResultStore(file, fresh=True).get_result(pair, "k") is None
     file.write_text(json.dumps({"schema_version": 1, "pairs": {"upper-median": {}}}))
-    with pytest.raises(BackstopError, match="not a whole file of results"):
+    with pytest.raises(BackstopError, match="not a valid file of results"):
         MutantPairResultStore(file)
 
 
@@ -178,7 +178,7 @@ def test_a_pair_whose_sides_differ_fails_the_command():
     wrong = " ".join(
         iter_invalid_mutant_pair_violations([(pair, result(DIFFERENCE)), (pair, result(BROKEN))])
     )
-    assert "upper-median is no pair" in wrong and "upper-median cannot be run" in wrong
+    assert "upper-median is not a pair" in wrong and "upper-median cannot be run" in wrong
 
 
 def test_what_runs_in_a_copy_imports_it_with_the_mistake():

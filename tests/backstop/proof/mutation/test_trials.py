@@ -91,7 +91,7 @@ def test_a_survivor_meets_tests_that_are_new(results):
 
 def test_a_broken_file_of_results_is_named(results):
     results.file.write_text(json.dumps({"schema_version": 1, "mutants": {"x": {}}}))
-    with pytest.raises(BackstopError, match="not a whole file of results"):
+    with pytest.raises(BackstopError, match="not a valid file of results"):
         MutantResultStore(results.file)
 
 

@@ -81,7 +81,7 @@ def test_it_says_how_it_is(watched: dict[str, Any]) -> None:
     assert agree in verdicts and verdicts[-1].startswith("✗ the node at http://127.0.0.1:")
     assert all(text == agree or text.startswith("✗ ") for text in verdicts if text)
     links = {note["link"] for note in watched["notes"]}
-    assert links == {"", "The mirror does not answer: what is shown is old. Trying again."}
+    assert links == {"", "The mirror does not answer: the page is out of date. Trying again."}
 
 
 def test_it_asks_nobody_else(watched: dict[str, Any]) -> None:

@@ -174,17 +174,21 @@ def test_outages_of_the_scenarios_own_day_go(mine) -> None:
 @pytest.mark.parametrize(
     "name, more, problem",
     [
-        ("may-2022", "", "'may-2022' is not an episode; there are march-2020, may-2021, june-2022"),
-        ("", "episode: may-2022", "mine.yaml:6: episode: 'may-2022' is not an episode; there are march-2020"),
+        ("may-2022", "", "'may-2022' is not an episode; expected one of march-2020, may-2021, june-2022"),
+        (
+            "",
+            "episode: may-2022",
+            "mine.yaml:6: episode: 'may-2022' is not an episode; expected one of march-2020",
+        ),
         (
             "",
             "episode: {name: may-2021, follow: {ETH: DOGE}}",
-            "ETH: 'DOGE' is no coin of may-2021; there are ETH, BTC",
+            "ETH: 'DOGE' is not a coin of may-2021; expected one of ETH, BTC",
         ),
         (
             "",
             "episode: {name: may-2021, follow: {DOGE: ETH}}",
-            "'DOGE' is no price of this scenario: it has ETH",
+            "'DOGE' is not a price of this scenario; expected one of ETH",
         ),
         ("", "episode: {name: may-2021, like: {}}", "unknown field; known here: name, follow"),
         (

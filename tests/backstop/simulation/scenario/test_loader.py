@@ -344,7 +344,7 @@ def test_facilitators_have_their_section(tmp_path) -> None:
         (
             "facilitator: Rollup, capital",
             "facilitator: Nowhere, capital",
-            "there is no facilitator 'Nowhere' in",
+            "facilitator 'Nowhere' is unknown; expected one of",
         ),
         (
             "facilitator: Rollup, capital",
@@ -356,7 +356,7 @@ def test_facilitators_have_their_section(tmp_path) -> None:
         (
             "announce: Rollup",
             "announce: Elsewhere",
-            "keepers.guardian: there is no facilitator 'Elsewhere' in",
+            "keepers.guardian: facilitator 'Elsewhere' is unknown; expected one of",
         ),
     ],
 )
@@ -449,7 +449,7 @@ def test_capital_is_of_what_the_role_pays_with(tmp_path) -> None:
 
 
 def test_no_such_scenario() -> None:
-    with pytest.raises(BackstopError, match="there is no scenario 'white-friday'; there are black"):
+    with pytest.raises(BackstopError, match="scenario 'white-friday' is unknown; expected one of "):
         load_scenario("white-friday")
 
 
@@ -464,7 +464,7 @@ def test_an_old_name_of_a_scenario_names_the_new_one(old: str, new: str) -> None
 
 
 def test_no_such_file() -> None:
-    with pytest.raises(BackstopError, match=r"there is no scenario file missing\.yaml"):
+    with pytest.raises(BackstopError, match=r"scenario file missing\.yaml not found"):
         load_scenario("missing.yaml")
 
 
@@ -548,7 +548,7 @@ def test_a_mistake_in_an_extending_file_names_that_file(tmp_path) -> None:
 
 def test_extending_nothing_or_in_circles(tmp_path) -> None:
     assert problem(tmp_path, "extends: nowhere\n").startswith(
-        "day.yaml:1: extends: there is no scenario 'nowhere'"
+        "day.yaml:1: extends: scenario 'nowhere' is unknown"
     )
     assert problem(tmp_path, "extends: day.yaml\n") == (
         "day.yaml:1: extends: 'day.yaml' extends this file in turn"

@@ -214,7 +214,7 @@ def test_given_positions_are_matched_and_opened_at_the_mark(tmp_path) -> None:
         (
             "facilitator: Perpetuals",
             "facilitator: Nowhere",
-            "margin.facilitator: there is no facilitator 'Nowhere' in",
+            "margin.facilitator: facilitator 'Nowhere' is unknown; expected one of",
         ),
         ("policy: shared", "policy: greedy", "'greedy' is not one of: by-cycle, ranked, shared"),
         ("income_share: 15%", "income_share: 115%", "margin.income_share: '115%' is too high"),

@@ -59,7 +59,7 @@ def test_reads(reader, text, value) -> None:
         ),
         (quantity_units.read_whole_stablecoin_count, "-1 stablecoin", "'-1 stablecoin' is negative"),
         (quantity_units.read_price_as_ray, "195", "'195' is not a price; write e.g. '195.21 USD'"),
-        (quantity_units.read_price_as_ray, "0 USD", "'0 USD': zero is no price"),
+        (quantity_units.read_price_as_ray, "0 USD", "'0 USD': zero is not a price"),
         (quantity_units.read_gas_price, "20", "'20' is not a gas price; write e.g. '20 gwei'"),
         (
             quantity_units.read_moment,

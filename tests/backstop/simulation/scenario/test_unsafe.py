@@ -43,8 +43,11 @@ def test_it_may_say_that_it_means_it(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (SAYS_SO.replace("60%", "10%"), "my.yaml:5: unsafe.penalty: is not broken by these parameters"),
-        (SAYS_SO.replace("penalty: To", "fine: To"), "unsafe.fine: 'fine' is no rule that refuses a setting"),
-        (SAYS_SO.replace("penalty: To", "exit-window: To"), "'exit-window' is no rule that refuses"),
+        (
+            SAYS_SO.replace("penalty: To", "fine: To"),
+            "unsafe.fine: 'fine' is not a rule that refuses a setting",
+        ),
+        (SAYS_SO.replace("penalty: To", "exit-window: To"), "'exit-window' is not a rule that refuses"),
         (SAYS_SO.replace("To see what it does.", "''"), "unsafe.penalty: gives no reason"),
     ],
 )

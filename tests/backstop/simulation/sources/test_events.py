@@ -157,7 +157,7 @@ def test_tokens_have_one_number_of_decimals_and_faults_are_said_once(tmp_path) -
     assert [str(each) for each in caught.value.faults] == [
         "row 2, column symbol: WBTC has 18 decimals here and 8 before: mend one",
         "row 3, column account: is empty: name the account",
-        "row 3, column d: '?' is no number of decimals: write e.g. '18'",
+        "row 3, column d: '?' is not a number of decimals: write e.g. '18'",
     ]
 
 
@@ -179,7 +179,7 @@ def test_tokens_have_one_number_of_decimals_and_faults_are_said_once(tmp_path) -
         ("deposit,a,,1,10,,\n", "row 2, column symbol: is empty: name the token"),
         ("deposit,a,WETH,-1,10,,\n", "row 2, column amount: '-1' is negative"),
         ("deposit,a,WETH,x,10,,\n", "row 2, column amount: 'x' is not an amount; write e.g. '12.5'"),
-        ("deposit,a,WETH,1,yesterday,,\n", "row 2, column time: 'yesterday' is no time: write e.g. '2024-03"),
+        ("deposit,a,WETH,1,yesterday,,\n", "row 2, column time: 'yesterday' is not a time: write e.g. '2024"),
         ("deposit,a,WETH,1,10,,\ndeposit,a,WETH,1,2022-06-17,,\n",
          "row 3, column time: '2022-06-17' is a time, where a block is expected: give one of the two"),
         ("deposit,a,WETH,1,10,DAI,7\n", "row 2, column debt_amount: is of liquidations alone, and this is a"),
@@ -198,7 +198,7 @@ def test_a_malformed_event_is_one_line(tmp_path, text, said) -> None:
     ("given", "said"),
     [
         ({"at": "2022-06-01"}, "events.csv: has no events until 2022-06-01: give a later --at"),
-        ({"at": "then"}, "at: 'then' is no time: write e.g. '2024-03-12T00:00Z' or '1710201600'"),
+        ({"at": "then"}, "at: 'then' is not a time: write e.g. '2024-03-12T00:00Z' or '1710201600'"),
         ({"bad_rows": "drop"}, "bad_rows: 'drop': no event may be left out: a balance is the sum of all of"),
         ({"accounts": "apart"}, "accounts: 'apart': an event is of an account, whose tokens belong together"),
         ({"columns": {"locked": "amount"}}, "columns: 'locked' is not one of: kind, account, symbol, amount"),

@@ -123,7 +123,7 @@ def test_cells_that_cannot_be_read_may_be_left_out() -> None:
     with pytest.raises(TableFaultsError) as caught:
         read_prices(given)
     assert str(caught.value) == (
-        "frame: row 2, column wstETH: '0' is no price: write a number above 0, as 195.21; "
+        "frame: row 2, column wstETH: '0' is not a price: write a number above 0, as 195.21; "
         "row 3, column cbBTC: 'n/a' is not a price; write e.g. '195.21'"
     )
     assert read_prices(given, bad_rows="drop-any").told == ("2 cells cannot be read, and are left out.",)
@@ -212,7 +212,7 @@ def test_a_price_of_a_replay_that_is_none_is_named(tmp_path) -> None:
     path = replayed(tmp_path, "every: 1 h")
     (tmp_path / "prices.csv").write_text("time,close\n0,2300\n1,0\n2,2290.5\n")
     with pytest.raises(
-        BackstopError, match=r"prices.csv: row 3, column close: '0' is no price: write a number"
+        BackstopError, match=r"prices.csv: row 3, column close: '0' is not a price: write a number"
     ):
         load_scenario(path)
 

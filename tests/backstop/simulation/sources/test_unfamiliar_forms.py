@@ -244,7 +244,7 @@ def test_a_compressed_file_may_have_any_name(tmp_path, how) -> None:
 def test_a_compressed_file_that_is_cut_off_is_one_line(tmp_path, cut) -> None:
     path = tmp_path / "loans.csv"
     path.write_bytes(gzip.compress((HEAD + "a,ETH,1,5\n" * 50).encode())[:-cut])
-    with pytest.raises(BackstopError, match=r"^loans.csv is no whole gzip file: .+") as refused:
+    with pytest.raises(BackstopError, match=r"^loans.csv is not a valid gzip file: .+") as refused:
         read_book(path)
     assert "\n" not in str(refused.value)
 

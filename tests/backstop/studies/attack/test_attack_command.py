@@ -119,4 +119,4 @@ def test_a_mistake_in_the_budget_is_one_line(tmp_path, change, line) -> None:
 def test_an_unknown_budget_is_one_line(tmp_path) -> None:
     result = run(SMALL, "--budget", "everything", "--out", str(tmp_path / "out"))
     assert result.exit_code == 1
-    assert "there is no budget 'everything'; there are " in result.stderr
+    assert "budget 'everything' is unknown; expected one of " in result.stderr

@@ -84,7 +84,7 @@ def test_what_another_version_has_learned_is_not_gone_on_with(loaded, tmp_path) 
 
 
 def test_nobody_gains_without_hostile_members(loaded, tmp_path) -> None:
-    with pytest.raises(BackstopError, match="nobody can gain"):
+    with pytest.raises(BackstopError, match="--goal gain: neither"):
         WorstCaseSearch.open_or_resume(replace(task(loaded), goal="gain"), tmp_path)
 
 

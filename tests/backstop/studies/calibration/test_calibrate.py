@@ -228,8 +228,8 @@ def test_what_cannot_be_measured_is_one_line(book, year, tmp_path) -> None:
             backstop.calibrate(book, year, law=law, block_time=block_time)
     with pytest.raises(BackstopError, match="goes with what a calibration measured"):
         backstop.write_scenario(book, year, tmp_path, use="measured")
-    assert "--prices: is missing" in run(*ARGS).stderr
-    assert "--depth-column: is for --depth" in run(*ARGS, *YEAR, "--depth-column", "asset=coin").stderr
+    assert "--prices: missing" in run(*ARGS).stderr
+    assert "--depth-column: given without --depth" in run(*ARGS, *YEAR, "--depth-column", "asset=coin").stderr
 
 
 @pytest.fixture(scope="module")

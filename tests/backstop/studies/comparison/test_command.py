@@ -34,7 +34,7 @@ def test_the_table(host, tmp_path) -> None:
     assert table[0].split() == ["backstop", "morpho-lenders"]
     for piece in ("loss created", "paid by junior", "outstanding", "won by leaving Savings", "0 differences"):
         assert piece in result.stdout
-    heads = ("preset", "rule", "who gains", "how much", "who pays", "how much")
+    heads = ("preset", "rule", "gainer", "gain", "payer", "loss")
     at = next(i for i, line in enumerate(table) if line.startswith("Naive rules"))
     assert table[at + 1].split() == " ".join(heads).split()
     assert table[at + 2].startswith("morpho-lenders") and "who leaves Savings" in table[at + 2]
@@ -83,7 +83,7 @@ def test_systems(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--systems", "aave-v9"), "Error: there is no preset 'aave-v9'"),
+        (("--systems", "aave-v9"), "Error: preset 'aave-v9' is unknown"),
         (
             ("--systems", "all", "--paths", "50"),
             "--paths 50: an expected shortfall at 95% needs 200 paths or",
@@ -94,10 +94,10 @@ def test_systems(tmp_path) -> None:
         ),
         (("--paths", "200"), "Error: --paths goes with --systems alone: leave it out"),
         (("--no-inputs",), "Error: --inputs goes with --systems alone: leave it out"),
-        (("--presets", "makers"), "Error: there is no preset 'makers'; there are aave-safety-module, "),
-        (("--presets", "nowhere.yaml"), "Error: there is no preset file nowhere.yaml"),
+        (("--presets", "makers"), "Error: preset 'makers' is unknown; expected one of "),
+        (("--presets", "nowhere.yaml"), "Error: preset file nowhere.yaml not found"),
         (("--presets", "maker,all"), "Error: the preset 'maker' is given twice"),
-        (("--scenario", "white-friday"), "Error: there is no scenario 'white-friday'"),
+        (("--scenario", "white-friday"), "Error: scenario 'white-friday' is unknown"),
         (("--aftermath", "-1"), "-1 is not in the range"),
     ],
 )

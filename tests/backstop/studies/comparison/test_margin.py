@@ -132,12 +132,12 @@ def test_winners_who_dodge_bear_the_same(tmp_path: Path) -> None:
             assert 0 <= more <= 4 * dodging["dodgers"] and int(dodging["borne_wad"]) > 0
     assert list_all_runs(found)[-1]["differences"] == 0 and len(list_all_runs(found)) == 4
     titles = [line.title for line in list_margin_figure_line_specs(found)]
-    assert "winners who dodge" in titles and "have more by dodging, fees paid" in titles
-    assert "winners who dodge" in render_page_text(found, tmp_path)
+    assert "winners that evade" in titles and "have more by evading, fees paid" in titles
+    assert "winners that evade" in render_page_text(found, tmp_path)
 
 
 def test_where_there_is_no_margin_market_nobody_can_dodge(tmp_path: Path) -> None:
-    with pytest.raises(BackstopError, match="there is nothing to dodge in 'black-thursday'"):
+    with pytest.raises(BackstopError, match="--evaders: 'black-thursday' has no margin market"):
         compare("black-thursday", load_presets("maker"), "model", 1, tmp_path, dodgers=2_000)
 
 

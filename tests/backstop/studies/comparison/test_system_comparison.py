@@ -149,7 +149,7 @@ def test_table_has_a_row_for_each_pair_of_parts(compared, out) -> None:
 
 def test_page_says_what_was_compared(compared, out) -> None:
     text = write_page(compared, out).read_text()
-    for piece in ("Which mechanism loses less", "Who pays", "The cause of each difference", "Assumptions"):
+    for piece in ("Losses by mechanism", "Payers", "The cause of each difference", "Assumptions"):
         assert piece in text
     assert "From Euler v2 to Maker" in text
 

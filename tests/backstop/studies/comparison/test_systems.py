@@ -104,7 +104,7 @@ def test_what_partial_sales_cost_adds_up(compared, out) -> None:
     ]
     assert gains.pop("keepers") == profit[0] - profit[1]
     assert abs(sum(gains.values()) - (net[1] - net[0]) // RAY) <= 10
-    assert gains["nobody yet"] < -1_000 * WAD
+    assert gains["not yet covered"] < -1_000 * WAD
     assert cost["title"].startswith("any part of an unsafe vault is sold, and its loss stays unbooked")
 
 

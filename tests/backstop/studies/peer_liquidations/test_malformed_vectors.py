@@ -90,7 +90,7 @@ def test_the_functions_refuse_alone_too() -> None:
 
 
 def test_an_unknown_group_lists_the_known_ones() -> None:
-    with pytest.raises(BackstopError, match=r"^there is no group 'maker': take one of morpho_liquidate, "):
+    with pytest.raises(BackstopError, match=r"^group 'maker' is unknown; expected one of morpho_liquidate, "):
         replay_vector_group("maker", [])
 
 

@@ -57,7 +57,7 @@ def test_a_half_written_file_is_one_line(tmp_path) -> None:
     (out / "settings.json").write_text('{"schema_version": 1}')
     broken = run("--draw", "2", "--steps", "5", "--out", out)
     assert broken.exit_code == 1
-    assert "is not a whole campaign" in broken.stderr and broken.stderr.count("\n") == 1
+    assert "is not a valid campaign" in broken.stderr and broken.stderr.count("\n") == 1
 
 
 def test_what_an_accepted_setting_breaks_is_told(tmp_path, monkeypatch) -> None:

@@ -75,7 +75,7 @@ def test_a_file_of_parameters(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flags", [(), ("standard", "--rules"), ("--rules", "--draw", "3")])
 def test_one_thing_at_a_time(flags: tuple[str, ...]) -> None:
     result = run(*flags)
-    assert result.exit_code == 2 and "give a setting, or --rules, or --draw" in result.stderr
+    assert result.exit_code == 2 and "expected one of SETTING, --rules and --draw" in result.stderr
 
 
 def test_the_page_has_the_table_of_rules() -> None:

@@ -62,7 +62,7 @@ def test_episodes_are_reproductions() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("moon",), "'moon' is not one of 'arithmetic', "),
+        (("moon",), "'moon' is unknown; expected one of 13 values, as 'arithmetic'; "),
         ((), "Missing argument"),
         (("bitfinex", "--seed", "-1"), "-1 is not in the range"),
     ],

@@ -118,5 +118,5 @@ def test_a_directory_that_cannot_be_made_is_one_line(tmp_path) -> None:
 
 
 def test_an_unknown_result_is_one_line() -> None:
-    with pytest.raises(BackstopError, match="there is no reproduction 'moon': take one of arithmetic, "):
+    with pytest.raises(BackstopError, match="reproduction 'moon' is unknown; expected one of "):
         run_reproduction("moon")

@@ -110,13 +110,13 @@ def test_who_pays_most_is_said_with_its_share(known, folder) -> None:
     most: dict[str, tuple[int, str]] = {}
     for row in summary["tables"]["payers"]:
         most[row["preset"]] = max(most.get(row["preset"], (0, "")), (int(row["share_bps"]), row["payer"]))
-    names = {"holders": "nobody yet"}
+    names = {"holders": "not yet covered"}
     told = "; ".join(
         f"{preset}: {names.get(payer, payer)} ({share / 100:g}%)" for preset, (share, payer) in most.items()
     )
     assert summary["sentence"] == f"Largest payer, {told}." and len(most) == 2
     printed = run("payers", str(known), *given[:-1]).stdout
-    assert "nobody yet" in printed and "holders" not in printed and told in printed
+    assert "not yet covered" in printed and "holders" not in printed and told in printed
 
 
 def test_risk_is_told_with_owners_who_react_and_with_owners_who_stand_still(late, folder) -> None:
@@ -149,16 +149,16 @@ def test_risk_is_told_with_owners_who_react_and_with_owners_who_stand_still(late
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("falls", "--paths", "5"), "--paths: says nothing of the question falls"),
-        (("at-risk", "--symbol", "ETH"), "--symbol: says nothing of the question at-risk"),
+        (("falls", "--paths", "5"), "--paths: not an option of the question falls"),
+        (("at-risk", "--symbol", "ETH"), "--symbol: not an option of the question at-risk"),
         (("proposal",), "a proposal is either fields that change (--set) or another file (--proposed)"),
-        (("proposal", "--set", "title"), "--set: 'title' is no NAME=VALUE"),
+        (("proposal", "--set", "title"), "--set: 'title' is invalid; expected NAME=VALUE"),
         (("proposal", "--set", "nothing=1"), "nothing"),
         (
             ("ceiling", "--symbol", "ETH"),
             "a ceiling is of a type (--symbol) for a risk in stablecoins (--limit)",
         ),
-        (("payers", "--presets", "nobody"), "there is no preset 'nobody'"),
+        (("payers", "--presets", "nobody"), "preset 'nobody' is unknown"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(known, tmp_path, args, told) -> None:

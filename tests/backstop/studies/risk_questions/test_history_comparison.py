@@ -278,7 +278,7 @@ def test_the_command_takes_what_fit_owners_takes(lived: Path, found, after: Path
         ["bad.csv", "3", "debt"],
     ]
     result = CliRunner(mix_stderr=False).invoke(cli, ["falls", str(lived), "--column", "a=b"])
-    assert result.exit_code == 1 and "--column: says nothing of the question falls" in result.stderr
+    assert result.exit_code == 1 and "--column: not an option of the question falls" in result.stderr
 
 
 def test_the_command_asks_for_events(lived: Path, tmp_path: Path) -> None:
@@ -287,4 +287,4 @@ def test_the_command_asks_for_events(lived: Path, tmp_path: Path) -> None:
     )
     assert result.exit_code == 1 and "give a file of it (--events)" in result.stderr
     result = CliRunner(mix_stderr=False).invoke(cli, ["falls", str(lived), "--events", "events.csv"])
-    assert result.exit_code == 1 and "--events: says nothing of the question falls" in result.stderr
+    assert result.exit_code == 1 and "--events: not an option of the question falls" in result.stderr

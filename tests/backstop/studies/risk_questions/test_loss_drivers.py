@@ -95,7 +95,7 @@ def test_owners_react_by_the_default_or_stand_still_where_they_react(day, cases)
     assert found["owners"].title == "owners who stand still" and found["owners"].day == day
     odd = replace(day, block_time=420, duration=8_400)
     missing = {each["case"]: each["why"] for each in build_driver_cases(Task(odd, 1, "fast"))[1]}
-    assert missing["owners who react"] == "an hour is no whole number of blocks of 7 min"
+    assert missing["owners who react"] == "an hour is not a whole number of blocks of 7 min"
 
 
 def test_shorter_blocks_are_those_of_the_file_on_the_same_prices(day, cases, tmp_path) -> None:

@@ -133,7 +133,7 @@ def test_the_command_prints_and_writes_what_is_lent(known, tmp_path) -> None:
         args += ["--set", f"{name}={value}"]
     result = CliRunner(mix_stderr=False).invoke(cli, [*args, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.stderr
-    assert "What settings lend against their expected shortfall" in result.stdout
+    assert "Lending against expected shortfall by setting" in result.stdout
     assert "no debt pays a stability fee" in result.stdout
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     with (tmp_path / "out" / "usage.csv").open() as file:

@@ -257,7 +257,7 @@ def test_what_cannot_be_asked_is_one_line(known) -> None:
         (lambda: backstop.falls(known, [10_000]), "a fall of 10000 basis points"),
         (lambda: backstop.owners(known, by="size"), "by: 'size' is not one of"),
         (lambda: backstop.at_risk(known, 1), "two paths or more"),
-        (lambda: backstop.at_risk(known, engine="slow"), "there is no engine 'slow'"),
+        (lambda: backstop.at_risk(known, engine="slow"), "engine 'slow' is unknown"),
     ):
         with pytest.raises(BackstopError, match=told) as caught:
             ask()

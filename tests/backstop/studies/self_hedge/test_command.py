@@ -90,10 +90,13 @@ def test_jumps_are_printed_with_days_of_a_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--group", "nothing"), "there is no group 'nothing'; there are margins, age of a mark"),
+        (("--group", "nothing"), "--group: 'nothing' is unknown; expected one of margins, age of a mark"),
         (("--holding-period", "5"), "Invalid value for '--holding-period'"),
-        (("--jumps", "--group", "fees"), "--jumps takes none of --group, --out and --fresh"),
-        (("--history", "eth=days.csv"), "--history needs --jumps"),
+        (
+            ("--jumps", "--group", "fees"),
+            "--jumps: writes no folder; expected without --group, --out and --fresh",
+        ),
+        (("--history", "eth=days.csv"), "--history: given without --jumps"),
         (("--jumps", "--history", "doge=days.csv"), "expected COIN=FILE with a coin of eth, btc, avax"),
         (("--jumps", "--history", "eth"), "--history eth: expected COIN=FILE"),
     ],

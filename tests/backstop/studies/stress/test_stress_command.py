@@ -171,7 +171,7 @@ def test_what_caps_a_sale_is_counted_on_the_paths(out, summary, column, printed)
     assert found["other"]["paths"] == 0
     page = (out / "report.html").read_text()
     assert re.search(rf"^buyers' capital used up +{used_up.sum()} paths *$", printed, re.MULTILINE)
-    assert "What caps a sale" in page and "buyers&#39; capital is used up" in page
+    assert "Limits of a sale" in page and "buyers&#39; capital is used up" in page
     (deeper,) = (each for each in summary["drivers"]["cases"] if each["key"] == "twice-depth")
     assert f'<data value="{deeper["unsold_micro"]}"' in page.partition("Market depth: with markets twice")[2]
 
@@ -293,7 +293,7 @@ def test_a_study_without_drivers_or_caps_has_a_page(out, printed, tmp_path) -> N
     result = CliRunner(mix_stderr=False).invoke(report, [str(older)])
     assert result.exit_code == 0, result.stderr
     page = (older / "report.html").read_text()
-    assert "What makes the tail" not in page and "What caps a sale" not in page
+    assert "Drivers of the tail" not in page and "Limits of a sale" not in page
     again = run(SMALL, "--paths", str(PATHS), "--shift", "10", "--out", str(older))
     assert again.exit_code == 0 and again.stdout.startswith("A small study")
 
@@ -311,8 +311,8 @@ def test_json_is_the_summary(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("nowhere",), "Error: there is no scenario 'nowhere'; there are "),
-        ((SMALL, "--scenario", "stress-day"), "Error: give one scenario: "),
+        (("nowhere",), "Error: scenario 'nowhere' is unknown; expected one of "),
+        ((SMALL, "--scenario", "stress-day"), "Error: --scenario: 'stress-day' differs from SCENARIO "),
         (("may-2021",), "Error: the fast engine does not know keepers of the role borrower"),
     ],
 )

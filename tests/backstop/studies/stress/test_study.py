@@ -214,8 +214,8 @@ def test_a_scenario_that_an_engine_does_not_know_is_one_line(tmp_path, count):
 @pytest.mark.parametrize(
     ("address", "problem"),
     [
-        ("tcp://127.0.0.1:1", "there is no Dask scheduler at tcp://127.0.0.1:1"),
-        ("nonsense", "there is no Dask scheduler at nonsense: missing port"),
+        ("tcp://127.0.0.1:1", "no Dask scheduler answers at tcp://127.0.0.1:1"),
+        ("nonsense", "no Dask scheduler answers at nonsense: missing port"),
     ],
 )
 def test_a_scheduler_that_is_not_there(task, tmp_path, monkeypatch, address, problem):
@@ -265,7 +265,7 @@ def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_
             lambda: study.run_missing_paths(build_cluster_workers(address), progress=end_after_one)
         )
     # One that is closed in order closes its workers first.
-    problems = (f"the Dask cluster at {address} is gone: ", "a Dask worker failed: ")
+    problems = (f"the Dask cluster at {address} does not answer any more: ", "a Dask worker failed: ")
     assert text.startswith(problems[:1] if killed else problems)
     assert "of 45 paths are kept" in text and "\n" not in text
     Study.open_or_resume(task, PATHS, out).run_missing_paths()

@@ -190,7 +190,10 @@ RATIO = "parameters.collateral_types.ETH.liquidation_ratio"
         ),
         (HEAD + f"axes: {{a: {{fields: {{{RATIO}: [much]}}}}}}\n", f"bad.yaml:7: {RATIO}: 'much' is not"),
         (HEAD + "axes: {a: {fields: {parameters.nonsense: [1, 2]}}}\n", "unknown field"),
-        (HEAD.replace("stress-day", "nowhere") + "axes: {}\n", "bad.yaml:3: scenario: there is no scenario"),
+        (
+            HEAD.replace("stress-day", "nowhere") + "axes: {}\n",
+            "bad.yaml:3: scenario: scenario 'nowhere' is unknown",
+        ),
         (
             HEAD.replace("efficiency", "fame") + f"axes: {{a: {{fields: {{{RATIO}: [140%]}}}}}}\n",
             "is not one of",

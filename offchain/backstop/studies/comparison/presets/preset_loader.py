@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backstop.deployment.contracts_by_parameter_name import CLOSERS, NAIVE
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, describe_choices
 from backstop.files.old_names import load_rename_table
 from backstop.keepers.all_role_names import ROLES
 from backstop.simulation.scenario import quantity_units
@@ -129,10 +129,11 @@ def load_preset(name_or_file: str | Path) -> Preset:
             new = load_rename_table().names["presets"].get(path.stem)
             if new is not None:
                 raise BackstopError(f"the preset {path.stem!r} is called {new!r} now")
-            known = ", ".join([*preset_names(), ALL, SYSTEMS, MARGIN])
-            raise BackstopError(f"there is no preset {path.stem!r}; there are {known}, or give a file")
+            names = [*preset_names(), ALL, SYSTEMS, MARGIN]
+            known = describe_choices(path.stem, names, "docs/how-to/presets.md")
+            raise BackstopError(f"preset {path.stem!r} is unknown; {known}; or name a .yaml file")
     elif not path.is_file():
-        raise BackstopError(f"there is no preset file {path}")
+        raise BackstopError(f"preset file {path} not found")
     top = read_document(path)
     section = top.read_section(
         ("schema_version", "title", "description"),

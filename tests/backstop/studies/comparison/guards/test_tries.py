@@ -219,7 +219,7 @@ def test_a_half_written_file_is_done_again(two, undisturbed, tmp_path, spoiled, 
     said = again(two, tmp_path)
     assert [line.rpartition(", ")[2] for line in said[-2:]] == how
     if spoiled == "guards.json":
-        assert said[0].startswith(f"{file} is not a whole comparison (")
+        assert said[0].startswith(f"{file} is not a valid comparison (")
         assert said[0].endswith("): all is done again")
     assert contents(tmp_path) == contents(undisturbed)
     assert json.loads((tmp_path / "second" / "off" / "meta.json").read_text())
@@ -233,7 +233,7 @@ def test_a_comparison_that_lacks_a_field_is_done_again(two, undisturbed, tmp_pat
     del content["scenarios"][1]["runs"][0]["files_hash"]
     file.write_text(json.dumps(content))
     said = again(two, tmp_path)
-    assert said[0] == f"{file} is not a whole comparison (KeyError('files_hash')): all is done again"
+    assert said[0] == f"{file} is not a valid comparison (KeyError('files_hash')): all is done again"
     assert contents(tmp_path) == contents(undisturbed)
 
 
@@ -294,7 +294,7 @@ def test_json(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("white-friday", "Error: there is no scenario 'white-friday'"),
+        ("white-friday", "Error: scenario 'white-friday' is unknown"),
         ("collapse", "Error: the scenario 'collapse' names no guards under `tries`"),
     ],
 )
