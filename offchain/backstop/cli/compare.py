@@ -44,7 +44,7 @@ Examples:
   ape run compare --systems aave-v3,backstop --paths 200 --host revm
   ape run compare --scenario my-day.yaml --presets all,mine.yaml --out runs/mine
   ape run compare --scenario mine/scenario.yaml --episode may-2021 --host revm
-  ape run compare --scenario october-2025-perpetuals --presets margin --dodgers 20
+  ape run compare --scenario october-2025-perpetuals --presets margin --evaders 20
 """,
 )
 @scenario_option

@@ -40,7 +40,7 @@ BESIDE = 40
 Examples:
   ape run deleverage
   ape run deleverage --accounts 10000 --insolvent 5000 --policy ranked --host anvil
-  ape run deleverage --accounts 1000 --markets 2 --policy shared --dodgers 20
+  ape run deleverage --accounts 1000 --markets 2 --policy shared --evaders 20
 """,
 )
 @click.option(
