@@ -39,7 +39,7 @@ def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> N
 
     'episodes' are the crashes whose outcome is published. Each row has the difference, the bound that was set
     for it, whether it holds, and the figure's source.
-    docs/explanation/reproductions.md says what differs between the systems, and why some figures disagree.
+    docs/explanation/reproductions says what differs between the systems, and why some figures disagree.
     """
     from backstop.report.reproductions_page import write_page
     from backstop.studies.reproductions import run_reproduction

@@ -1,7 +1,7 @@
 """Reproductions: published results beside ours, each with a bound for our figure.
 
 Each module reproduces one result and names the compared figures. `ape run reproduce` prints the tables;
-docs/explanation/reproductions.md holds them and explains the differences.
+docs/explanation/reproductions/README.md holds them and explains the differences.
 """
 
 from __future__ import annotations
