@@ -1,4 +1,4 @@
-"""Loader of presets: other terms of loss and liquidation for a scenario (docs/how-to/presets.md)."""
+"""Loader of presets: other terms of loss and liquidation for a scenario (docs/reference/presets.md)."""
 
 from __future__ import annotations
 
