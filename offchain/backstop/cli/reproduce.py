@@ -42,7 +42,7 @@ def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> N
     """Reproduce published results and print their figures next to ours.
 
     Each row has both figures, their difference, the allowed bound, the verdict and the source.
-    docs/explanation/reproductions.md explains the differences.
+    docs/explanation/reproductions explains the differences.
 
     \b
     NAME is one of:

@@ -1,7 +1,7 @@
 """Reproductions: published results beside ours, each with a bound for our figure.
 
 Each module reproduces one result and names the compared figures. `ape run reproduce` prints the tables;
-docs/explanation/reproductions.md holds them and explains the differences.
+docs/explanation/reproductions/README.md holds them and explains the differences.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _STEMS = {
 def run_reproduction(name: str, seed: int = 1) -> Reproduction:
     """Reproduce one result; raise BackstopError for an unknown name. The seed decides all draws."""
     if name not in NAMES:
-        known = describe_choices(name, NAMES, "docs/explanation/reproductions.md")
+        known = describe_choices(name, NAMES, "docs/explanation/reproductions/README.md")
         raise BackstopError(f"reproduction {name!r} is unknown; {known}")
     module = import_module(f"backstop.studies.reproductions.{_STEMS.get(name, name.replace('-', '_'))}")
     return cast(Callable[[int], Reproduction], module.reproduce_result)(seed)

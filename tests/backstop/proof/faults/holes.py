@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from backstop.proof.faults.failure_modes import FAILS
 
-WORD = "who leaves a pool is not paid more because a stage says that it holds what it does not"
-BUSY = "a stage that reserves what it does not sell holds nobody up"
-CLOSING = "a position can be closed, whatever becomes of the policy and the prices of new risk"
-SLASHED = "a stage has received what it sells"
-FUND = "a cycle ends, whatever becomes of the fund"
-STAKE = "members of a stake leave, whatever becomes of the auction that sells it"
+WORD = "a leaver of a pool is not paid more because a stage states a false balance"
+BUSY = "a stage that reserves without selling delays no other stage"
+CLOSING = "a position can be closed while the policy and the prices of new risk fail"
+SLASHED = "a stage has received the asset that it sells"
+FUND = "a cycle ends while the fund fails"
+STAKE = "members of a stake leave while its auction fails"
 
 LARGE, AFTER = "cover a large loss", "cover after a sale"
 SETTLE, SETTLE_LATER, SETTLE_SALE = "settle", "settle after a cover", "settle during a sale"

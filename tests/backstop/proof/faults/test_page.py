@@ -1,4 +1,4 @@
-"""docs/how-to/faults.md has the table of today, and names every part, way and call."""
+"""docs/reference/faults.md has the table of today, and names every part, way and call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backstop.proof.faults.failure_modes import WAYS
 from tests.backstop.proof.faults.holes import HOLES
 from tests.support.checkout_paths import ROOT
 
-PAGE = (ROOT / "docs" / "how-to" / "faults.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "faults.md").read_text()
 HEAD = "| part | " + " | ".join(WAYS) + " |\n"
 
 

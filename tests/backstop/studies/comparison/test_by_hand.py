@@ -1,4 +1,4 @@
-"""Ten equal vaults: the figures of docs/how-to/presets.md on paper, to the wei, on model and chain."""
+"""Ten equal vaults: docs/explanation/maker-by-hand.md on paper, to the wei, on model and chain."""
 
 import pytest
 

@@ -30,8 +30,7 @@ from backstop.studies.comparison.system_comparison import (
 )
 from backstop.studies.comparison.system_figures import FIGURES, collect_system_figures
 from backstop.studies.comparison.world_inputs import DOUBLE, HALF, INPUTS, list_scaled_scenarios
-from tests.support.checkout_paths import DATA, ROOT
-from tests.support.page_commands import run_page_blocks
+from tests.support.checkout_paths import DATA
 
 SMALL = str(DATA / "runs" / "small.yaml")
 DAY = 86_400
@@ -362,11 +361,3 @@ def test_all_systems_on_the_contracts(scenario, tmp_path) -> None:
     )
     assert found["differences"] == 0 < found["fields_compared"]
     assert all(row["differences"] == 0 < row["fields_compared"] for row in found["cells"].values())
-
-
-@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_systems")
-def test_the_page_of_the_docs_prints_what_the_command_prints(tmp_path) -> None:
-    blocks = list(run_page_blocks((ROOT / "docs/how-to/systems.md").read_text(encoding="utf-8"), tmp_path))
-    assert blocks
-    for command, shown, printed in blocks:
-        assert printed == shown, command

@@ -1,4 +1,4 @@
-"""`ape run reproduce`: the tables of docs/explanation/reproductions.md on stdout; a mistake is one line."""
+"""`ape run reproduce`: the tables of docs/explanation/reproductions on stdout; a mistake is one line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from click.testing import CliRunner
 from backstop.cli.reproduce import cli
 from backstop.report.result_kinds import find_result_kind
 from backstop.studies.reproductions import EPISODES, NAMES, run_reproduction
-from tests.support.checkout_paths import ROOT
-
-DOCS = (ROOT / "docs/explanation/reproductions.md").read_text(encoding="utf-8")
+from tests.support.reproduction_pages import read_reproduction_page
 
 
 def run(*args: str):
@@ -29,7 +27,7 @@ def test_what_is_printed_is_in_the_docs(name) -> None:
     assert result.exit_code == 0, result.stderr
     assert result.stderr == f"{name} ...\n"
     for line in result.stdout.strip().splitlines():
-        assert line in DOCS.splitlines()
+        assert line in read_reproduction_page(name).splitlines()
 
 
 def test_json_and_files_are_the_same(tmp_path) -> None:

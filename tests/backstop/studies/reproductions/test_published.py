@@ -50,4 +50,4 @@ def test_prices_that_a_scenario_calls_published_are_in_the_bars(name) -> None:
 def test_figures_are_exact() -> None:
     assert load_figures("bitfinex")["haircut"] * 1_000 == 36_067
     assert load_figures("black-thursday")["bad_debt"] == 5_670_000
-    assert sum(wave.needed for wave in WAVES) == 15_079_670  # as docs/explanation/reproductions.md prints it
+    assert sum(wave.needed for wave in WAVES) == 15_079_670

@@ -26,20 +26,20 @@ from backstop.studies.reproductions import (
 from backstop.studies.reproductions.fee_and_auction_arithmetic import FIVE_PERCENT_A_DAY
 from backstop.studies.reproductions.figure_comparison import Reproduction
 from backstop.studies.reproductions.lockstep_deployment import open_lockstep_deployment
-from tests.support.checkout_paths import ROOT
 from tests.support.long_test_marks import build_pytest_params_with_deep_marks
+from tests.support.reproduction_pages import is_table_on_page, read_reproduction_page
 
 BEHAVIOURS = {each.name: each for each in deleveraging_spiral.BEHAVIOURS}
-DOCS = (ROOT / "docs/explanation/reproductions.md").read_text(encoding="utf-8")
 
 
 def figures(found: Reproduction) -> dict[str, Fraction]:
     return {each.figure.strip(): each.ours for each in found.rows}
 
 
-def cells_in_docs(title: str) -> list[list[str]]:
-    """The cells of a section's first table."""
-    lines = DOCS.split(f"## {title}\n\n")[1].split("\n\n")[0].splitlines()
+def cells_in_docs(found: Reproduction) -> list[list[str]]:
+    """The cells of the whole table of a result's page, which is its last one."""
+    page = read_reproduction_page(found.name)
+    lines = page.rsplit(f"## {found.title}\n\n", 1)[1].split("\n\n")[0].splitlines()
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
 
 
@@ -51,11 +51,11 @@ def given(cells: Sequence[str]) -> tuple[str, ...]:
 
 def assert_in_docs(found: Reproduction) -> None:
     """Check that the docs have the same figures, with published values, bounds and sources."""
-    assert [given(cells) for cells in cells_in_docs(found.title)] == [
+    assert [given(cells) for cells in cells_in_docs(found)] == [
         given(each.format_cells()) for each in found.rows
     ]
     for i, source in enumerate(found.sources, 1):
-        assert f"- [{i}] {source}\n" in DOCS
+        assert f"- [{i}] {source}\n" in read_reproduction_page(found.name)
 
 
 # --------------------------------------------------------------------- arithmetic
@@ -255,7 +255,7 @@ def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
 def test_the_outage_makes_the_loss_and_owners_who_react_lower_it() -> None:
     """Amounts fall out of their bounds with owners that react; proportions stay."""
     found = black_thursday.reproduce_result(1)
-    assert found.format_markdown() in DOCS
+    assert is_table_on_page(found)
     as_it_was, reacting = (
         [each.agrees for each in found.rows[first : first + 6] if each.agrees is not None] for first in (0, 6)
     )

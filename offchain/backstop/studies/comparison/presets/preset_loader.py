@@ -1,4 +1,4 @@
-"""Loader of presets: other terms of loss and liquidation for a scenario (docs/how-to/presets.md)."""
+"""Loader of presets: other terms of loss and liquidation for a scenario (docs/reference/presets.md)."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def load_preset(name_or_file: str | Path) -> Preset:
             if new is not None:
                 raise BackstopError(f"the preset {path.stem!r} is called {new!r} now")
             names = [*preset_names(), ALL, SYSTEMS, MARGIN]
-            known = describe_choices(path.stem, names, "docs/how-to/presets.md")
+            known = describe_choices(path.stem, names, "docs/how-to/compare-presets.md")
             raise BackstopError(f"preset {path.stem!r} is unknown; {known}; or name a .yaml file")
     elif not path.is_file():
         raise BackstopError(f"preset file {path} not found")

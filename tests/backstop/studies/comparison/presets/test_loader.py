@@ -390,7 +390,8 @@ def test_a_line_needs_a_facilitator(write, tmp_path) -> None:
 
 
 def test_every_preset_has_its_paragraph() -> None:
-    text = (ROOT / "docs" / "how-to" / "presets.md").read_text()
+    pages = (ROOT / "docs" / "reference" / name for name in ("presets.md", "margin-presets.md"))
+    text = "".join(page.read_text() for page in pages)
     headings = [name.strip() for line in re.findall(r"^### (.+)$", text, re.M) for name in line.split(",")]
     assert {each for each in headings if " " not in each} == set(preset_names())
     for name in preset_names():
