@@ -69,11 +69,11 @@ def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_js
 
 
 def _print_drivers(console: Console, summary: Mapping[str, Any], sure: str) -> None:
-    """Print what makes the tail: the shortfall with each assumption changed, on the same paths."""
+    """Print drivers of the tail: the shortfall with each assumption changed, on the same paths."""
     drivers = summary["drivers"]
     level = format_percent(drivers["level_bps"], BASIS_POINTS, 0)
     table = Table(box=None, pad_edge=False)
-    table.add_column("what makes the tail", no_wrap=True)
+    table.add_column("drivers of the tail", no_wrap=True)
     for name in (f"shortfall, {level}", "change", f"{sure} interval"):
         table.add_column(name, justify="right", no_wrap=True)
     as_it_is = f"as it is, {drivers['paths']:,} paths"

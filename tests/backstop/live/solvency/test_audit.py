@@ -203,7 +203,7 @@ def test_the_command_writes_what_it_can_verify(crashed: DeploymentAfterPriceCras
     [
         ((), "no --network"),
         (("--network", "http://127.0.0.1:1"), "no node answers at http://127.0.0.1:1"),
-        (("--verify", "nowhere.json"), "--verify needs --block-hash"),
+        (("--verify", "nowhere.json"), "--block-hash: missing with --verify"),
         (("--verify", "nowhere.json", "--block-hash", "0x12"), "audit nowhere.json not found"),
         (("--block-hash", "0x12"), "--block-hash: given without --verify"),
     ],

@@ -88,7 +88,7 @@ def test_names_the_crash_and_runs_nothing_of_it(
     for visit in visits:
         title = compared[visit["path"]]["title"]
         assert visit["title"] == f"{title}, compared · Backstop"
-        assert visit["heading"] == f"{title}: who would have paid"
+        assert visit["heading"] == f"{title}: payers by preset"
 
 
 def test_every_figure_equals_the_comparisons(

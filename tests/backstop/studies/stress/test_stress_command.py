@@ -123,7 +123,7 @@ def test_prices_that_fall_further_lose_more(summary) -> None:
 def test_drivers_are_the_first_thing_that_is_said(summary, printed) -> None:
     lines = printed.splitlines()
     assert lines[0] == f"total debt {summary['debt_micro'] // 10**6:,} stablecoins"
-    assert " ".join(lines[2].split()) == "what makes the tail shortfall, 95% change 95% interval"
+    assert " ".join(lines[2].split()) == "drivers of the tail shortfall, 95% change 95% interval"
     assert lines[3].startswith("as it is, 200 paths") and f"{904_012:,}" in lines[3]
     cases = [each["case"] for each in summary["drivers"]["cases"]]
     assert [re.split("  +", line)[0] for line in lines[4:12]] == cases and len(cases) == 8
