@@ -71,7 +71,7 @@ Examples:
 @click.option(
     "--drivers/--no-drivers",
     default=None,
-    help="Run at most 1,000 of the paths again with each of seven assumptions changed: eight times what "
+    help="Run at most 1,000 of the paths again with each of eight assumptions changed: nine times what "
     "these paths take.  [default: --drivers with the fast engine]",
 )
 @output_options("Folder of the study.", "runs/stress-<scenario>-<seed>-<engine>", store=True)
