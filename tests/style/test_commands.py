@@ -13,7 +13,10 @@ from tests.support.checkout_paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = {file.stem for file in (ROOT / "scripts").glob("*.py")} - {"__init__", *OLD_COMMANDS}
-SHOWN = re.compile(r"(?:ape run|^\$ backstop) ([a-z][a-z-]*)([^`\n#]*)", re.MULTILINE)
+SHOWN = re.compile(
+    r"(?:ape run|(?:^\$ |; |do )backstop) ([a-z][a-z-]*)((?:(?!; | \| | > )[^`\n#])*)", re.MULTILINE
+)
+"""A command, alone or in a line of several, with its arguments."""
 OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 
 

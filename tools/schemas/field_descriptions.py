@@ -46,6 +46,12 @@ def _iter_tables(page: Path) -> Iterator[list[list[str]]]:
             rows = []
 
 
+def _iter_scenario_tables() -> Iterator[list[list[str]]]:
+    """Yield the tables of scenarios.md and of the pages on its sections."""
+    for page in sorted((DOCS / "reference").glob("scenario*.md")):
+        yield from _iter_tables(page)
+
+
 def _strip_links(text: str) -> str:
     return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text).replace("`", "").strip(" |")
 
@@ -55,9 +61,9 @@ def _list_field_names(cell: str) -> list[str]:
 
 
 def read_scenario_descriptions() -> dict[tuple[str, ...], str]:
-    """Return what docs/reference/scenarios.md says of each field, by its place; `*` is any name."""
+    """Return the descriptions of the scenario pages in docs/reference, by field place; `*` is any name."""
     found = {}
-    for table in _iter_tables(DOCS / "reference" / "scenarios.md"):
+    for table in _iter_scenario_tables():
         head, first = table[0][0], (_list_field_names(table[1][0]) or [""])[0]
         place = _SCENARIO_TABLES.get((head, first), _SCENARIO_TABLES.get((head, "")))
         if place is None:
@@ -70,7 +76,7 @@ def read_scenario_descriptions() -> dict[tuple[str, ...], str]:
 
 def read_scenario_role_descriptions() -> dict[str, str]:
     """Return what each role of a scenario does."""
-    (roles,) = (table for table in _iter_tables(DOCS / "reference" / "scenarios.md") if table[0][0] == "role")
+    (roles,) = (table for table in _iter_scenario_tables() if table[0][0] == "role")
     return {_list_field_names(row[0])[0]: _strip_links(row[1]) for row in roles[1:]}
 
 

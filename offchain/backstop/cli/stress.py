@@ -85,8 +85,8 @@ Examples:
 @click.option(
     "--drivers/--no-drivers",
     default=None,
-    help="Run up to 1,000 of the paths again with each of seven assumptions changed, to find the "
-    "drivers of losses; takes eight times as long as these paths.  [default: --drivers with the "
+    help="Run up to 1,000 of the paths again with each of eight assumptions changed, to find the "
+    "drivers of losses; takes nine times as long as these paths.  [default: --drivers with the "
     "fast engine]",
 )
 @output_options("Folder of the study.", "runs/stress-<scenario>-<seed>-<engine>", store=True)

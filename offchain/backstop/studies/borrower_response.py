@@ -19,7 +19,7 @@ from backstop.simulation.scenario.vault_books import cut_to_digits
 
 STILL, DISTANCE, LEVERAGE = "still", "distance", "leverage"
 RESPONSES = (STILL, DISTANCE, LEVERAGE)
-"""Responses of owners to a changed ratio; docs/how-to/stress.md#how-owners-respond describes each."""
+"""Responses of owners to a changed ratio: docs/reference/sweep-grids.md#responses-of-owners."""
 
 
 @dataclass(frozen=True)

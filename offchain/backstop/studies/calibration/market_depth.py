@@ -76,11 +76,10 @@ def measure_market(depth: DepthQuotes, symbol: str, prices: PriceSeries | None =
     ]
     unbounded = len(parts) < _FEWEST + 1 or lined != venues
     figures = [
-        Figure(each.value, None, None) if unbounded else each
-        for each in (
-            compute_figure_with_jackknife_interval(whole[0], [part[0] for part in parts], "logarithm"),
-            compute_figure_with_jackknife_interval(whole[1], [part[1] for part in parts], "as it is"),
-        )
+        Figure(round_figure(whole[k]), None, None)
+        if unbounded
+        else compute_figure_with_jackknife_interval(whole[k], [part[k] for part in parts], scale)
+        for k, scale in enumerate(("logarithm", "as it is"))
     ]
     series = _compute_depth_series(kept)
     lowest = (

@@ -1,4 +1,4 @@
-"""Grid of settings: a scenario, and fields of it that take several values (docs/how-to/stress.md)."""
+"""Grid of settings: a scenario, and fields of it that take several values (docs/reference/sweep-grids.md)."""
 
 from __future__ import annotations
 

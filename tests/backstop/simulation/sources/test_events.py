@@ -224,7 +224,7 @@ def test_what_is_of_events_alone_is_refused_elsewhere(tmp_path) -> None:
 
 
 def test_the_page_says_what_the_command_prints_of_events(tmp_path) -> None:
-    page = (ROOT / "docs" / "how-to" / "own-data.md").read_text().partition("### Events")[2]
+    page = (ROOT / "docs" / "how-to" / "own-data.md").read_text().partition("## Events")[2]
     line = next(each for each in page.splitlines() if "ape run import" in each)
     args = line.partition("run import ")[2].partition(" --out")[0].replace("docs/", f"{ROOT}/docs/").split()
     result = CliRunner(mix_stderr=False).invoke(cli, [*args, "--out", str(tmp_path / "out")])

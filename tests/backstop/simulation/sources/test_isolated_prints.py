@@ -143,8 +143,8 @@ def test_the_page_says_what_is_refused_and_noted(tmp_path) -> None:
     (tmp_path / "false-print.csv").write_text("\n".join(rows) + "\n")
     args = ["--book", str(samples / "synthetic-aave.csv"), "--like", "aave"]
     args += ["--prices", str(tmp_path / "false-print.csv"), "--out", str(tmp_path / "out")]
-    page = (ROOT / "docs" / "how-to" / "own-data.md").read_text().partition("### Isolated prints")[2]
-    refused, noted = (block.partition("```")[0] for block in page.split("```text\n")[1:])
+    page = (ROOT / "docs" / "how-to" / "own-data.md").read_text().partition("## Isolated prints")[2]
+    refused, noted = (block.partition("```")[0] for block in page.split("```text\n")[1:3])
     assert CliRunner(mix_stderr=False).invoke(cli, args).stderr == refused
     printed = CliRunner(mix_stderr=False).invoke(cli, [*args, "--prints", "drop"]).stdout
     assert noted.rstrip("\n") in printed.splitlines()

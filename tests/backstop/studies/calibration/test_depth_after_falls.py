@@ -119,3 +119,13 @@ def test_the_scenario_has_it_only_where_it_is_a_change(tmp_path) -> None:
         assert rule == DepthAfterFall(3_600, int(10_000 * market.mean_fall), part)
         assert "of the depth is left in" in file.read_text()
         assert "depth_after_falls" in set(found.to_frame()["figure"])
+
+
+def test_one_snapshot_has_a_depth_without_an_interval() -> None:
+    quotes = [
+        DepthQuote("A", "pool", 0, size * MICRO, round((1 - 10e6 / (10e6 + size)) * BILLIONTH))
+        for size in (50_000, 800_000)
+    ]
+    found = measure_market(DepthQuotes("depths", tuple(quotes)), "A")
+    assert found.depth is not None and found.depth.value == pytest.approx(10e6, rel=1e-3)
+    assert found.depth.low is None and found.depth.high is None

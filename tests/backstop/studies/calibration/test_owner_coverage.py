@@ -50,5 +50,5 @@ def test_claimed_intervals_hold_the_law_of_owners(tmp_path: Path) -> None:
     print("\n".join(lines))
     assert all(held[name] >= 0.85 * count for name, count in of.items())
     assert held.total() >= 0.9 * of.total()
-    page = (ROOT / "docs" / "how-to" / "owners.md").read_text()
+    page = (ROOT / "docs" / "explanation" / "owner-law.md").read_text()
     assert "\n".join(lines) in page

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import backstop
 from backstop.cli.fit_owners import cli
 from backstop.errors import BackstopError
+from backstop.files.installation import SAMPLES
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario.owner_behavior import DEFENCES
 from backstop.simulation.sources.table_reader import TableFaultsError
@@ -516,11 +517,11 @@ def test_histories_add_up(small: OwnerFit) -> None:
 def test_the_page_and_the_default_are_what_the_command_finds(tmp_path) -> None:
     """The package's own law is that of the page's example, to the byte."""
     page = (ROOT / "docs" / "how-to" / "owners.md").read_text()
-    line = next(each for each in page.splitlines() if "ape run fit-owners" in each)
-    args = line.partition("fit-owners ")[2].partition(" --out")[0].replace("docs/", f"{ROOT}/docs/").split()
+    line = next(each for each in page.splitlines() if "backstop fit-owners" in each)
+    args = line.partition("fit-owners ")[2].partition(" --out")[0].replace("runs/", f"{SAMPLES}/").split()
     result = CliRunner(mix_stderr=False).invoke(cli, [*args, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.stderr
-    shown = page.partition("```text\n")[2].partition("```")[0].splitlines()
+    shown = page.partition(f"{line}\n")[2].partition("```")[0].splitlines()
     printed = result.stdout.replace(str(tmp_path / "out"), "runs/owners").splitlines()
     assert [each.rstrip() for each in printed] == [each.rstrip() for each in shown] and len(shown) > 50
     found, default = ((tmp_path / "out" / "owners.yaml").read_text(), DEFAULTS.read_text())

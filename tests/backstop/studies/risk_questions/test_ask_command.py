@@ -209,10 +209,10 @@ def shown(number: int) -> list[str]:
 @pytest.mark.parametrize(
     ("number", "args"),
     [
-        (1, "falls {} --fall 10 --fall 30 --fall 50"),
-        pytest.param(2, "owners {} --by lost --largest 3", marks=pytest.mark.deep(brief=BRIEF)),
+        (2, "falls {} --fall 10 --fall 30 --fall 50"),
+        pytest.param(3, "owners {} --by lost --largest 3", marks=pytest.mark.deep(brief=BRIEF)),
         pytest.param(
-            3,
+            4,
             "proposal {} --set parameters.collateral_types.WETH.auction.buf=110% --paths 2000 --workers 2",
             marks=pytest.mark.deep(brief=BRIEF),
         ),

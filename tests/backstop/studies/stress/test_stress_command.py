@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from backstop.cli.assumptions import cli as assumptions
 from backstop.cli.report import cli as report
 from backstop.cli.simulate import cli as simulate
 from backstop.cli.stress import cli
@@ -211,26 +210,6 @@ def test_drivers_run_the_first_paths_of_a_longer_study(out, printed, tmp_path, m
     assert summary["drivers"]["shortfall"]["value_micro"] == round(np.sort(lost)[-3:].mean())
     # Three paths of a tail bound nothing, and the table says so.
     assert {each["verdict"] for each in summary["drivers"]["cases"]} == {"the data cannot tell"}
-
-
-@pytest.mark.deep(
-    brief="tests/backstop/studies/stress/test_stress_command.py::test_drivers_are_the_first_thing_that_is_said"
-)
-def test_the_page_says_what_the_commands_print(tmp_path, monkeypatch) -> None:
-    """In the order of the page: a study, the results of its advice, and the assumptions that both change."""
-    monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "how-to" / "stress.md").read_text().partition("## What makes the tail")[2]
-    file = page.partition("```yaml\n")[2].partition("```")[0]
-    Path("shorter-blocks.yaml").write_text(file)
-    shown = re.findall(r"```text\n\$ \.venv/bin/ape run (\S+) (.*)\n((?s:.*?))\n```", page)[:3]
-    assert [name for name, _, _ in shown] == ["stress", "stress", "assumptions"]
-    for name, args, block in shown:
-        command = cli if name == "stress" else assumptions
-        result = CliRunner(mix_stderr=False).invoke(command, shlex.split(args))
-        assert result.exit_code == 0, result.stderr
-        printed = [line.rstrip() for line in result.stdout.splitlines()]
-        wanted = block.removesuffix("\n...").splitlines()
-        assert len(wanted) > 4 and printed[: len(wanted)] == wanted
 
 
 def test_the_worst_path_is_named_and_its_command_replays_it(summary, column, tmp_path) -> None:

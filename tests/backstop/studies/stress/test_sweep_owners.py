@@ -232,9 +232,9 @@ axes:
     "test_owners_who_keep_their_distance_make_the_lowest_ratio_the_dearest"
 )
 def test_the_page_says_what_the_command_prints(tmp_path) -> None:
-    page = (ROOT / "docs" / "how-to" / "stress.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "sweeps.md").read_text()
     grid, told = re.findall(
-        r"```(?:yaml|text)\n(.*?)```", page.partition("### How owners respond")[2], re.DOTALL
+        r"```(?:yaml|text)\n(.*?)```", page.partition("## Ratios, and owners that respond")[2], re.DOTALL
     )[:2]
     book = ["--book", str(SAMPLES / "synthetic-aave.csv"), "--like", "aave"]
     args = [*book, "--prices", str(SAMPLES / "synthetic-prices.csv"), "--out", str(tmp_path / "mine")]

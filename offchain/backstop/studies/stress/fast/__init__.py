@@ -1,8 +1,8 @@
 """Fast engine for many paths: the protocol's rules in compiled floats, one path after the other.
 
 Vaults are sorted by the price at which they become unsafe, so that the cost of a step depends on its events,
-not on the number of vaults. docs/how-to/stress.md lists the omissions of the engine, with its
-error against the exact engine.
+not on the number of vaults. docs/reference/stress-engines.md lists the omissions of the engine, and
+docs/explanation/fast-engine-accuracy.md its error against the exact engine.
 """
 
 from hashlib import sha256

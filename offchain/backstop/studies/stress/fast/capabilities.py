@@ -37,7 +37,7 @@ _OF_EQUITY = ("recap_bidder", "surplus_bidder", "treasurer")
 
 
 def refuse_unsupported(scenario: Scenario) -> None:
-    """Refuse what the engine would silently get wrong; docs/how-to/stress.md lists what is approximate."""
+    """Refuse what the engine would silently get wrong; docs/reference/stress-engines.md lists omissions."""
     parameters = scenario.parameters
     for group in scenario.keepers:
         if group.role not in ROLES and group.role not in _IDLE and group.role not in _OF_EQUITY:

@@ -65,7 +65,7 @@ def test_what_a_sale_does_not_repay_is_a_loss_at_once() -> None:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_random_scenarios_agree() -> None:
-    """The figures that docs/how-to/stress.md states, with room for a smaller sample."""
+    """The figures that docs/explanation/fast-engine-accuracy.md states, with room for a smaller sample."""
     scenarios = list(random_discount_scenarios(6, 11))
     kinds = [each.discount for day in scenarios for each in day.parameters.collateral_types]
     assert None in kinds and len({each and (each.cursor > 0, each.max_discount > 0) for each in kinds}) == 4

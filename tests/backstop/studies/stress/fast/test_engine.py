@@ -28,7 +28,7 @@ from tests.support.severe_day import DAY, KEEPERS, MILLION, build_severe_day, ma
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/fast/test_engine.py::test_a_run_empties_a_pool")
 def test_random_scenarios_agree() -> None:
-    """The figures that docs/how-to/stress.md states, with room for a smaller sample."""
+    """The figures that docs/explanation/fast-engine-accuracy.md states, with room for a smaller sample."""
     found = {each.column: each for each in measure_agreement(scenarios=8, paths=4, seed=11)}
     assert tuple(found) == COLUMNS
     assert found["liquidations"].exact > 5 and found["bad_debt"].exact > 10_000 * MILLION

@@ -68,7 +68,7 @@ def test_it_repays_what_the_exact_engine_repays(pool, coins, lost) -> None:
 @pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize("kind", POOL_KINDS)
 def test_random_scenarios_agree(kind) -> None:
-    """The figures that docs/how-to/stress.md states, with room for a smaller sample."""
+    """The figures that docs/explanation/fast-engine-accuracy.md states, with room for a smaller sample."""
     found = {each.column: each for each in compare_engines(list(random_pool_scenarios(kind, 6, 11)), 3, 11)}
     assert tuple(found) == COLUMNS
     assert found["liquidations"].exact > 5
