@@ -47,7 +47,7 @@ def find_commands(name: str, *starts: str) -> list[str]:
 
 
 def list_plain_commands(name: str) -> list[str]:
-    """Return the commands of a page whose output is not shown, in its order."""
+    """Return the commands of a page that it shows without output, in its order."""
     return re.findall(r"^    ((?:[A-Z_]+=\S+ )?backstop .*|npx .*)$", read_page(name), re.M)
 
 
