@@ -46,7 +46,7 @@ def test_the_page(crashed: DeploymentAfterPriceCrash, tmp_path: Path) -> None:
         printed.append(result.stdout)
     # The line of the page has the shape of the printed one.
     shape = re.compile(r"\d[\d,]*")
-    line = next(shown for command, shown in blocks if "mirror" in command).strip()
+    line = next(shown for command, shown in blocks if "mirror" in command).strip().replace(" k", "")
     assert re.sub(r"\d+ \w{3} ", "", shape.sub("1", line)) == re.sub(
         r"\d+ \w{3} ", "", shape.sub("1", printed[0].strip())
     )
