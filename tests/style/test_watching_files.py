@@ -24,7 +24,7 @@ BOARD = json.loads((FOLDER / "grafana.json").read_text())
 @pytest.fixture(scope="module")
 def served() -> set[str]:
     """The metrics that the guide names, and a process's; another test compares them with the served ones."""
-    guide = (ROOT / "docs/how-to/operate.md").read_text()
+    guide = (ROOT / "docs/reference/metrics-and-alerts.md").read_text()
     table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
     cells = [row.split("|")[1] for row in table.splitlines()[2:]]
     names = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
@@ -61,7 +61,7 @@ def test_codes_in_rules_are_those_of_alerts() -> None:
 
 
 def test_there_is_something_to_do_about_each_alert() -> None:
-    guide = (ROOT / "docs/how-to/operate.md").read_text()
+    guide = (ROOT / "docs/how-to/recover.md").read_text()
     rows = guide.partition("| alert | rule of Prometheus | do |")[2].partition("\n\n")[0].splitlines()[2:]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     alerts, rules = ({name for row in cells for name in re.findall(r"`([^`]+)`", row[i])} for i in (0, 1))
@@ -114,7 +114,7 @@ def test_the_unit_starts_a_keeper_that_is_kept() -> None:
 
 
 def test_the_guide_names_every_limit() -> None:
-    guide = (ROOT / "docs/how-to/operate.md").read_text()
+    guide = (ROOT / "docs/reference/keeper-limits.md").read_text()
     table = guide.partition("| limit | of |")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines()[2:]))) == set(
         SpendingLimits.__dataclass_fields__

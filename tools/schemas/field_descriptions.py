@@ -81,14 +81,17 @@ def read_scenario_role_descriptions() -> dict[str, str]:
 
 
 def read_keeper_descriptions(roles: tuple[str, ...]) -> dict[tuple[str, ...], str]:
-    """Return what docs/how-to/operate.md says of each setting, by its place."""
-    page = (DOCS / "how-to" / "operate.md").read_text()
-    example = page[page.index("### Settings") :].split("```yaml\n")[1].split("```")[0]
+    """Return the descriptions of each setting in the pages about keepers, by its place."""
+    pages = [
+        DOCS / "reference" / f"{name}.md" for name in ("keepers", "keeper-limits", "keeper-transactions")
+    ]
+    page = pages[0].read_text()
+    example = page[page.index("## Settings\n") :].split("```yaml\n")[1].split("```")[0]
     found: dict[tuple[str, ...], str] = {}
     for line in example.splitlines():
         if about := re.fullmatch(r"(\w+):.*?\s# (.*)", line):
             found[about[1],] = about[2].replace(" (below)", "")
-    for table in _iter_tables(DOCS / "how-to" / "operate.md"):
+    for table in (table for each in pages for table in _iter_tables(each)):
         place = _KEEPER_TABLES.get(table[0][0])
         for row in table[1:] if place else ():
             for name in _list_field_names(row[0]):

@@ -16,7 +16,7 @@ from backstop.files.atomic_files import encode_json_integer, read_versioned_json
 from backstop.files.installation import FIRST_VERSION, __version__
 
 SCHEMA_VERSION = 9
-_MEND = "deploy again; of one that is live see docs/how-to/operate.md, Upgrading"
+_MEND = "deploy again; of one that is live see docs/how-to/recover.md, Upgrade"
 
 
 class WrongChainError(BackstopError):

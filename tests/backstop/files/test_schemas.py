@@ -31,7 +31,7 @@ SCENARIOS = sorted(
 )
 DAY = (LIBRARY / "stress-day.yaml").read_text()
 KEEPER = (EXAMPLES / "keeper-roles.yaml").read_text()
-OPERATE = (ROOT / "docs" / "how-to" / "operate.md").read_text()
+KEEPERS = (ROOT / "docs" / "reference" / "keepers.md").read_text()
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -49,7 +49,7 @@ def test_each_scenario_fits() -> None:
 
 def test_each_keeper_fits() -> None:
     schema = load_schema(SCHEMAS / "keeper.json")
-    pages = [each.split("```")[0] for each in OPERATE.split("```yaml\n")[1:]]
+    pages = [each.split("```")[0] for each in KEEPERS.split("```yaml\n")[1:]]
     shown = [each for each in pages if each.startswith("schema_version") and "contracts:" not in each]
     assert shown
     for text in (*shown, *(path.read_text() for path in EXAMPLES.glob("keeper-*.yaml"))):

@@ -246,7 +246,7 @@ def test_work_that_is_not_done_is_told(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_page_names_every_lie_about_work() -> None:
-    page = (ROOT / "docs/how-to/chaos.md").read_text()
+    page = (ROOT / "docs/reference/node-faults.md").read_text()
     rows = page.partition("| lie | the node |")[2].partition("\n\n")[0]
     found = re.findall(r"^\| `([^`]+)` \| (.*?) \| (\w+)[^|]*\| (\w+)", rows, re.M)
     told = [
@@ -257,7 +257,7 @@ def test_the_page_names_every_lie_about_work() -> None:
 
 
 def test_the_page_names_every_fault() -> None:
-    page = (ROOT / "docs/how-to/chaos.md").read_text()
+    page = (ROOT / "docs/reference/node-faults.md").read_text()
     rows = page.partition("| fault | the node |")[2].partition("\n\n")[0]
     found = re.findall(r"^\| `([^`]+)` \| (.*?) \| (.*?) ?\| (\w+)", rows, re.M)
     beside = {each.name: "" if each in OF_LOGS else "stays" if each.stays else "leaves it" for each in ALL}

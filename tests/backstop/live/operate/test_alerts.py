@@ -265,7 +265,7 @@ def test_a_loop_that_hangs_is_told_from_outside(
 
 
 def test_the_guide_names_every_alert() -> None:
-    guide = (ROOT / "docs/how-to/operate.md").read_text()
+    guide = (ROOT / "docs/reference/metrics-and-alerts.md").read_text()
     table = guide.partition("| `on` | raised while |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `([\w ]+)`", table, re.M) == list(ALERTS)
 

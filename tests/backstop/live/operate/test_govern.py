@@ -224,9 +224,9 @@ def test_an_event_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, 
 
 
 def test_the_pages_example_fits_the_pages_deployment() -> None:
-    page = (ROOT / "docs/how-to/operate.md").read_text()
-    (deployed,) = set(re.findall(r"ape run deploy --params (\S+) --network \S+ --out", page))
-    (example,) = re.findall(r"ape run govern propose (VaultEngine.*?) --network", page)
+    page = (ROOT / "docs/how-to/govern.md").read_text()
+    (deployed,) = re.findall(r"backstop deploy --params (\S+) --network", page)
+    example, *_ = re.findall(r"backstop govern propose (VaultEngine.*?) --network", page)
     deployment = plan_deployment(with_timelock(load_parameters(deployed)))
     (call,) = NamedCalls(deployment, Artifacts()).parse_calls(example.split())
     assert call[0] == deployment.addresses["VaultEngine"]

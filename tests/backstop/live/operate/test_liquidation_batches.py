@@ -260,10 +260,10 @@ def test_any_account_may_sign_a_batch_that_pays_itself(town: UnsafeVaultsDevnet,
 def test_a_batch_keeps_to_a_transactions_gas() -> None:
     most = compute_most_vaults(BLOCK_GAS)
     assert most <= MAX_VAULTS
-    page = (ROOT / "docs/how-to/operate.md").read_text()
+    page = (ROOT / "docs/reference/keeper-transactions.md").read_text()
     assert f"a batch: {most} liquidations" in page
     for job in ("batch: liquidate", "batch: liquidate, each vault", "liquidate", "liquidate with guards"):
-        assert f"{get_job_gas(job):,}" in page.partition("\n### Many at once\n")[2]
+        assert f"{get_job_gas(job):,}" in page.partition("\n## Batches\n")[2]
     assert compute_batch_gas_limit(most) < CALL_GAS <= compute_batch_gas_limit(most + 1)
     few = compute_most_vaults(2_000_000)
     assert compute_batch_gas_limit(few) <= 2_000_000 < compute_batch_gas_limit(few + 1)

@@ -457,7 +457,7 @@ def test_the_guide_names_every_metric(
     pauses.change_paused(["accruer"], [])
     brakes = LimitEnforcer(keepers, {"liquidator": SpendingLimits(gas_day=WAD)}, pauses=pauses)
     KeeperLoop(system, keepers, print, brakes=brakes, observer=port.observer).run_round()
-    guide = (ROOT / "docs/how-to/operate.md").read_text()
+    guide = (ROOT / "docs/reference/metrics-and-alerts.md").read_text()
     table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
     named = {
         name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row[: row.rfind("|", 0, -1)])

@@ -79,7 +79,7 @@ def firing(samples: Samples) -> set[str]:
 
 def rules_of() -> dict[str, set[str]]:
     """Return the guide's rules for each alert."""
-    guide = (ROOT / "docs/how-to/operate.md").read_text()
+    guide = (ROOT / "docs/how-to/recover.md").read_text()
     rows = guide.partition("| alert | rule of Prometheus | do |")[2].partition("\n\n")[0].splitlines()[2:]
     cells = [[re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|")[:2]] for row in rows]
     return {alert: set(rules) for alerts, rules in cells for alert in alerts}

@@ -1,4 +1,4 @@
-"""The devnet of docs/how-to/operate.md, command by command, in processes; and the effect of signals."""
+"""The devnet of docs/how-to/operate.md and its tasks, command by command; and the effect of signals."""
 
 from __future__ import annotations
 
@@ -26,21 +26,29 @@ from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import SMALL
 from tests.support.hardhat_projects import PROJECTS, build_stock_project, require_hardhat_project
+from tests.support.page_commands import list_page_blocks
 
 MINUTE, DAY = 60, 86_400
-GUIDE = (ROOT / "docs/how-to/operate.md").read_text()
+PORT = re.compile(r"http://127\.0\.0\.1:185\d\d")
 
 
-def read_section(title: str) -> str:
-    return GUIDE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+def read_page(name: str) -> str:
+    """Return a page about a task, with the address of the default port."""
+    return PORT.sub(LOCAL, (ROOT / f"docs/how-to/{name}.md").read_text())
 
 
-def list_commands(title: str) -> list[str]:
-    """The commands of a section, in its order."""
-    return re.findall(r"^    ((?:[A-Z_]+=\S+ )?\.venv/bin/ape .*|npx .*)$", read_section(title), re.M)
+def find_commands(name: str, *starts: str) -> list[str]:
+    """Return for each beginning the page's first command that has it, without the filters of its output."""
+    commands = [command for command, _ in list_page_blocks(read_page(name))]
+    return [
+        re.split(r" 2>&1| \| ", next(each for each in commands if each.startswith(f"backstop {start}")))[0]
+        for start in starts
+    ]
 
 
-DOC = read_section("A devnet of your own")
+def list_plain_commands(name: str) -> list[str]:
+    """Return the commands of a page that it shows without output, in its order."""
+    return re.findall(r"^    ((?:[A-Z_]+=\S+ )?backstop .*|npx .*)$", read_page(name), re.M)
 
 
 class Terminal:
@@ -53,11 +61,9 @@ class Terminal:
         self.running: list[subprocess.Popen[str]] = []
         self.changes = {
             LOCAL: self.url,
-            "ape run devnet": f"ape run devnet --port {port}",
+            "backstop devnet": f"backstop devnet --port {port}",
             "npx hardhat node": f"node_modules/.bin/hardhat node --hostname 127.0.0.1 --port {port}",
-            # The same commands, without Ape, which takes longer to start than they do.
-            ".venv/bin/ape run": f"{sys.executable} {Path(sys.executable).parent / 'backstop'}",
-            ".venv/bin/ape": str(Path(sys.executable).parent / "ape"),
+            "backstop ": f"{sys.executable} {Path(sys.executable).parent / 'backstop'} ",
         }
         if small:
             self.changes |= {
@@ -113,7 +119,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 def start_devnet(terminal: Terminal) -> subprocess.Popen[str]:
-    devnet = terminal.start(".venv/bin/ape run devnet")
+    devnet = terminal.start("backstop devnet")
     assert devnet.stdout is not None
     assert devnet.stdout.readline() == f"{terminal.url}\n"
     return devnet
@@ -145,10 +151,9 @@ class Chain(NamedTuple):
     def start_node(self, terminal: Terminal) -> subprocess.Popen[str]:
         """Start it as the guide says, and wait until it answers."""
         plain_anvil = f"{find_anvil_on_path()} --port {terminal.url.rpartition(':')[2]} --hardfork cancun"
-        devnet, *_ = list_commands("A devnet of your own")
-        devnet_of_hardhat, stock, _fuzz = list_commands("On Hardhat")
+        devnet_of_hardhat, stock, _fuzz = list_plain_commands("use-hardhat")
         if self.kind == "devnet":
-            process = terminal.start(devnet_of_hardhat if self.hardhat else devnet)
+            process = terminal.start(devnet_of_hardhat if self.hardhat else "backstop devnet")
         else:  # each writes a line for every call
             folder = (
                 build_stock_project(self.hardhat, terminal.folder / "my-project") if self.hardhat else None
@@ -207,11 +212,11 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chain: Chain)
 
 
 def follow_first_section(terminal: Terminal, chain: Chain) -> subprocess.Popen[str]:
-    """A devnet of your own: from the deployment on; return the keepers."""
-    _, deploy, keeper, crash, report, replay, once, console = list_commands("A devnet of your own")
+    """The shortest path: from the deployment on; return the keepers."""
+    deploy, keeper, crash = find_commands("operate", "deploy", "keeper", "crash")
+    report, replay = find_commands("run-a-devnet", "report", "replay")
     assert "VaultEngine" in terminal.run(deploy)
-    assert keeper.endswith(" &")
-    keepers = terminal.start(keeper.removesuffix(" &"))
+    keepers = terminal.start(keeper)
     wait_until_true(
         lambda: "watching" in terminal.errors(keepers), seconds=120, told=lambda: terminal.errors(keepers)
     )
@@ -231,16 +236,15 @@ def follow_first_section(terminal: Terminal, chain: Chain) -> subprocess.Popen[s
     calls = [int(many or 1) for many in re.findall(r": [\w.]+\((?:(\d+) of )?.* done in block ", done)]
     assert sum(calls) >= active["liquidator"] + active["taker"]
 
-    assert "transactions, 0 failed" in terminal.run(once)
-    assert "transactions, 0 failed" in terminal.run(
-        once.replace("accruer", "reporter,bidder,settler,matcher")
-    )
-    assert "ratio_bps" in terminal.run(console)
-    example = "\n".join(re.findall(r"```python\n(.*?)```", DOC, re.S))
+    once = f"{keeper.partition(' --roles ')[0]} --once --roles "
+    assert "transactions, 0 failed" in terminal.run(f"{once}accruer")
+    assert "transactions, 0 failed" in terminal.run(f"{once}reporter,bidder,settler,matcher")
+    page = read_page("call-contracts-from-python")
+    example = "\n".join(re.findall(r"```python\n(.*?)```", page, re.S))
     # The small scenario has fewer vaults.
     fewer = "> 5" if chain.kind == "plain" else "> 50"
     test = doctest.DocTestParser().get_doctest(
-        terminal.change(example).replace("> 50", fewer), {}, "operate.md", None, 0
+        terminal.change(example).replace("> 50", fewer), {}, "call-contracts-from-python.md", None, 0
     )
     runner, failures = doctest.DocTestRunner(), list[str]()
     runner.run(test, out=failures.append)
@@ -250,27 +254,33 @@ def follow_first_section(terminal: Terminal, chain: Chain) -> subprocess.Popen[s
 
 def follow_other_sections(terminal: Terminal, chain: Chain) -> None:
     """Governing, following, and on Hardhat the fuzzer."""
-    status, propose, execute, cancel = list_commands("Governing")
+    status, propose, execute, cancel = find_commands(
+        "govern", "govern --network", "govern propose", "govern execute", "govern cancel"
+    )
     assert "0 proposals are open" in terminal.run(status)
     assert "would succeed now" in terminal.run(propose)
     proposed = terminal.run(propose.removesuffix(" --dry-run"))
     assert "done in block" in proposed
     name = proposed.partition("proposal ")[2].split()[0]
     with pytest.raises(AssertionError, match="timelock: too early"):
-        terminal.run(execute.replace("0x3fa1", name[:10]))
-    assert "done in block" in terminal.run(cancel.replace("0x3fa1", name[:10]))
+        terminal.run(re.sub("0x[0-9a-f]{4}", name[:10], execute))
+    assert "done in block" in terminal.run(re.sub("0x[0-9a-f]{4}", name[:10], cancel))
 
-    commands = [each for each in list_commands("Following a deployment") if "--page" not in each]
-    mirror, audit, verify, independent, _adl, export, simulate, *_ = commands
+    (mirror,) = find_commands("follow-a-deployment", "mirror")
+    audit, verify = find_commands("audit-a-block", "audit --network", "audit --verify")
+    export, simulate = find_commands("export-to-a-simulation", "export", "simulate")
+    independent = f"{audit.replace('runs/audit', 'runs/witness')} --independent"
     assert "; 0 differences; " in terminal.run(mirror)
     assert "0 differences since the deployment" in terminal.run(audit)
     block_hash = json.loads(Path("runs/audit/audit.json").read_text())["block"]["hash"]
-    assert "every figure follows from the block's hash" in terminal.run(verify.replace("0x...", block_hash))
+    assert "every figure follows from the block's hash" in terminal.run(
+        re.sub("0x[0-9a-f]+", block_hash, verify)
+    )
     assert "read again by web3.py" in (told := terminal.run(independent)) and " 0 differences" in told
     assert terminal.run(export).strip() == "runs/today/scenario.yaml"
     assert "0 differences" in terminal.run(simulate)
     if chain.hardhat and chain.kind == "devnet":
-        *_, fuzz = list_commands("On Hardhat")
+        *_, fuzz = list_plain_commands("use-hardhat")
         assert re.search(r"steps=2000 steps_per_s=\d+ differences=0 violations=0", terminal.run(fuzz))
 
 
@@ -286,10 +296,10 @@ def test_signals_keep_partial_results(tmp_path: Path, terminal: Terminal) -> Non
     try:
         for number, each in terminals.items():
             start_devnet(each)
-            each.run(f".venv/bin/ape run deploy --params {SMALL} --network {LOCAL} --out deployment.json")
+            each.run(f"backstop deploy --params {SMALL} --network {LOCAL} --out deployment.json")
             opened[number] = Node(each.url).get_head().timestamp
             crashes[number] = each.start(
-                f".venv/bin/ape run crash --scenario {SMALL} --network {LOCAL} "
+                f"backstop crash --scenario {SMALL} --network {LOCAL} "
                 "--deployment deployment.json --speed 1 --out runs/devnet"
             )
         for number, each in terminals.items():
