@@ -1,4 +1,4 @@
-"""Black Thursday on Anvil, its report, and a bug caught on purpose."""
+"""Black Thursday on Anvil, its report, and a planted bug caught."""
 
 from backstop.cli.demo import cli
 

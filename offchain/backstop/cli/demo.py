@@ -1,4 +1,4 @@
-"""Black Thursday on Anvil, or on revm where no Anvil runs, its report, and a bug caught on purpose."""
+"""Black Thursday on Anvil, or on revm where no Anvil runs, its report, and a planted bug caught."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def cli(host: str | None, seed: int, fresh: bool) -> None:
             scenario, host, seed, directory, fresh=fresh, command=command, progress=progress, stop=stop
         )
         healthy = simulate(load_scenario(HEALTHY), "revm", seed, progress=progress, stop=stop)
-        progress(0, 1, "a bug on purpose")
+        progress(0, 1, "a planted bug")
         caught = (
             describe_planted_bug_difference(read_trace(directory / "trace.json", Artifacts()))
             if CHECKOUT
@@ -94,8 +94,8 @@ def cli(host: str | None, seed: int, fresh: bool) -> None:
 
     print_run_summary(summary, directory, directory / "report.html", False)
     print()
-    print("Read it from the top: who lost how much; then the link to the auction that lost most, from there")
-    print("its vault and the step that cost it; who paid; and whether model and chain agreed.")
+    print("The report shows, from the top: losses by group; the auction with the largest loss, with its")
+    print("vault and its steps; payments by stage; differences between model and chain.")
     print()
     with_outage, without = summary["losses"]["created_rad"], healthy.summary["losses"]["created_rad"]
     created = f"{format_whole_coins(without, RAD)} stablecoins of bad debt"
@@ -103,12 +103,12 @@ def cli(host: str | None, seed: int, fresh: bool) -> None:
     print(f"instead of {format_whole_coins(with_outage, RAD)}.")
     print()
     if caught is None:
-        print("A bug on purpose needs a checkout: it changes a line of the contracts and compiles them.")
+        print("The planted bug needs a checkout: it changes a line of the contracts and compiles them.")
     else:
-        print(f"A bug on purpose, in a temporary copy of contracts/{BUGGY_FILE}:")
+        print(f"A planted bug, in a temporary copy of contracts/{BUGGY_FILE}:")
         print(f"  - {RIGHT}")
         print(f"  + {WRONG}")
-        print(f"The mirror catches it: {caught}")
+        print(f"Lockstep catches it: {caught}")
     print()
     print(f"{summary['differences']} differences")
 
