@@ -19,7 +19,7 @@ ARM = bytes.fromhex("7f454c460201010000000000000000000300b70001000000") + bytes(
 def told() -> list[str]:
     """The lines of the README that say how the demo ends."""
     _, _, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition("`make demo` ends like this:\n\n")
-    block, _, _ = rest.partition("\n[A first run]")
+    block, _, _ = rest.partition("\nThe top of its report")
     return [line.removeprefix("    ") for line in block.splitlines() if line.strip() not in ("", "...")]
 
 
