@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.support.checkout_paths import ROOT
+from tests.support.page_commands import list_page_blocks
 from tests.support.page_examples import run_page_examples
 
+DOCS = ROOT / "docs"
+WITHOUT = {
+    "how-to/lockstep.md": "tests/backstop/lockstep/conftest.py runs its files",
+    "reference/glossary.md": "its entries are definitions",
+}
+"""Pages without a block that tests/docs runs, and the reason."""
 PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "```pycon\n" in page.read_text()]
 
 
@@ -14,6 +21,16 @@ PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "```pycon\n" 
 def test_examples_print_the_shown_output(page):
     for shown, present in run_page_examples(page.read_text()):
         assert present == shown
+
+
+def test_each_how_to_and_each_reference_page_has_an_example():
+    """Pages of commands and of findings are generated, or have a form of their own."""
+    pages = [*(DOCS / "how-to").glob("*.md"), *(DOCS / "reference").rglob("*.md")]
+    for page in pages:
+        name = page.relative_to(DOCS).as_posix()
+        if not name.startswith(("reference/commands/", "reference/findings/")):
+            has_example = page in PAGES or bool(list_page_blocks(page.read_text()))
+            assert has_example != (name in WITHOUT), name
 
 
 def test_a_wrong_output_is_seen():
