@@ -14,15 +14,11 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = {
-    "tutorials": "Tutorials",
-    "how-to": "How-to guides",
-    "reference": "Reference",
-    "explanation": "Explanation",
-}
+ROOMS = ("tutorials", "how-to", "reference", "explanation")
 PROJECT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 LANGUAGES = {
     ".vy": "python",
@@ -135,10 +131,16 @@ class SiteSources:
         return "".join([*pieces, LINK.sub(rewrite, text[end:])])
 
     def add_tables_of_contents(self) -> None:
-        """List each page in the site's navigation, in the order of docs/README.md or of its folder's page."""
+        """List each page in the navigation, by the headings of docs/README.md or by its folder's page."""
         tables = [_write_table("", ["pages.md"])]
-        for room, caption in ROOMS.items():
-            tables.append(_write_table(caption, self._list_room(room)))
+        rooms = {room: self._list_room(room) for room in ROOMS}
+        for caption, places in _list_groups(self.folder / "pages.md"):
+            listed = [place for place in places if any(place in room for room in rooms.values())]
+            for room in rooms.values():
+                room[:] = [place for place in room if place not in listed]
+            tables.append(_write_table(caption, listed))
+        if left := list(chain.from_iterable(rooms.values())):
+            raise SystemExit(f"docs/README.md: no link to {left[0]}")
         tables.append(_write_table("Project", [place_file(path) for path in PROJECT]))
         _append_text(self.folder / "index.md", "".join(tables))
         for page in self.folder.rglob("*/index.md"):
@@ -147,13 +149,31 @@ class SiteSources:
                 _append_text(page, _write_table("", children))
 
     def _list_room(self, room: str) -> list[str]:
-        names = [
+        return [
             path.relative_to(self.folder).as_posix()
             for path in sorted((self.folder / room).rglob("*"))
             if path.suffix in (".md", ".ipynb")
             and (path.name == "index.md" or not (path.parent / "index.md").exists())
         ]
-        return _list_in_order(self.folder / "pages.md", names)
+
+
+def _list_groups(page: Path) -> list[tuple[str, list[str]]]:
+    """Return the headings of a page, each with the places to which its list links, each place once."""
+    groups: list[tuple[str, list[str]]] = []
+    seen: set[str] = set()
+    room = ""
+    for line in page.read_text().splitlines():
+        if line.startswith("## "):
+            room = line.removeprefix("## ")
+            groups.append((room, []))
+        elif line.startswith("### "):
+            groups.append((f"{room}: {line.removeprefix('### ').lower()}", []))
+        elif groups:
+            for place in re.findall(r"\]\(([^)#]+)\)", line):
+                if place not in seen:
+                    seen.add(place)
+                    groups[-1][1].append(place)
+    return [(caption, places) for caption, places in groups if places]
 
 
 def _list_in_order(page: Path, names: list[str]) -> list[str]:
