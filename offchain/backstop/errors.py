@@ -28,4 +28,4 @@ def describe_choices(given: str, known_names: Iterable[str], listed_by: str) -> 
     if len(names) <= MOST_CHOICES:
         return f"expected one of {', '.join(names)}"
     near = get_close_matches(given, names, 1) or names[:1]
-    return f"expected one of {len(names)} names, as {near[0]}; {listed_by} lists them"
+    return f"expected one of {len(names)} names, such as {near[0]}; {listed_by} lists them"
