@@ -31,8 +31,7 @@ class AccountBalances:
     def build_amounts_by_account_token(self) -> dict[tuple[str, str], int]:
         """Return the balance of each account in each token, keyed by (account, token).
 
-        Coin balances are in wei and date from the last `refresh_coins`. Token balances are in wad, whatever
-        the decimals of the token are.
+        Coin balances are in wei and date from the last `refresh_coins`. Token balances are converted to wad.
         """
         found = {(each, COIN): wei for each, wei in self._coins.items()}
         for token, unit in self._build_wad_unit_by_token().items():

@@ -51,7 +51,7 @@ def get_address(value: Any) -> Any:
 class NamedContracts(dict[str, Any]):
     """Contract objects of another library (web3.py or Ape) by contract name.
 
-    A contract whose name has no dot is also an attribute, such as `contracts.VaultEngine`.
+    A contract without a dot in its name is also an attribute, such as `contracts.VaultEngine`.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -64,7 +64,7 @@ class NamedContracts(dict[str, Any]):
 
 
 class Contract:
-    """Contract whose functions are methods: `engine.total_debt()`, `engine.accrue(0, sender="borrower")`.
+    """Contract with its functions as methods: `engine.total_debt()`, `engine.accrue(0, sender="borrower")`.
 
     A call without `sender` reads from the chain. A call with `sender` sends a transaction.
     """

@@ -631,8 +631,7 @@ class KeeperLoop:
         return foreseen, min(_TIMES_TABLE * least if 2 * gas < least else gas, CALL_GAS)
 
     def _find_contradiction(self, intent: Intent, foreseen: Outcome, gas: int, now: int) -> str | None:
-        """Return how the model or the gas table contradicts a node's dry run of a call; None if neither does.
-        """
+        """Return how the model or the gas table contradicts a node's dry run; None if neither does."""
         action = intent.action
         if not foreseen.ok:
             can = self.system.can_succeed_on_model(action.sender, *self.system.encode_call(action), now)

@@ -38,8 +38,7 @@ _AHEAD = 3_600
 
 
 class LiveSystem:
-    """Deployment on a running chain, which sends signed transactions and mirrors all transactions in a model.
-    """
+    """Deployment on a running chain: sends signed transactions, and mirrors all calls in a model."""
 
     def __init__(
         self,
@@ -325,8 +324,8 @@ def market_view(
 ) -> KeeperView:
     """Return the state as keepers see it, with prices of the deployment's own markets.
 
-    `timestamp` is the time of the next block, `gas_price` is in wei. `gas_token` is the collateral whose
-    price stands for the gas coin; the default is the first symbol that contains ETH, else the first symbol.
+    `timestamp` is the time of the next block, `gas_price` is in wei. `gas_token` is the collateral token that
+    gives the price of the gas coin; the default is the first symbol that contains ETH, else the first symbol.
     `reserved` holds the amounts that pending transactions may spend, by token and owner. `finder` finds
     vaults without a scan.
     """

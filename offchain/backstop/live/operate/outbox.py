@@ -55,9 +55,7 @@ _MOST_MISSING = 16
 
 @dataclass(frozen=True)
 class TransactionRules:
-    """Rules for sending and replacing transactions: fee caps [wei per gas], waiting times, confirmations,
-    relay.
-    """
+    """Rules for sending transactions: fee caps [wei per gas], waiting times, confirmations, relay."""
 
     fee_cap: int = FEE_CAP
     tip_cap: int = TIP_CAP
@@ -204,7 +202,7 @@ class Outbox:
         return entry
 
     def _report_refuted_refusal(self, reason: str, entry: Entry, cost: int) -> None:
-        """Leave the node whose refusal contradicts the proven balance or nonce of the account.
+        """Leave the node if its refusal contradicts the proven balance or nonce of the account.
 
         If there is no other node, log the contradiction. `cost` is the most that the transaction may cost
         [wei].

@@ -51,7 +51,9 @@ class ReportFile:
 
 
 class PolledAddress:
-    """Background poller of an http(s):// address that keeps the last answer, so that no keeper has to wait.
+    """Background poller of an http(s):// address, which keeps the last answer.
+
+    So no keeper has to wait for a request.
     """
 
     def __init__(self, url: str) -> None:

@@ -96,7 +96,7 @@ def load_parameters(name_or_file: str) -> Parameters:
 
 
 def with_timelock(parameters: Parameters) -> Parameters:
-    """Return the parameters with a timelock whose delay exceeds the longest exit of a depositor.
+    """Return the parameters with a timelock delay that exceeds a depositor's longest exit.
 
     Parameters that have a timelock are returned unchanged.
     """
@@ -318,7 +318,7 @@ def _remove_deployment_file(path: Path) -> None:
 
 
 def _require_accounts_for_roles(parameters: Parameters, account_by_role: Mapping[str, str]) -> None:
-    """Raise BackstopError if a role would use a test account, whose key is public, on a real chain."""
+    """Raise BackstopError if a role would use a test account, which has a public key, on a real chain."""
     reporters = max(each.feed.reporters for each in parameters.collateral_types)
     roles = ["admin", "guardian", "taker", "market_maker", *(f"reporter_{i + 1}" for i in range(reporters))]
     missing = [role for role in roles if role not in account_by_role]

@@ -26,7 +26,7 @@ class RunStatistics:
 
     @property
     def mined_transaction_count(self) -> int:
-        """Number of transactions that were mined, whatever their outcome."""
+        """Number of transactions that were mined: done, failed or withdrawn."""
         return sum(count for (_, result), count in self.counts.items() if result in _MINED)
 
     @property

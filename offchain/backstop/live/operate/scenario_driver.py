@@ -50,7 +50,7 @@ _SETTING = ("admin", "guardian", "market_maker", "saver", "borrower")
 
 
 class LiveSimulation(Simulation):
-    """Simulation of a scenario on a live test chain, whose other users' calls are recorded, too."""
+    """Simulation of a scenario on a live test chain, which also records the calls of other processes."""
 
     def __init__(
         self, scenario: Scenario, system: LiveSystem, seed: int, speed: float, played: tuple[str, ...]
@@ -155,7 +155,9 @@ class LiveSimulation(Simulation):
         return self.paths[self.scenario.gas_token][self.block]
 
     def build_keeper_view(self) -> KeeperView:
-        """Return the present state as keepers see it, with the scenario's prices and this chain's gas price.
+        """Return the present state as keepers see it.
+
+        Prices are those of the scenario, and the gas price is that of the chain.
         """
         clock = self.system.timestamp - self.scenario.start
         outside = MarketData(

@@ -86,9 +86,9 @@ class TimelockGovernance:
         return sorted(found, key=lambda each: (each.proposal.ready_at, each.id))
 
     def find_proposal(self, text: str) -> OpenProposal:
-        """Return the open proposal whose id begins with the given hex text.
+        """Return the open proposal that has an id with this hex prefix.
 
-        Raise BackstopError unless exactly one open proposal does.
+        Raise BackstopError unless exactly one open proposal has.
         """
         start = text.lower().removeprefix("0x")
         found = [each for each in self.list_open_proposals() if each.id.hex().startswith(start)]
@@ -112,8 +112,7 @@ class TimelockGovernance:
         return found
 
     def describe_window(self, ready_at: int, expires_at: int) -> str:
-        """Return a text of the time window in which a proposal can be executed, in UTC and relative to now.
-        """
+        """Return a text of the period in which a proposal can be executed, in UTC and from now."""
         from datetime import UTC, datetime
 
         first, last = (
@@ -204,8 +203,7 @@ class TimelockGovernance:
                 yield f"{name}.{function.name} would revert: {reason or 'no reason'}"
 
     def _list_functions_with_shorter_delay(self) -> list[tuple[str, int]]:
-        """Return the functions whose delay is shorter than the timelock's longest delay, with it [seconds].
-        """
+        """Return the names and delays [seconds] of functions with less than the timelock's longest delay."""
         found: dict[tuple[str, bytes], None] = {}
         for _, (target, selector, _) in self._iter_events("DelaySet"):
             found[target, selector] = None
@@ -220,7 +218,7 @@ class TimelockGovernance:
     def _read_proposed_calls_by_id(self) -> dict[bytes, tuple[tuple[Call, ...], bytes]]:
         """Return calls and salt of all proposals by id, read from events.
 
-        An event whose calls and salt do not hash to its id is ignored.
+        An event is ignored if its calls and salt do not hash to its id.
         """
         found = {}
         for _, (proposal_id, calls, salt, _, _) in self._iter_events("Proposed"):

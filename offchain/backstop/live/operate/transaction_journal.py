@@ -153,7 +153,7 @@ class Journal:
         self._write_line_ignoring_errors({"entry": _encode_entry(entry)})
 
     def drop_unminable_entry(self, entry: Entry) -> None:
-        """Drop an entry whose transactions can never be mined, and count no cost for it."""
+        """Drop an entry that can never be mined, and count no cost for it."""
         self.entries.remove(entry)
         self._write_line_ignoring_errors({"gone": entry.first_transaction_hash})
 
