@@ -209,7 +209,8 @@ class ChaosEnvironment:
     def _is_running_else_restart(self, follower: FollowerProcess) -> bool:
         """Return whether a process runs; if it ended by itself, record that as a fault and restart it.
 
-        A process that killed itself at its crash point is not restarted and is no fault.
+        A process that killed itself at its planned place in the code (crash point) is not restarted and is no
+        fault.
         """
         if follower.running:
             return True

@@ -127,7 +127,7 @@ def judge_storm_run(
 ) -> dict[str, Any]:
     """Return the figures of a storm run, and the list of violated rules (`faults`).
 
-    `quiet_by_block_hash` tells in which blocks no disturbance kept the keepers from acting.
+    `quiet_by_block_hash` is true for the blocks in which no disturbance kept the keepers from acting.
     """
     faults = [*chaos_environment.faults, *capital_check.faults]
     history = _replay_storm_blocks_into_figures(
@@ -374,7 +374,7 @@ class WaitTimes:
         return {each: wait for each, wait in self.longest.items() if wait > calm_block_limit}
 
     def compute_percentile(self, percent: int) -> int:
-        """Return the number of blocks that `percent` of all things waited at most, calm or not.
+        """Return the longest wait [blocks] among the quickest `percent` of all things, calm or not.
 
         Return 0 if nothing waited.
         """

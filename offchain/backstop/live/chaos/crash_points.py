@@ -48,9 +48,9 @@ def kill_process() -> None:
 
 
 def arm_crash_point(name: str, count: int) -> None:
-    """Make this process kill itself the `count`-th time that it reaches the named crash point.
+    """Make this process kill itself the `count`-th time that it reaches a crash point of its code.
 
-    The method at that point is replaced by a wrapper.
+    `name` is a key of POINTS. The method at that point is replaced by a wrapper.
     """
     point = POINTS[name]
     original: Callable[..., Any] = getattr(point.owner, point.method)

@@ -53,7 +53,7 @@ roles:
 
 
 class ScheduledKill(NamedTuple):
-    """Planned death of a process: at a time after it saw some blocks, or at a crash point."""
+    """Planned death of a process: at a time after it saw some blocks, or at a place in its code."""
 
     blocks: int = 0
     seconds: float = 0.0
@@ -200,9 +200,9 @@ def describe_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> li
 def draw_scheduled_kills(
     random_source: Random, run_number: int, blocks: int = BLOCKS
 ) -> tuple[ScheduledKill, ...]:
-    """Draw the kills of a run: by turns at a random moment and at a named crash point.
+    """Draw the kills of a run: by turns at a random moment and at a named place of the code.
 
-    Over many runs each crash point comes equally often.
+    Over many runs each place comes equally often.
     """
     kills = []
     for i in range(KILLS_OF_A_RUN):

@@ -265,7 +265,7 @@ class KeeperKill(_KeeperDisturbance):
 
 
 class KeeperKillAtPoint(_KeeperDisturbance):
-    """Restart of a keeper that will kill itself at a random crash point of its code."""
+    """Restart of a keeper that will kill itself at a random named place of its code (crash point)."""
 
     name, blocks = "killed at a point", 25
 

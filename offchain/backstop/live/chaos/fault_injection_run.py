@@ -112,9 +112,10 @@ def run_storm(
 ) -> dict[str, Any]:
     """Run competing keepers and a mirror through a disturbed price crash; return the verdict.
 
-    The run ends once the chain is `blocks` longer, and takes at least `minutes`. `kinds` and `gaps` define
-    the lanes of disturbances. The last `calm` blocks have no disturbance. The verdict lists violated rules in
-    `faults`. Raise BackstopError once `stop` returns true.
+    The run ends once the chain is `blocks` longer, and takes at least `minutes`. `kinds` are groups of
+    disturbances; each group has one running at a time. `gaps` bounds the blocks between two disturbances of a
+    group. The last `calm` blocks have no disturbance. The verdict lists violated rules in `faults`. Raise
+    BackstopError once `stop` returns true.
     """
     shutil.rmtree(folder, ignore_errors=True)
     prepare_chain(folder, scenario, seed, dict.fromkeys((*BIDDERS, RIVAL), CAPITAL))

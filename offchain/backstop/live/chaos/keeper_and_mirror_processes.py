@@ -27,7 +27,7 @@ _COMMAND = "import sys; from backstop.cli.{} import cli; cli()"
 
 
 class FollowerProcess:
-    """Process of a keeper or a mirror that follows the chain, with a status port; it logs to <name>.log."""
+    """Process of a keeper or a mirror that follows the chain, with a status port and a log file."""
 
     def __init__(self, name: str, command: str, flags: list[str], folder: Path) -> None:
         self.name = name
@@ -49,7 +49,8 @@ class FollowerProcess:
     def start_process(self, point: str = "", count: int = 1) -> None:
         """Start the process; it kills itself the `count`-th time that it reaches the crash point `point`.
 
-        Without `point` it does not kill itself. A process that still runs is ended first.
+        A crash point is a named place in a keeper's code. Without `point` the process does not kill itself. A
+        process that still runs is ended first.
         """
         self.close()
         self.point, self.ready, self.away = point, False, False

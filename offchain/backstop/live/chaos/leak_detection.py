@@ -33,7 +33,7 @@ class ProcessUsage(NamedTuple):
 def read_memory_and_descriptor_usage(pid: int, at: float) -> ProcessUsage | None:
     """Return the memory, file descriptors and threads of a process from Linux's /proc.
 
-    `at` is the time to record. None if the process has ended.
+    `at` is the time to store with them [seconds]. None if the process has ended.
     """
     folder = Path(f"/proc/{pid}")
     try:

@@ -37,7 +37,7 @@ _BAND_DIGITS = 4
 class VaultRecord(NamedTuple):
     """Vault as in its storage slot: locked collateral, normalized debt, and the time of its margin call.
 
-    The slot's mark of a liquidation is left out.
+    The slot's flag for a liquidated vault is left out.
     """
 
     locked: int = 0  # wad

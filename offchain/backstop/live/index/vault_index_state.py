@@ -31,8 +31,7 @@ class VaultChanged(NamedTuple):
 
 
 class MarginCalled(NamedTuple):
-    """Event `LiquidationEngine.MarginCalled`: a vault, and the time at which its grace period ends (`due`).
-    """
+    """Event `LiquidationEngine.MarginCalled`: a vault, and the end of its grace period (`due`)."""
 
     collateral_type: int
     owner: bytes

@@ -68,7 +68,7 @@ class LogReader:
     def decode_vault_change_or_margin_call(self, log: Mapping[str, Any]) -> VaultChanged | MarginCalled:
         """Return the event that a log contains.
 
-        Leave the node and raise NodeUnavailableError if the log is malformed.
+        If the log is malformed, switch to another node and raise NodeUnavailableError.
         """
         topics, data = log["topics"], log["data"]
         if len(topics) != _TOPICS or len(data) < _DATA:

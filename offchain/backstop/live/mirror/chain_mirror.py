@@ -74,10 +74,10 @@ class Mirror:
     """Model that follows a deployment on a chain from its first block, and compares each call's effect.
 
     Each difference is settled by a proof or another node before anything is overwritten. It is then reported
-    once in `differences`, and the model takes the chain's value. In `unsettled_slots` the model keeps its own
-    value, and they are read again at every comparison. With `history`, the calls since the configuration are
-    kept for a trace. Without it the mirror's size is bounded by the protocol's state, as long as `seen`,
-    `differences` and `strangers` are cleared from time to time.
+    once in `differences`, and the model takes the chain's value. For `unsettled_slots` the model keeps its
+    own value, and the slots are read again at every comparison. With `history`, the calls since the
+    configuration are kept for a trace. Without it the mirror's size is bounded by the protocol's state, as
+    long as `seen`, `differences` and `strangers` are cleared from time to time.
     """
 
     def __init__(
@@ -446,7 +446,7 @@ class Mirror:
     def _decode_events(self, receipt: dict[str, Any]) -> tuple[Log, ...]:
         """Return the decoded events of a transaction's receipt.
 
-        Leave the node and raise an error if an event is malformed.
+        If an event is malformed, switch to another node and raise NodeUnavailableError.
         """
         try:
             return tuple(map(self.chain.decode_log, raw_logs(receipt)))

@@ -157,7 +157,10 @@ def _iter_statement_metrics(statement: Mapping) -> Iterator[Metric]:
 
 
 def _iter_deleveraging_queue_metrics(queue: Mapping) -> Iterator[Metric]:
-    """Yield metrics of the deleveraging queue by light: at most twelve series of a name per market."""
+    """Yield metrics of the auto-deleveraging queue: accounts and lots by side and rank.
+
+    Ranks are six, so each metric has at most twelve series per market.
+    """
     sides = [((each["market"], each["side"]), each) for each in queue["sides"]]
     for name, text in (("accounts", "Accounts with lots"), ("lots", "Lots of accounts")):
         rows = [((*key, str(row["light"])), row[name]) for key, each in sides for row in each["lights"]]

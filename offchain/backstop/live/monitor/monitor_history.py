@@ -31,9 +31,9 @@ ENDED = 500
 
 
 class HistoryPoint(NamedTuple):
-    """Figures after a block: debts and losses [rad], collateral ratio [bps], and each stage's balance [rad].
+    """Figures after a block: debts and losses [rad], collateral ratio [bps], and stages' balances [rad].
 
-    The ratio is None without debt. Stages are in the order of losses.
+    The ratio is None without debt. Stages are those of the loss waterfall, in their order.
     """
 
     block: int

@@ -87,7 +87,7 @@ class StatusPublisher:
         """Publish the status after the chain was followed to the mirror's block.
 
         `found` is the number of differences since the start, and `differences` are the new ones. `figures` is
-        the solvency statement; None has it computed. `work` returns the keepers' work; its argument tells
+        the solvency statement; None has it computed. `work` returns the keepers' work; its argument is
         whether the block is new. A known block is published again at most once a second.
         """
         self._note_look()

@@ -34,7 +34,7 @@ _WEIGHT, _HALF_LIFE = 0.1, 300.0
 
 
 class _BehindReason(str):
-    """Reason to leave a node that answers and is on the right chain, but is behind other nodes."""
+    """Reason to switch away from a node that is on the right chain, but is behind other nodes."""
 
 
 class _NodeMember:
@@ -71,10 +71,10 @@ class _NodeMember:
 
 
 class Failover:
-    """Client of several nodes of one chain, which leaves a failing node and asks the next one.
+    """Client of several nodes of one chain, which switches to another node when the node in use fails.
 
-    `say` receives a line for each node that is left and each that takes over. `clock` returns seconds. Once
-    `stop` returns true, no answer is waited for.
+    `say` receives a line for each switch. `clock` returns seconds. Once `stop` returns true, no answer is
+    waited for.
     """
 
     def __init__(
@@ -135,7 +135,10 @@ class Failover:
         self._pick_member()
 
     def switch_node(self, problem: str) -> bool:
-        """Leave the node in use because of `problem`; return False if no other node can take over."""
+        """Stop asking the node in use for a while because of `problem`, and choose another node.
+
+        Return False if no other node can take over.
+        """
         before = self._now
         if before is not None:
             self._leave_member(before, problem)
@@ -169,7 +172,7 @@ class Failover:
     def is_confirmed_by_another_node(self, number: int, block_hash: str) -> bool:
         """Return whether another node has the block, or no other node of this chain answers.
 
-        A node that was left for being behind is asked too: it may be the only node that is on no fork.
+        A node that was behind is asked too: it may be the only node that is on no fork.
         """
         alone = True
         for member in self._members:
@@ -190,7 +193,7 @@ class Failover:
     def record_height(self, height: int) -> None:
         """Record the followed block height, and compare it with the height of another node.
 
-        The node in use is left if it is more than three blocks behind a node of this chain.
+        The client switches to that node if the node in use is more than three blocks behind it.
         """
         now = self._clock()
         self._height, self._height_at = height, now
@@ -251,7 +254,7 @@ class Failover:
         return error
 
     def _is_usable(self, member: _NodeMember) -> bool:
-        """Return whether a node is healthy and on this chain; leave it if not."""
+        """Return whether a node is healthy and on this chain; if not, do not ask it for a while."""
         problem: str | BackstopError | None
         try:
             problem = self._find_problem(member.client)
@@ -313,8 +316,8 @@ class Takeover:
     def should_retry_on_missing_block(self, node: Node, block: int, block_hash: str, why: str) -> bool:
         """Return whether a missing block is missing only on this node, so that the caller should retry.
 
-        The node is left if another node has the block. A node that took over may be a few blocks behind for
-        five seconds.
+        The client switches to another node if that has the block. A node that took over may be a few blocks
+        behind for five seconds.
         """
         client = node.client
         if not isinstance(client, Failover):

@@ -61,7 +61,7 @@ class Relay:
 
     @property
     def well(self) -> bool:
-        """Whether the relay may be asked now; after errors it is left alone for up to five minutes."""
+        """Whether the relay may be asked now; after errors it is not asked for up to five minutes."""
         return self._rest.over
 
     def send_transaction(self, raw: str, after_block: int) -> int:
@@ -78,7 +78,7 @@ class Relay:
         return last
 
     def _start_backoff(self, error: BackstopError) -> None:
-        """Leave the relay alone for a while, unless it has only refused this transaction."""
+        """Do not ask the relay for a while, unless it has only refused this transaction."""
         self._failures += 1
         self._pause = 0.0
         wanted = error.retry_after if isinstance(error, NodeUnavailableError) else 0.0
@@ -101,6 +101,6 @@ class Relay:
         return {SIGNATURE: f"{self._key.address}:0x{bytes(signed.signature).hex()}"}
 
     def explain_transaction_refusal(self, error: BackstopError) -> str:
-        """Return a text on why the relay did not take a transaction, and how long it is left alone."""
+        """Return a text on why the relay did not take a transaction, and how long it will not be asked."""
         pause = f", and is left alone for {self._pause:.0f} s" if self._pause else ""
         return f"the relay at {self._client.where} does not take it ({error}){pause}"

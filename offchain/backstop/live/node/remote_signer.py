@@ -28,9 +28,9 @@ class SignerUnavailableError(BackstopError):
 
 
 class RemoteSigner:
-    """Client of a signer in another process (Web3Signer or the like), which holds the keys of its accounts.
+    """Client of a signer in another process (Web3Signer or the like), which holds its accounts' keys.
 
-    The list of accounts is read at the start. A signer that does not answer is left alone for a while, since
+    The list of accounts is read at the start. A signer that does not answer is not asked for a while, since
     other transactions would wait for it, too.
     """
 

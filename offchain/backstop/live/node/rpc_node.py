@@ -204,7 +204,7 @@ class Node:
     def require_deployment(self, deployment: Deployment) -> None:
         """Check that the node is on the deployment's chain, and keep checking from now on.
 
-        Of several nodes, those on another chain are left. Raise BackstopError if no node is on the
+        Of several nodes, those on another chain are no longer asked. Raise BackstopError if no node is on the
         deployment's chain.
         """
         where = deployment.chain_id, deployment.genesis, deployment.block, deployment.creations[0].address
@@ -225,7 +225,7 @@ class Node:
         self.check_chain()
 
     def check_chain(self) -> None:
-        """Check that the node is still on the deployment's chain, and leave it if not.
+        """Check that the node is still on the deployment's chain, and switch to another node if not.
 
         Raise NodeUnavailableError if no other node can take over.
         """
@@ -240,7 +240,7 @@ class Node:
                     ) from None
 
     def leave_node_and_build_error(self, problem: str) -> NodeUnavailableError:
-        """Leave the node because of an impossible answer, and return the error to raise.
+        """Switch away from the node because of an impossible answer, and return the error to raise.
 
         The error is a RetryError if another node took over, else a NodeUnavailableError.
         """

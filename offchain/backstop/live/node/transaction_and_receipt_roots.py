@@ -51,8 +51,8 @@ class BlockRootChecker:
     ) -> None:
         """Check a block's transactions and receipts, and the senders of calls to the targets.
 
-        On a violation leave the node and raise NodeUnavailableError. On an unknown chain a first block that
-        fails turns the checks off, since its blocks may have another format.
+        On a violation switch to another node and raise NodeUnavailableError. On an unknown chain a first
+        block that fails turns the checks off, since its blocks may have another format.
         """
         if self.hold is False:
             return

@@ -162,8 +162,8 @@ class KeeperLoop:
     def _has_no_coins(self, address: str) -> bool:
         """Return whether an account has no coins to pay for gas.
 
-        A node's claim that the balance is zero is checked by a proof. If the proof shows coins, the node is
-        left. If no proof can be had, the claim counts.
+        A node's claim that the balance is zero is checked by a proof. If the proof shows coins, the loop
+        switches to another node. If no proof can be had, the claim counts.
         """
         node, mirror = self.system.node, self.system.mirror
         if node.get_balance(address):
@@ -298,7 +298,7 @@ class KeeperLoop:
         return sent
 
     def _save_followed_state(self) -> None:
-        """Save the followed state to the snapshot file, if possible.
+        """Save the model's state and position on the chain to the snapshot file, if possible.
 
         An error is only logged: without the file the next keeper replays the history.
         """
@@ -345,7 +345,7 @@ class KeeperLoop:
             )
 
     def _handle_reorg(self, error: ReorgError) -> None:
-        """Follow the other branch of the chain after a reorg.
+        """Roll back to the last common block after a reorg, and follow the new branch of the chain.
 
         Do nothing if the block is only missing on this node.
         """
@@ -520,7 +520,10 @@ class KeeperLoop:
         return sent
 
     def _list_calls_with_room(self, intents: Sequence[Intent]) -> list[Intent]:
-        """Return the first of these calls that fit into the gas left of the block, by the gas table."""
+        """Return the first of these calls that fit into the gas left of the block.
+
+        The gas of each call is taken from the committed gas table (measured gas per function).
+        """
         found, left = list[Intent](), self._block_gas.left
         for intent in intents:
             left -= intent.gas or find_call_gas(intent.action.contract, intent.action.method) or 0
@@ -577,7 +580,10 @@ class KeeperLoop:
         return sent
 
     def _report_vaults_without_room(self, keeper: Keeper, view: KeeperView, gas_price: int) -> None:
-        """Log once which auction limit holds up liquidations, and how many vaults wait for it."""
+        """Log once which auction limit holds up liquidations, and for how many unsafe vaults.
+
+        An auction limit bounds the debt that may be under auction at one time.
+        """
         if keeper.group.role != "liquidator":
             return
         for c, symbol in enumerate(view.symbols):
@@ -607,9 +613,9 @@ class KeeperLoop:
     ) -> tuple[Outcome, int]:
         """Return the outcome and the gas of a call; repeat a contradicted dry run on the other nodes.
 
-        A dry run is contradicted if the model or the gas table refutes it. If no other node gives a
-        consistent answer, a gas limit that is too low is replaced from the committed gas table: unused gas is
-        not paid for.
+        A dry run is contradicted if the model or the committed gas table (measured gas per function) refutes
+        it. If no other node gives a consistent answer, a gas limit that is too low is replaced by a multiple
+        of the gas table's. Unused gas is not paid for.
         """
         system = self.system
         problem, where = self._find_contradiction(intent, foreseen, gas, now), system.node.url
@@ -631,7 +637,10 @@ class KeeperLoop:
         return foreseen, min(_TIMES_TABLE * least if 2 * gas < least else gas, CALL_GAS)
 
     def _find_contradiction(self, intent: Intent, foreseen: Outcome, gas: int, now: int) -> str | None:
-        """Return how the model or the gas table contradicts a node's dry run; None if neither does."""
+        """Return how the model or the gas table contradicts a node's dry run; None if neither does.
+
+        The gas table holds the measured gas of each function.
+        """
         action = intent.action
         if not foreseen.ok:
             can = self.system.can_succeed_on_model(action.sender, *self.system.encode_call(action), now)

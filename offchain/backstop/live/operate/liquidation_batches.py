@@ -28,7 +28,10 @@ def compute_gas_each() -> int:
 
 
 def compute_batch_gas(vaults: int) -> int:
-    """Return the gas that a batch of `vaults` liquidations is expected to use, by the gas table."""
+    """Return the gas that a batch of `vaults` liquidations is expected to use.
+
+    It follows from the committed gas table (measured gas per operation).
+    """
     return get_job_gas("batch: liquidate") + vaults * get_job_gas("batch: liquidate, each vault")
 
 
@@ -55,9 +58,10 @@ def compute_most_vaults(block_gas_left: int) -> int:
 
 
 def is_batchable(intent: Intent) -> bool:
-    """Return whether a call may be part of a batch, which holds for a liquidation only.
+    """Return whether a call may be part of a batch of liquidations.
 
-    A liquidation pays the account that it names, whichever account sends it.
+    That holds for `LiquidationEngine.liquidate` only: it pays the account that it names, whichever account
+    sends it.
     """
     return (intent.action.contract, intent.action.method) == ("LiquidationEngine", "liquidate")
 

@@ -49,8 +49,8 @@ class MirrorLoop:
     """Loop that replays a deployment in the model, compares model and chain at each block, and logs.
 
     `tell` receives the results line by line, and `say` all other log lines. `out` is a file for one JSON
-    record per block. `checkpoint` is a file from which the next process resumes. With `each_block`, a line is
-    told for each block, not only after a change. `observer` publishes each round's findings.
+    record per block. `checkpoint` is a file from which the next process resumes. With `each_block`, a result
+    line is printed for each block, not only after a change. `observer` publishes each round's findings.
     """
 
     def __init__(
@@ -196,8 +196,8 @@ class MirrorLoop:
     def _freeze_collections(self) -> None:
         """Exclude the objects made by the replay from garbage collection, once the replay is complete.
 
-        Python collects old objects only when there is a quarter more of them. Otherwise the status page's
-        temporary objects would stay in memory by the thousand.
+        Otherwise Python would run a full collection too rarely, and temporary objects of the status page
+        would pile up.
         """
         if not self._tidied and self.mirror.is_complete_and_settled:
             gc.unfreeze()
@@ -207,7 +207,7 @@ class MirrorLoop:
             self._tidied = True
 
     def _compare_storage_and_report(self, head: int) -> None:
-        """Compare all storage at the followed block, then publish, write and tell the results.
+        """Compare all storage at the followed block, then publish, write and print the results.
 
         Raise BackstopError if a restored checkpoint differs from the chain.
         """

@@ -150,8 +150,8 @@ def connect_node_with_failover(
 ) -> Node:
     """Connect to the first of some nodes; further nodes take over when it fails.
 
-    `say` receives a line whenever one node is left and another takes over. With fewer than two networks it is
-    `connect_node`.
+    `say` receives a line whenever the client switches from one node to another. With fewer than two networks
+    it is `connect_node`.
     """
     if len(networks) < 2:
         return connect_node(networks[0] if networks else None, timeout, stop)

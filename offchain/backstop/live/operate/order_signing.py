@@ -50,7 +50,7 @@ def sign_order(
     """Sign an order of the margin market and return it as a line of a signed order file.
 
     `size` is in lots (contract units); above zero buys. `price` is in wad per coin. `expiry` is a timestamp.
-    `number` says which of the signer's margin accounts the order is for. Raise BackstopError if the market is
+    `number` is that of the signer's margin account for the order. Raise BackstopError if the market is
     unknown or the price of a lot is not a whole number of wei.
     """
     margin = deployment.parameters.margin

@@ -202,7 +202,7 @@ class Outbox:
         return entry
 
     def _report_refuted_refusal(self, reason: str, entry: Entry, cost: int) -> None:
-        """Leave the node if its refusal contradicts the proven balance or nonce of the account.
+        """Switch to another node if a refusal contradicts the account's proven balance or nonce.
 
         If there is no other node, log the contradiction. `cost` is the most that the transaction may cost
         [wei].
@@ -305,7 +305,8 @@ class Outbox:
         """Return how many transactions the account has sent, including those in the transaction pool.
 
         The pool is no part of a block: two nodes have to agree on the count, or the node in use has to show
-        the signed transactions. A node that reports another count is left.
+        the signed transactions. If the node in use reports another count, the client switches to another
+        node.
         """
         mined, told, where = self._count_mined(), self.node.get_nonce(self.address), self.node.url
         if told == mined:
@@ -364,7 +365,7 @@ class Outbox:
         """Send a signed transaction to the node in use, and after a refusal to the other nodes.
 
         Raise the refusal if no node takes the transaction. A node that claims to have it already has to show
-        it. A node that refused a transaction that another node takes is left.
+        it. If another node takes the transaction, the client switches away from the node that refused.
         """
         try:
             self.node.request("eth_sendRawTransaction", attempt.raw)
@@ -490,7 +491,7 @@ class Outbox:
         return found
 
     def _note_lost_nonces(self, height: int) -> None:
-        """Record nonces that are used up by transactions of another sender program, if that is proven."""
+        """Record pending nonces that are provably used up by transactions that this keeper did not sign."""
         waits = [entry for entry in self._list_unmined() if entry.at or entry.attempts]
         if not waits or height == self._counted_at:
             return
@@ -538,7 +539,10 @@ class Outbox:
     def _list_mined_receipts_or_none(
         self, entries: list[Entry], client: RpcClient
     ) -> list[dict[str, Any] | None]:
-        """Return, for each entry, the receipt of its mined attempt as one node tells it; None if unmined."""
+        """Return, for each entry, the receipt of its mined transaction; None if none is mined.
+
+        The receipts are the unverified answer of one node.
+        """
         names = [(attempt.hash,) for entry in entries for attempt in entry.attempts]
         receipts = iter(client.call_method_in_batches("eth_getTransactionReceipt", names))
         found = []
@@ -597,10 +601,10 @@ class Outbox:
         return MinedTransaction(entry, attempt.hash, attempt.withdraws, gas, price)
 
     def _note_lost_nonce(self, entry: Entry) -> None:
-        """Record that an entry's nonce was used up by another program, once that held for 20 blocks.
+        """Record that an entry's nonce was used up by a transaction that this keeper did not sign.
 
-        The entry is then dropped from the journal and counts as spent, since no proof says that it was not
-        mined.
+        After 20 such blocks the entry is dropped from the journal. It counts as spent, since no proof says
+        that it was not mined.
         """
         if any(each.nonce == entry.nonce and each.block is not None for each in self.journal.entries):
             if not entry.given_up:
@@ -679,8 +683,8 @@ class Outbox:
     def _send_entry_to_other_nodes(self, entry: Entry) -> bool:
         """Send a transaction that blocks passed over to the other nodes; return whether any took it as new.
 
-        The node in use may keep the transaction to itself, and is left then. If there is no other node, this
-        suspicion is logged once.
+        The node in use may keep the transaction to itself: if another node takes it as new, the client
+        switches to that or another node. If there is no other node, the suspicion is logged once.
         """
         clients, news = self.node.client.list_other_nodes(), False
         for client in clients:
@@ -787,9 +791,7 @@ class Outbox:
         return any(self._is_on_node(client, name, entry.nonce) for client in iter_clients(self.node))
 
     def _is_on_node(self, client: RpcClient, name: str, nonce: int) -> bool:
-        """Return whether a node shows a transaction, or counts its nonce among the account's pool
-        transactions.
-        """
+        """Return whether a node shows a transaction, or counts its nonce as pending."""
         try:
             if client.request("eth_getTransactionByHash", name) is not None:
                 return True

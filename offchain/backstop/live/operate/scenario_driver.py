@@ -136,7 +136,7 @@ class LiveSimulation(Simulation):
             self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
     def _require_not_played_here(self, seen: MinedCall) -> None:
-        """Raise BackstopError if another process sends from the account of a keeper that is played here.
+        """Raise BackstopError if another process sends from the account of a keeper of this process.
 
         An account has one sequence of nonces: two processes that count it block each other.
         """
@@ -202,7 +202,7 @@ class LiveSimulation(Simulation):
     # --------------------------------------------------------------------- blocks
 
     def run_block(self) -> None:
-        """Run one block of the scenario: set time and markets, run the keepers played here, then wait.
+        """Run one block of the scenario: set time and markets, run this process's keepers, then wait.
 
         Keepers in other processes act during the wait, up to `speed` seconds for each block.
         """
@@ -233,7 +233,7 @@ class LiveSimulation(Simulation):
             raise self.build_revert_error(action, outcome)
 
     def run_keeper(self, state: KeeperState, now: int) -> None:
-        """Let a keeper that is played here decide, and mine each of its calls at once.
+        """Let a keeper of this process decide, and mine each of its calls at once.
 
         Do nothing during an outage of the keeper.
         """
@@ -266,9 +266,9 @@ def drive_scenario(
 ) -> dict[str, Any]:
     """Run a scenario on a live test chain and return its summary.
 
-    `speed` is the real time for each block [seconds]. `played` lists the keeper roles that this process
-    plays. With `out`, a run directory is written, also if the run fails. Raise BackstopError if a role is
-    unknown, the node cannot be driven, or the run fails.
+    `speed` is the real time for each block [seconds]. `played` lists the keeper roles that this process runs
+    itself. With `out`, a run directory is written, also if the run fails. Raise BackstopError if a role is
+    unknown, the node's time cannot be set, or the run fails.
     """
     unknown = [role for role in played if role not in ROLES]
     if unknown:

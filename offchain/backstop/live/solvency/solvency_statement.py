@@ -340,18 +340,18 @@ class _StatementBuilder:
     # --------------------------------------------------------------------- losses
 
     def compute_unreserved_deficit(self, collateral_type: int) -> int:
-        """Return the part of a type's deficit that no stage has reserved for payment yet [rad]."""
+        """Return the part of a type's deficit that no stage of the loss waterfall has reserved yet [rad]."""
         return max(
             0, self.view.get_deficit(collateral_type) - self.waterfall.reserved_of(_NOBODY, collateral_type)
         )
 
     def describe_stages_and_uncovered_loss(self) -> tuple[list[dict[str, Any]], int]:
-        """Return the balance and payments of each loss stage, and the uncovered loss [rad].
+        """Return balance and payments of each stage of the loss waterfall, and the uncovered loss [rad].
 
         The allowed payment is per collateral type, under the stage's caps. The full-loss payment assumes that
-        all shortfalls were lost now, in the order of losses, each type's in turn. A stage that sells equity
-        counts at the floor of its auctions. While the stage is selling for a type, its allowed payment for
-        that type is None.
+        all shortfalls were lost now, in the order of the waterfall, each type's in turn. A stage that sells
+        equity counts at the floor of its auctions. While the stage is selling for a type, its allowed payment
+        for that type is None.
         """
         view, waterfall = self.view, self.waterfall
         left = [

@@ -17,7 +17,7 @@ _NOBODY = ZERO_ADDRESS
 
 
 def stages_in_order(waterfall: LossWaterfall, deployment: Deployment) -> dict[int, str]:
-    """Return the names of the active loss stages by id, in the order in which they bear losses.
+    """Return the names of the loss waterfall's stages by id, in the order in which they bear losses.
 
     Raise BackstopError if the order is not set, or if a stage is not of the deployment.
     """
@@ -28,9 +28,9 @@ def stages_in_order(waterfall: LossWaterfall, deployment: Deployment) -> dict[in
 
 
 def describe_stage_debts(waterfall: LossWaterfall, stage_id: int, types: Sequence[int]) -> dict[str, Any]:
-    """Return the amount a loss stage owes, and the payments it missed by collateral type [rad].
+    """Return what a stage of the loss waterfall owes, and its missed payments by type [rad].
 
-    Missed payments are those that later stages made in its place while it failed.
+    Missed payments are those that other stages made in its place while it failed.
     """
     return {
         "owed_rad": str(waterfall.owed[stage_id]),
@@ -41,7 +41,7 @@ def describe_stage_debts(waterfall: LossWaterfall, stage_id: int, types: Sequenc
 def describe_removed_stages(
     waterfall: LossWaterfall, deployment: Deployment, types: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Return the loss stages that were removed from the order of losses, with the debts they still owe."""
+    """Return the stages that were removed from the loss waterfall, with the debts they still owe."""
     present = waterfall.stage_ids(_NOBODY)
     rows = []
     for k in range(waterfall.lineup[()].known):
@@ -70,7 +70,7 @@ def build_policy_in_force_statement(model: ModelSystem, deployment: Deployment) 
 def describe_pending_stages_and_settlement(
     waterfall: LossWaterfall, announced_for: int, model: ModelSystem
 ) -> dict[str, Any]:
-    """Return announced changes: another order of stages, settlement, and delistings of markets.
+    """Return announced changes: other stages of the loss waterfall, settlement, and delistings.
 
     The first two are None if nothing is announced. For each perpetual market that is delisted, the row has
     the time from which it is settled, and whether it has ended.
@@ -96,7 +96,10 @@ def _iter_market_delisting_rows(model: ModelSystem) -> Iterator[dict[str, Any]]:
 
 
 def _get_stage_name(waterfall: LossWaterfall, stage_id: int, deployment: Deployment) -> str:
-    """Return the name of the loss stage with an id; raise BackstopError if it is not of the deployment."""
+    """Return the name of the loss waterfall's stage with an id.
+
+    Raise BackstopError if the stage is not of the deployment.
+    """
     at = waterfall.stage_terms(_NOBODY, stage_id).stage
     for each in deployment.parameters.stages:
         if deployment.addresses[STAGES[each.name].contract] == at:
