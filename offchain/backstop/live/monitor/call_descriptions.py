@@ -96,8 +96,8 @@ def _compute_pool_reward(
 ) -> int:
     """Return the reward that a stability pool sent to the liquidator, at the feed's price [wad].
 
-    Transfers are in the token's units, events in wad. The pool's collateral appears in both and gives the
-    factor.
+    Token transfers are in the token's smallest unit, protocol events in wad. The collateral that the pool got
+    appears in transfers and events, which gives the conversion factor.
     """
     if not offsets:
         return 0

@@ -193,7 +193,7 @@ class Failover:
     def record_height(self, height: int) -> None:
         """Record the followed block height, and compare it with the height of another node.
 
-        The client switches to that node if the node in use is more than three blocks behind it.
+        The client switches to another node if the node in use is more than three blocks behind that node.
         """
         now = self._clock()
         self._height, self._height_at = height, now
