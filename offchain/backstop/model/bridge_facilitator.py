@@ -113,9 +113,9 @@ class BridgeFacilitator(Administered, ERC20):
     def draw(self, sender: str, amount: int, receiver: str) -> None:
         """Mint stablecoin [wad] to the receiver, as debt of the facilitator's vault.
 
-        Only the role MINTER may call this. Notes are minted as far as those in the vault do not cover the
-        debt. Reverts if debt plus unrecovered losses would exceed the debt ceiling, or while a loss is
-        announced.
+        Only the role MINTER may call this. Notes (the vault's collateral token) are minted as far as those in
+        the vault do not cover the debt. Reverts if debt plus unrecovered losses would exceed the debt
+        ceiling, or while a loss is announced.
         """
         self._check_role(sender, MINTER)
         require(self._loss_announcement.amount == 0, "facilitator: loss announced")
@@ -161,7 +161,7 @@ class BridgeFacilitator(Administered, ERC20):
         """Announce the amount of debt that will not be repaid [wad]; it can be booked after the delay.
 
         The admin may set any amount, a guardian only a higher one than the present announcement. The
-        announced debt counts as debt in doubt at once.
+        announced debt counts at once as debt in doubt (debt that may be lost).
         """
         if sender != self.admins[()]:
             self._check_role(sender, GUARDIAN)
@@ -246,9 +246,9 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def sync_note(self, sender: str) -> None:
-        """Update the price of a note, and mark the announced loss as debt in doubt.
+        """Update the price of a note, and mark the announced loss as debt in doubt (debt that may be lost).
 
-        Any account may call this.
+        A note is the token that the facilitator's vault holds as collateral. Any account may call this.
         """
         price = self.feed.current_price(self.address, self.collateral_type)
         require(price != 0, "facilitator: not open")
@@ -258,8 +258,8 @@ class BridgeFacilitator(Administered, ERC20):
     def redeem(self, sender: str, notes: int) -> int:
         """Redeem notes [wad] in settlement, and return the stablecoin paid for them [wad, rounded down].
 
-        A note earns its pro rata share of the repayments since settlement began. Shares of later repayments
-        are paid at the holder's next redemption.
+        A note is the facilitator's collateral token. It earns a pro rata share of the repayments since
+        settlement began. Shares of later repayments are paid at the holder's next redemption.
         """
         require(self.engine.in_settlement(self.address), "facilitator: not settling")
         self.redeemed[sender] = add_uint256(self.redeemed[sender], notes)
@@ -308,7 +308,7 @@ class BridgeFacilitator(Administered, ERC20):
         self._set_note_price_and_flag()
 
     def _set_note_price_and_flag(self) -> None:
-        """Set the price of a note, and mark the announced loss as debt in doubt.
+        """Set the price of a note, and mark the announced loss as debt in doubt (debt that may be lost).
 
         A note is worth one stablecoin, or more once fees have raised the debt above the notes. With a loss
         announced, a note is worth its share of the debt that will be repaid, and at least 1 ray, because 0

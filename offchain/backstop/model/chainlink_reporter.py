@@ -83,7 +83,9 @@ class ChainlinkReporter(Contract):
         self.emit("RoundReported", round_id, answer, updated_at)
 
     def _check_sequencer(self) -> None:
-        """Revert unless the layer-2 sequencer is up (answer 0) and has been for longer than the grace period.
+        """Revert unless the layer-2 sequencer has been up for longer than the grace period.
+
+        An answer of 0 from its uptime feed means that it is up.
         """
         now = self.world.timestamp
         _, answer, started_at, _, _ = self._get_aggregator_contract(self.sequencer).latestRoundData(

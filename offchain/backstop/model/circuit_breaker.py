@@ -79,13 +79,13 @@ class Triggers(NamedTuple):
         return CAUTION if caution != 0 and measure >= caution * scale else NORMAL
 
     def level_of_losses(self, deficit: int) -> int:
-        """Return the mode that the sum of all types' deficits [rad] calls for."""
+        """Return the mode that the sum of all types' deficits [rad] calls for: NORMAL to EMERGENCY."""
         return self.compute_level(LOSSES, deficit, RAD)
 
     def level_of_fall(self, current: int, average: int) -> int:
         """Return the mode that a price's fall below its time-weighted average [ray] calls for.
 
-        NORMAL if there is no current price (0).
+        The mode is NORMAL, CAUTION or EMERGENCY. It is NORMAL if there is no current price (0).
         """
         fall = max(0, average - current) if current else 0
         return self.compute_level(FALL, fall * BASIS_POINTS, average)
@@ -93,8 +93,8 @@ class Triggers(NamedTuple):
     def level_of_silence(self, seconds: int) -> int:
         """Return the mode that the time since a price's freshness ended [seconds] calls for.
 
-        NORMAL if the time exceeds the greater threshold by more than a week: the feed then counts as
-        abandoned.
+        The mode is NORMAL, CAUTION or EMERGENCY. It is NORMAL if the time exceeds the greater threshold by
+        more than a week.
         """
         return self.compute_level(
             SILENCE,
@@ -103,7 +103,9 @@ class Triggers(NamedTuple):
         )
 
     def level_of_auctions(self, in_auction: int, limit: int) -> int:
-        """Return the mode that principal under auction [rad] calls for, given its limit [whole stablecoins].
+        """Return the mode that principal under auction [rad] calls for: NORMAL, CAUTION or EMERGENCY.
+
+        The thresholds are basis points of the auction limit [whole stablecoins].
         """
         return self.compute_level(AUCTIONS, in_auction * BASIS_POINTS, limit * RAD)
 

@@ -384,7 +384,8 @@ class CollateralAuction(Administered):
     ) -> None:
         """Start the auction of a failed workout's collateral, under the id that the workout has.
 
-        The reward is paid to `reward_receiver`. Only the workouts contract may call this.
+        A workout is the repayment of a called vault in instalments. The reward is paid to `reward_receiver`.
+        Only the workouts contract may call this.
         """
         self._only_workouts(sender)
         reward = self._start_auction(auction_id, collateral_type, owner, lot, principal, price)
@@ -394,7 +395,7 @@ class CollateralAuction(Administered):
     def unwind_workout(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
         """Return a workout's remaining collateral [wad] and principal [rad] to its vault.
 
-        Only the workouts contract may call this.
+        A workout is the repayment of a called vault in instalments. Only the workouts contract may call this.
         """
         self._only_workouts(sender)
         self.engine.unwind(self.address, collateral_type, owner, lot, principal)
@@ -503,14 +504,15 @@ class CollateralAuction(Administered):
 
     @view
     def clock(self, sender: str) -> int:
-        """Return the time by which auction prices fall [seconds]: block number times slot, or the timestamp.
+        """Return the time by which auction prices fall [seconds].
+
+        It is the block timestamp, or the block number times the slot time if the contract counts blocks.
         """
         return self._get_block_or_timestamp_seconds()
 
     @view
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
-        """Return whether a reset is due, the price [ray], the unsold lot [wad] and the unpaid target [rad].
-        """
+        """Return (reset is due, price [ray], unsold lot [wad], unpaid target [rad]) of an open auction."""
         lot = self._load_lot(auction_id)
         terms = self._get_lot_terms(lot)
         top: AuctionStart = self.tops[auction_id]
@@ -540,9 +542,10 @@ class CollateralAuction(Administered):
 
     @view
     def position_of(self, sender: str, auction_id: int) -> tuple[int, str, int, int]:
-        """Return the collateral type, owner, lot [wad] and unpaid principal [rad] of an auction or a workout.
+        """Return (collateral type, owner, lot [wad], unpaid principal [rad]) of an auction or a workout.
 
-        All values are zero if neither has this id.
+        A workout is the repayment of a called vault in instalments. All values are zero if neither has this
+        id.
         """
         if self.lots[auction_id] == Lot():
             if self.workouts == ZERO_ADDRESS:
@@ -564,7 +567,7 @@ class CollateralAuction(Administered):
 
     @view
     def last_id(self, sender: str) -> int:
-        """Return the id of the newest auction or workout; 0 if there was none."""
+        """Return the id of the newest auction or workout (repayment in instalments); 0 if none."""
         return int(self.ids[()])
 
     # ----------------------------------------------------------------- helpers
@@ -619,8 +622,7 @@ class CollateralAuction(Administered):
         return highest
 
     def _is_worthless(self, lot: Lot, price: int, terms: Terms) -> bool:
-        """Return True if the lot is too small to sell, both at this price and at the time-weighted one [ray].
-        """
+        """Return True if a lot is too small to sell, both at this price and at the time-weighted one."""
         if not terms.is_worthless(lot.lot, price):
             return False
         return terms.is_worthless(lot.lot, self.feed.time_weighted(self.address, lot.collateral_type))

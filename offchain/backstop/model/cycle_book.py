@@ -30,7 +30,8 @@ class Account(NamedTuple):
     """Margin account: its cash [wei], the markets of its positions (one bit each) and its cycle number.
 
     `seen` counts the cycles with losses that are settled for the account. `bond` is the part of its bond that
-    is left. `paid` counts the payments from its cash for booking its loss in the pending cycle.
+    is left. `paid` counts the payments from its cash for booking its loss in the pending cycle (ended, not
+    yet final).
     """
 
     cash: int = 0
@@ -67,7 +68,7 @@ class Pending(NamedTuple):
 class Worth(NamedTuple):
     """Account's value at the end of the pending cycle with later net deposits, and these deposits [wei].
 
-    A withdrawal lowers both figures.
+    A pending cycle has ended, but its losses are not yet all known. A withdrawal lowers both figures.
     """
 
     value: int = 0
@@ -139,8 +140,8 @@ class CycleBook(PricePath):
     def _settle_final_cycles(self, owner: str) -> None:
         """Settle an account's missed final cycles, and advance the account to the pending cycle.
 
-        In these cycles the account did not trade, and no loss of it was booked. `_close_cycle` then computes
-        the account's worth and its pending amounts.
+        A pending cycle has ended but is not final. In the missed cycles the account did not trade, and no
+        loss of it was booked. `_close_cycle` then computes the account's worth and its pending amounts.
         """
         clock: Clock = self.clocks[()]
         account, cycle, haircut = (
@@ -164,7 +165,10 @@ class CycleBook(PricePath):
         self._store_account(owner, account)
 
     def _close_cycle(self, owner: str) -> None:
-        """Advance an account by one cycle: its pending cycle becomes final, and its open one becomes pending.
+        """Advance an account by one settlement cycle.
+
+        Its pending cycle (ended, with losses not yet all known) becomes final, and its open cycle becomes
+        pending.
         """
         account = self._apply_final_cycle_haircut(owner, self.accounts[owner])
         cycle = account.cycle + 1
@@ -221,15 +225,21 @@ class CycleBook(PricePath):
         return account._replace(cash=account.cash + given - haircut, seen=account.seen + 1, paid=0)
 
     def get_cycle_gains(self, owner: str, market: int, cycle: int) -> SideTotals:
-        """Return an account's gains in a market [wei, by side], in its open or pending cycle."""
+        """Return an account's gains in a market [wei], in its open cycle or the one before.
+
+        The gains of a long and of a short position are separate.
+        """
         return cast(SideTotals, self.gained[owner, market, cycle % 2])
 
     def get_cycle_losses(self, owner: str, market: int, cycle: int) -> SideTotals:
-        """Return an account's losses in a market [wei, by side], in its open or pending cycle."""
+        """Return an account's losses in a market [wei], in its open cycle or the one before.
+
+        The losses of a long and of a short position are separate.
+        """
         return cast(SideTotals, self.lost[owner, market, cycle % 2])
 
     def get_unfinal_previous_cycle_gains(self, owner: str, market: int) -> SideTotals:
-        """Return an account's gains in a market in its pending cycle [wei, by side].
+        """Return an account's gains in a market in its pending cycle [wei], long and short separately.
 
         A pending cycle has ended but is not final, so its gains can still bear losses.
         """
@@ -243,7 +253,9 @@ class CycleBook(PricePath):
         self.gained[owner, market, cycle % 2] = self.lost[owner, market, cycle % 2] = SideTotals()
 
     def _add_cycle_gains_and_losses(self, owner: str, market: int, cycle: int, moves: Moves) -> None:
-        """Add a position's gains and losses from the price moves since its last update to a cycle's totals.
+        """Add a position's gains and losses since its last update to the totals of a cycle.
+
+        `moves` holds the price moves up to which they are counted.
         """
         size = self.positions[owner, market].size
         if size == 0:
@@ -267,7 +279,8 @@ class CycleBook(PricePath):
     def _compute_market_haircut(self, owner: str, market: int) -> int:
         """Return the haircut on an account's gains in a market in the pending cycle [wei, rounded up].
 
-        A haircut is the part of a gain that pays other accounts' losses.
+        A haircut is the part of a gain that pays other accounts' losses. A pending cycle has ended but is not
+        final.
         """
         cycle = self.accounts[owner].cycle - 1
         gained, losses = self.get_cycle_gains(owner, market, cycle), self.losses[market, cycle]
@@ -290,7 +303,10 @@ class CycleBook(PricePath):
         return account.cash + sum(self._compute_worth(m, self.positions[owner, m].size) for m in markets)
 
     def _compute_standing(self, owner: str) -> Standing:
-        """Return an account's value, its known haircuts and its gains that are not final [wei]."""
+        """Return an account's value, its known haircuts and its gains that are not final [wei].
+
+        A haircut is the part of a gain that pays other accounts' losses.
+        """
         account: Account = self.accounts[owner]
         unfinal = 0
         for market in _list_markets_of_bits(account.markets):
@@ -303,7 +319,10 @@ class CycleBook(PricePath):
         )
 
     def _compute_open_gains(self, owner: str, market: int) -> SideTotals:
-        """Return a position's gains in the open cycle up to the last price move [wei, by side]."""
+        """Return a position's gains in the open cycle up to the last price move [wei].
+
+        The gains of long and of short lots are separate.
+        """
         gained: list[int] = list(self.get_cycle_gains(owner, market, self.accounts[owner].cycle))
         size = self.positions[owner, market].size
         if size != 0:
@@ -358,14 +377,17 @@ class CycleBook(PricePath):
     def _credit_payment_as_deposit(self, owner: str, amount: int) -> None:
         """Credit a payment [wei] to an account as a deposit.
 
-        The payment counts for the pending cycle, not for older ones, and is not treated as profit.
+        The payment counts for the pending cycle (ended, not yet final), not for older ones, and is not
+        profit.
         """
         self._settle_missed_cycles(owner)
         self._book_deposit_or_withdrawal(owner, check_signed(amount))
         self.deposits[owner] = self.deposits[owner] + amount
 
     def _book_deposit_or_withdrawal(self, owner: str, amount: int) -> None:
-        """Add a deposit (or a negative amount) [wei] to an account's cash and to its pending cycle's worth.
+        """Add a deposit (negative: a withdrawal) [wei] to an account's cash and pending worth.
+
+        The pending worth is the account's value at the end of the last cycle, which is not final yet.
         """
         self._change_account_cash(owner, amount)
         worth: Worth = self.worths[owner]
@@ -374,7 +396,7 @@ class CycleBook(PricePath):
         self.worths[owner] = Worth(self._pack_amount(worth.value + amount).value, brought)
 
     def _cap_deposits_at_roll_worth(self, owner: str) -> None:
-        """Limit an account's counted deposits to its worth at the end of the pending cycle.
+        """Limit an account's counted deposits to its worth at the end of the last cycle.
 
         This happens when a trade increases a position.
         """
@@ -432,7 +454,8 @@ class CycleBook(PricePath):
     def _index_lossy_cycle_haircuts(self, number: int, cycle: int, markets: int) -> None:
         """Record a final cycle that had losses, and add its haircut of one lot to the cumulative indices.
 
-        `number` is the cycle's position among the cycles with losses.
+        A haircut is the part of a gain that pays losses. `number` is the cycle's position among the cycles
+        with losses.
         """
         self.lossy[number] = cycle
         for market in range(markets):

@@ -69,10 +69,10 @@ class CycleLosses(CycleBook):
     def _book_pending_cycle_shortfall(self, owner: str, finder: str) -> bool:
         """Book an account's shortfall in the pending cycle against gains; return True if it changed.
 
-        The finder is paid a third of the account's bond once, and an amount that grows with the time the
-        cycle has been pending. This limit holds for all bookings of the account together. One payment is at
-        most the new part of the shortfall [wad], rounded down. The account pays it, so its shortfall grows by
-        the same amount.
+        The pending cycle has ended but is not final. The finder is paid a third of the account's bond once,
+        and an amount that grows with the time the cycle has been pending. This limit holds for all bookings
+        of the account together. One payment is at most the new part of the shortfall [wad], rounded down. The
+        account pays it, so its shortfall grows by the same amount.
         """
         clock: Clock = self.clocks[()]
         markets = _list_markets_of_bits(self.accounts[owner].markets)
@@ -119,7 +119,7 @@ class CycleLosses(CycleBook):
         return changed
 
     def _compute_largest_possible_loss(self, owner: str, market: int) -> int:
-        """Return the most that an account can have lost in a market in the pending cycle [wei]."""
+        """Return the most that an account can have lost in a market in the last ended cycle [wei]."""
         lost = self.get_cycle_losses(owner, market, self.accounts[owner].cycle - 1)
         most = self._compute_market_haircut(owner, market) - self.pendings[owner, market].net
         return int(min(sum(lost), max(0, most)))
@@ -127,9 +127,10 @@ class CycleLosses(CycleBook):
     # ---------------------------------------------------------------- rolling
 
     def _finalise_cycle_and_open_next(self) -> None:
-        """Make the pending cycle final, make the open cycle pending, and open the next one.
+        """Make the pending cycle final, close the open cycle, and open the next one.
 
-        Reverts before the pending time and the time since the last booked loss are over.
+        The closed cycle becomes pending, until its losses are known. Reverts before the pending time and the
+        time since the last booked loss are over.
         """
         clock: Clock = self.clocks[()]
         now = self.world.timestamp
@@ -157,8 +158,7 @@ class CycleLosses(CycleBook):
         self.emit("Rolled", clock.cycle, insured, later)
 
     def _pay_losses_from_insurance(self, cycle: int, market_count: int) -> int:
-        """Reduce all losses of a cycle pro rata by payment from the insurance fund; return the amount [wad].
-        """
+        """Reduce a cycle's losses pro rata by payment from the insurance fund, and return it [wad]."""
         paid, parts = self.fund.cover(self.address, cycle, market_count)
         self.holdings[()] = self.holdings[()] + paid
         self._change_cycle_loss_totals(cycle, -paid, parts)
@@ -180,7 +180,10 @@ class CycleLosses(CycleBook):
         return paid
 
     def _charge_late_losses_to_gains(self, cycle: int, market_count: int) -> int:
-        """Charge late losses of earlier cycles to the gains of a cycle, and return the amount [wad]."""
+        """Charge late losses to the gains of a cycle, and return the amount [wad].
+
+        A late loss is one that no gain of its own cycle could pay.
+        """
         due = min(self.late_table[()], self.overdue[()])
         charged, parts = self.fund.allocate(self.address, due, cycle, market_count)
         self._change_cycle_loss_totals(cycle, charged, parts)

@@ -124,7 +124,9 @@ class Equity(Administered, ERC20):
 
     @external
     def set_mint_cap(self, sender: str, new: int) -> None:
-        """Set the equity that may be minted in an epoch [whole tokens]; reservations stay valid. Admin only.
+        """Set the equity that may be minted in an epoch [whole tokens]. Only the admin may call this.
+
+        Reserved equity can be minted under the new cap too.
         """
         self._only_admin(sender)
         self._set_mint_cap(new)

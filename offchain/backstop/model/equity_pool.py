@@ -41,7 +41,10 @@ class Round(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 104)
 class Due(NamedTuple):
-    """Withdrawn shares past their cooldown, and the generation in which they are counted."""
+    """Withdrawn shares past their cooldown, and the share generation in which they are counted.
+
+    A new generation starts when shares are divided after large losses.
+    """
 
     shares: int = 0
     generation: int = 0
@@ -143,7 +146,9 @@ class EquityPool(MemberPool):
 
     @external
     def restore(self, sender: str, assets: int) -> None:
-        """Take back equity that was slashed and not sold [wad]. Only the pool's auction stage may call this.
+        """Take back equity that was slashed and not sold [wad].
+
+        Only the pool's auction stage may call this.
         """
         require(sender == self.stage_address, "pool: not its stage")
         self._change_total_booked_assets(assets)
@@ -159,8 +164,7 @@ class EquityPool(MemberPool):
 
     @view
     def batch_of(self, sender: str, batch: int) -> BatchState:
-        """Return the record of a batch of withdrawal requests: shares, times, amount paid, and whether paid.
-        """
+        """Return the record of a batch of withdrawal requests: shares, time, amount paid, and state."""
         record = self.batches[batch]
         paid, over = self._compute_paid(batch, record.units, record.generation)
         return BatchState(record.units, record.since, paid, 0, over)
@@ -182,8 +186,7 @@ class EquityPool(MemberPool):
     # ----------------------------------------------------------------- batches
 
     def get_earliest_batch_settlement_time(self) -> int:
-        """Return the first time at which withdrawn shares can be paid [seconds]; 0 if some are due already.
-        """
+        """Return the first time at which withdrawn shares can be paid [seconds]; 0 if some are due."""
         return 0 if self._count_due_shares() else super().get_earliest_batch_settlement_time()
 
     def _mark_mature_batches_due(self) -> Queue:
@@ -200,14 +203,17 @@ class EquityPool(MemberPool):
         return queue._replace(unsettled=unsettled)
 
     def _count_due_shares(self) -> int:
-        """Return the shares that are due, converted to the present generation and rounded down."""
+        """Return the withdrawn shares past their cooldown, rounded down.
+
+        Shares that were divided since are counted after the division.
+        """
         due: Due = self.due[()]
         return convert_shares(due.shares, due.generation, self.state[()].generation)
 
     def _compute_paid(self, id: int, shares: int, generation: int) -> tuple[int, bool]:
         """Return the payment for shares of a batch [wad, rounded down], and whether the batch is paid.
 
-        `generation` is the generation in which the shares are counted.
+        `generation` is the number of share divisions before the shares were counted.
         """
         round = self.batches[id].link
         if round == 0 or round == self.round[()]:
@@ -217,8 +223,7 @@ class EquityPool(MemberPool):
         return mul_uint256(record.paid, owed) // record.shares, True
 
     def _compute_claimable(self, id: int, controller: str) -> ClaimableShare:
-        """Return the part of a withdrawal request that can be claimed: all of it, or nothing before payment.
-        """
+        """Return the part of a withdrawal request that can be claimed: all, or nothing before payment."""
         request: Request = self.requests[id, controller]
         paid, over = self._compute_paid(id, request.shares, request.generation)
         if not over:

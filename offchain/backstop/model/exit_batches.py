@@ -30,7 +30,8 @@ MOST_BACK = 9
 class ExitGroup(NamedTuple):
     """Withdrawn shares that bear losses together: merged settled batches, or one unsettled batch.
 
-    `ceiling` is the loss index [1 / SCALE wei a share] at which their assets are used up.
+    The loss index counts the loss that one share has borne [1 / SCALE wei]. `ceiling` is the index at which
+    the group's assets are used up.
     """
 
     id: int  # its first batch
@@ -50,7 +51,8 @@ class ExitRun(NamedTuple):
 class ExitBatches(RedeemQueue):
     """Withdrawal batches of a pool, which bear losses through a loss index until they are paid.
 
-    The subclass owns the assets and raises the index. Model of contracts/modules/exit_batches.vy.
+    The index counts the loss that one share has borne. The subclass owns the assets and raises the index.
+    Model of contracts/modules/exit_batches.vy.
     """
 
     def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
@@ -66,7 +68,9 @@ class ExitBatches(RedeemQueue):
     # ------------------------------------------------------------------ groups
 
     def list_open_groups_by_ceiling(self) -> list[ExitGroup]:
-        """Return the groups of withdrawn shares that can still bear losses, in ascending order of ceilings.
+        """Return the groups of withdrawn shares that can still bear losses, in order of their ceilings.
+
+        A ceiling is the loss per share at which a group's assets are used up.
         """
         queue: Queue = self.line[()]
         found = list[ExitGroup]()
@@ -80,7 +84,7 @@ class ExitBatches(RedeemQueue):
         return found
 
     def get_loss_index_ceiling(self, group_id: int) -> int:
-        """Return the loss index at which a group's assets are used up [1 / SCALE wei a share]."""
+        """Return the loss per share at which a group's assets are used up [1 / SCALE wei]."""
         return int(self.levels[group_id] or self.ceilings[group_id])
 
     def get_earliest_batch_settlement_time(self) -> int:
@@ -90,7 +94,10 @@ class ExitBatches(RedeemQueue):
         return 0 if has_runs else super().get_earliest_batch_settlement_time()
 
     def _compute_level(self, groups: list[ExitGroup], shares: int, assets: int) -> int:
-        """Return the loss index after a loss [wad] that live shares and open groups share pro rata."""
+        """Return the loss index after a loss [wad] that live shares and open groups share pro rata.
+
+        The index counts the loss that one share has borne [1 / SCALE wei].
+        """
         everything = shares + sum(group.units for group in groups)
         level, left = int(self.index[()]), assets * SCALE
         for group in groups:
@@ -112,8 +119,7 @@ class ExitBatches(RedeemQueue):
     def _count_groups_to_merge(
         self, groups: list[ExitGroup], index_level: int, share_price: int
     ) -> tuple[int, int]:
-        """Return how many merged groups stay unchanged, and how many groups after them are merged into one.
-        """
+        """Return how many merged groups stay unchanged, and how many groups after them become one."""
         index, unsettled, small = self.index[()], self.line[()].unsettled, share_price // PARTS
         kept = found = 0
         for group in groups:
@@ -137,9 +143,8 @@ class ExitBatches(RedeemQueue):
     def _pay_and_merge_groups(self, index_level: int, share_price: int) -> int:
         """Pay the withdrawn shares that known losses leave assets, and return the payment [wad].
 
-        Groups with the highest loss ceilings are paid and merged into one run. `index_level` is the loss
-        index after the known losses. A margin is held back while losses are in doubt. Reverts if no group can
-        be paid.
+        The paid groups are merged into one run. While debt may be lost, a margin of their assets is held
+        back. Reverts if no group can be paid.
         """
         queue, groups, index = self.line[()], self.list_open_groups_by_ceiling(), self.index[()]
         kept, found = self._count_groups_to_merge(groups, index_level, share_price)
@@ -190,7 +195,9 @@ class ExitBatches(RedeemQueue):
     # ---------------------------------------------------------------- payments
 
     def find_first_batch_of_run(self, batch_id: int) -> int:
-        """Return the first batch of the run (merged batches with one ceiling) that contains a settled batch.
+        """Return the first batch of the run that contains a settled batch.
+
+        A run is a group of merged batches with one loss ceiling.
         """
         link = self.batches[batch_id].link
         while link != 0 and link < batch_id:
@@ -200,7 +207,7 @@ class ExitBatches(RedeemQueue):
     def _compute_paid(self, id: int, run: int, shares: int) -> int:
         """Return the payment so far for shares of a settled batch [wad, rounded down].
 
-        The shares are counted in the generation in which the batch was closed.
+        The shares are counted as when the batch was closed, before later divisions of shares.
         """
         record: ExitRun = self.runs[run]
         if record == ExitRun():
@@ -211,7 +218,10 @@ class ExitBatches(RedeemQueue):
         return int(paid - min(paid, int(record.generation != cut)))
 
     def _convert_ceiling_to_older_generation(self, ceiling: int, generation: int, cut: int) -> int:
-        """Return a ceiling converted to the loss index of an older share generation, rounded up."""
+        """Return a group's loss ceiling in units of the shares before later share divisions, rounded up.
+
+        A loss ceiling is the loss per share at which the assets are used up.
+        """
         if generation - cut > MOST_BACK:
             ceiling, generation = 1, cut + MOST_BACK
         for at in range(generation - 1, cut - 1, -1):
@@ -221,9 +231,9 @@ class ExitBatches(RedeemQueue):
     # --------------------------------------------------------------- divisions
 
     def _rescale_exit_groups(self, steps: int) -> int:
-        """Convert open groups to the shares of a later generation, and return their assets [wad].
+        """Convert open groups to shares divided `steps` times, and return their assets [wad].
 
-        A new generation starts at loss index 0.
+        The loss index starts again at 0.
         """
         generation, index, held = self.state[()].generation, self.index[()], 0
         groups = self.list_open_groups_by_ceiling()

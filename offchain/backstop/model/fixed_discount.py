@@ -58,7 +58,10 @@ class Terms(NamedTuple):
         return WAD + bonus * BASIS_POINT, WAD
 
     def check_bonus(self, liquidation_ratio: int) -> None:
-        """Revert unless a vault that has just become unsafe can pay its debt with the largest bonus."""
+        """Revert unless a vault that has just become unsafe can pay its debt with the largest bonus.
+
+        The bonus is the extra collateral that the buyer of a liquidated vault gets.
+        """
         health = WAD if self.max_discount else 0
         numerator, denominator = self.compute_bonus(liquidation_ratio, health)
         require(numerator * BASIS_POINTS < liquidation_ratio * denominator, "fixed_discount: high bonus")
@@ -90,7 +93,9 @@ class Quote(NamedTuple):
         return div_up(collateral * price * self.denominator, self.numerator)
 
     def compute_collateral(self, position: Position, principal: int) -> int:
-        """Return the collateral for repaid principal [rad], with the bonus [wad, rounded down to the unit].
+        """Return the collateral for repaid principal [rad], with the buyer's bonus [wad].
+
+        The result is rounded down to the token's unit.
         """
         unit_price = position.price * position.unit
         return principal * self.numerator // (unit_price * self.denominator) * position.unit
@@ -106,7 +111,7 @@ class Quote(NamedTuple):
 
 
 def is_rest_too_low(position: Position, part: int) -> bool:
-    """Return True if selling `part` of a vault's debt [wad, normalized] leaves less than the debt floor.
+    """Return True if selling `part` of a vault's normalized debt leaves less than the debt floor.
 
     No debt left counts as less than a floor above 0.
     """

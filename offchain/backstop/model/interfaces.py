@@ -49,7 +49,10 @@ class IAuctionTaker(Protocol):
 
 
 class ICollateralAuction(Protocol):
-    """Interface of the collateral auctions for the ledger, the liquidation engine and the workouts."""
+    """Interface of the collateral auctions for the ledger, the liquidation engine and the workouts.
+
+    A workout is the repayment of a called vault in instalments.
+    """
 
     def start(
         self, sender: str, collateral_type: int, owner: str, lot: int, principal: int, price: int
@@ -138,7 +141,7 @@ class IEquityAuction(Protocol):
 
 
 class ILiquidationEngine(Protocol):
-    """Interface of the liquidation engine: margin calls, liquidations and debt in doubt."""
+    """Interface of the liquidation engine: margin calls, liquidations, and debt that may be lost."""
 
     def move_to_workout(
         self, sender: str, collateral_type: int, owner: str, collateral: int, normalized_debt: int
@@ -275,7 +278,7 @@ class SideTotals(NamedTuple):
 
 
 class Gains(NamedTuple):
-    """Account's gains in the pending cycle [wei, by side], and its worth at the cycle's end [wei]."""
+    """Account's gains in the last ended cycle, long and short, and its worth at the cycle's end [wei]."""
 
     cycle: int
     long: int
@@ -500,7 +503,7 @@ class IPriceFeed(Protocol):
 
 
 class IRecoveryClaims(Protocol):
-    """Interface of a pool's recovery claims, tokens that are repaid from later income; stablecoin in wad."""
+    """Interface of a pool's recovery claims, tokens that are repaid from later income, in wad."""
 
     def record(self, sender: str, generation: int, shares: int, amount: int) -> int: ...
     def issue(
@@ -535,7 +538,10 @@ class CallTerms(NamedTuple):
 
 
 class Bracket(NamedTuple):
-    """Step of a size margin: debt above `above` whole stablecoins needs `rate` more basis points."""
+    """Step of the margin for large debts: debt above `above` whole stablecoins needs `rate` more.
+
+    The rate is in basis points.
+    """
 
     above: int
     rate: int
@@ -636,8 +642,7 @@ class Redistribution(NamedTuple):
 
     @property
     def used(self) -> int:
-        """Rise of the accumulated rate by redistribution in both epochs [ray], which counts against the cap.
-        """
+        """Rise of the accumulated rate by redistribution of losses to borrowers in both epochs [ray]."""
         return self.added + self.before
 
 

@@ -165,15 +165,14 @@ class Ledger(Administered):
     # -------------------------------------------------------------- parameters
 
     def _open_type(self, collateral_type: int) -> None:
-        """Create a collateral type's debt record: no debt, and an accumulated rate of one (RAY)."""
+        """Create a new type's debt record, with no debt and an accumulated rate of one (RAY)."""
         self.debts[collateral_type] = Debts(accumulated_rate=RAY, accrued_at=self.world.timestamp)
 
     def _get_stored_stability_fee(self, collateral_type: int) -> int:
         return int(self.income[collateral_type].stability_fee)
 
     def _store_stability_fee(self, collateral_type: int, new: int) -> None:
-        """Store the stability fee [ray a second above RAY]; the caller must have accrued the old fee before.
-        """
+        """Store the stability fee [ray a second above RAY]; the caller has accrued the old fee."""
         self.income[collateral_type] = self.income[collateral_type]._replace(stability_fee=new)
 
     def _set_buffer_share(self, collateral_type: int, new: int) -> None:
@@ -202,7 +201,9 @@ class Ledger(Administered):
         self.redistributions[collateral_type] = found._replace(cap=new)
 
     def _store_global_debt_ceiling(self, new: int) -> None:
-        """Store the debt ceiling of all types [whole stablecoins]; NO_CEILING begins settlement permanently.
+        """Store the debt ceiling of all types [whole stablecoins].
+
+        The value NO_CEILING begins settlement permanently.
         """
         self.system[()] = self.system[()]._replace(global_debt_ceiling=new)
 
@@ -299,7 +300,9 @@ class Ledger(Administered):
         return debts
 
     def _post_repaid_auction_principal(self, collateral_type: int, principal: int) -> None:
-        """Subtract repaid principal from the principal under auction [rad]; the caller burns the stablecoin.
+        """Subtract repaid principal from the principal under auction [rad].
+
+        The caller burns the stablecoin that repays it.
         """
         if principal != 0:
             self._change_principal_in_auction(collateral_type, -principal)

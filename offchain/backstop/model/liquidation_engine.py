@@ -25,7 +25,8 @@ from backstop.model.vault_flags import VaultFlags, get_lowest_known_price
 class LiquidationEngine(VaultFlags):
     """Contract that calls vaults for margin, liquidates unsafe vaults and records debt in doubt.
 
-    Model of contracts/LiquidationEngine.vy.
+    Debt in doubt is debt that may be lost but is not booked as a loss. Model of
+    contracts/LiquidationEngine.vy.
     """
 
     KIND = "LiquidationEngine"
@@ -176,7 +177,10 @@ class LiquidationEngine(VaultFlags):
 
     @external
     def set_mechanism(self, sender: str, collateral_type: int, mechanism: str) -> None:
-        """Set a collateral type's liquidation mechanism permanently, while the type has no debt. Admin only.
+        """Set a collateral type's liquidation mechanism permanently. Only the admin may call this.
+
+        A mechanism is a contract that prices the sale of unsafe vaults in place of auctions. Reverts if the
+        type has debt, or a mechanism already.
         """
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
@@ -224,9 +228,9 @@ class LiquidationEngine(VaultFlags):
     def flag(self, sender: str, collateral_type: int, owner: str) -> int:
         """Check a vault, mark or unmark its debt as in doubt, and return the debt in doubt [rad].
 
-        All of the debt is in doubt if the vault may be liquidated, or could be at the next price. For an
-        issuer's vault it is the debt not covered at the issuer's price, rounded up. Any account may call
-        this.
+        Debt in doubt may be lost. All of a vault's debt is in doubt if the vault may be liquidated, or could
+        be at the next price. For an issuer's vault it is the debt not covered at the issuer's price, rounded
+        up. Any account may call this.
         """
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
@@ -309,14 +313,15 @@ class LiquidationEngine(VaultFlags):
 
     @view
     def max_marginal_add_on_of(self, sender: str, collateral_type: int) -> int:
-        """Return the steepest growth of a vault's size margin with its debt [basis points]; 0 without policy.
+        """Return the steepest growth of a vault's extra margin for large debt [basis points].
+
+        0 without a risk policy.
         """
         return self.policy.ask_max_marginal_add_on(collateral_type) if self.policy else 0
 
     @external
     def check_mechanism(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
-        """Revert unless the type's liquidation mechanism, if any, has terms that fit the liquidation ratio.
-        """
+        """Revert unless the type's liquidation mechanism, if any, fits the liquidation ratio."""
         mechanism = self.mechanisms[collateral_type]
         if mechanism != ZERO_ADDRESS:
             contract = cast(ILiquidationMechanism, self.world.at(mechanism))
@@ -331,8 +336,8 @@ class LiquidationEngine(VaultFlags):
     def debt_at_risk_of(self, sender: str, collateral_type: int) -> int:
         """Return a type's debt that may be lost but is not booked as lost [rad]: under auction, or flagged.
 
-        Workouts that are not flagged do not count. Flags count at the rate of the last accrual, and for no
-        more than the performing debt.
+        Workouts (repayments in instalments) that are not flagged do not count. Flags count at the rate of the
+        last accrual, and for no more than the performing debt.
         """
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         debts = engine.debts_of(self.address, collateral_type)
@@ -355,12 +360,12 @@ class LiquidationEngine(VaultFlags):
 
     @view
     def flag_of(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Return a vault's debt in doubt as it was last marked [wad of normalized debt]."""
+        """Return a vault's normalized debt that was last marked as in doubt (may be lost) [wad]."""
         return int(self.vault_flags[collateral_type, owner])
 
     @view
     def flagged_of(self, sender: str, collateral_type: int) -> int:
-        """Return the sum of a type's vault debt marked as in doubt [wad of normalized debt]."""
+        """Return the normalized debt of a type's vaults that is marked as in doubt (may be lost) [wad]."""
         return int(self.type_flags[collateral_type])
 
     def _call_terms(self, collateral_type: int) -> CallTerms:
@@ -381,8 +386,8 @@ class LiquidationEngine(VaultFlags):
     def _is_unsafe(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
         """Return True if a vault may be liquidated at a price [ray].
 
-        It may if it is under its liquidation ratio with the size margin, or if its margin call is due. The
-        policy is asked only about a vault that its own ratio does not make unsafe.
+        It may if it is under its liquidation ratio with the margin for its debt's size, or if its margin call
+        is due. The policy is asked only about a vault that its own ratio does not make unsafe.
         """
         is_under = vault.locked_collateral * price * BASIS_POINTS < debt * vault.liquidation_ratio
         if not is_under and self._has_ratio(
@@ -406,7 +411,10 @@ class LiquidationEngine(VaultFlags):
 
 
 def _build_position(vault: VaultState, price: int, buyer: str) -> Position:
-    """Return the vault's state as a liquidation mechanism reads it; a zero address means no buyer."""
+    """Return the vault's state as a liquidation mechanism reads it.
+
+    The zero address as buyer means that there is no buyer.
+    """
     return Position(
         vault.locked_collateral,
         vault.normalized_debt,

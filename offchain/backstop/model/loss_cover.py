@@ -112,7 +112,9 @@ class Coverage(Governed):
 
     @external
     def spend_reserve(self, sender: str, amount: int, receiver: str) -> None:
-        """Mint stablecoin [wad] to the receiver at the cost of the reserve. Only the treasury may call this.
+        """Mint stablecoin [wad] to the receiver at the cost of the reserve.
+
+        Only the treasury may call this. Reverts in settlement.
         """
         require(sender == self.treasury, "loss_cover: only treasury")
         self._check_live()

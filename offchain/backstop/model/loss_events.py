@@ -137,7 +137,7 @@ class LossEvents(Administered):
     def close_books(self, sender: str) -> None:
         """Record that settlement has closed the books: holders of stablecoin bear the losses left.
 
-        No debt counts as being in doubt from then on. Only the vault engine may call this.
+        From then on no debt counts as one that may be lost. Only the vault engine may call this.
         """
         self._only_engine(sender)
         books: Books = self.books[()]

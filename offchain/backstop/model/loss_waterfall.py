@@ -31,7 +31,7 @@ from backstop.model.stage_order import TOO_MUCH, Lineup, Slot
 class InPlace(NamedTuple):
     """Part of a stage's reservation that is paid in place of a failed stage [rad].
 
-    `stage` is the id of the failed stage.
+    A reservation is the part of a deficit that a stage pays later. `stage` is the id of the failed stage.
     """
 
     amount: int = 0
@@ -220,9 +220,9 @@ class LossWaterfall(StageCaps):
     def losses_reaching(self, sender: str, stage: str) -> int:
         """Return the losses of all types that would reach a stage after the stages before it paid [rad].
 
-        Deficits and debt in doubt count, without the stage's own reservation. The stage's debt for missed
-        payments is added. Stages before it that sell assets, fail or owe count as empty. While settlement
-        winds up, the result is an impossibly large amount.
+        Deficits and debt that may be lost count, without the stage's own reservation. The stage's debt for
+        missed payments is added. Stages before it that sell assets, fail or owe count as empty. While
+        settlement winds up, the result is an impossibly large amount.
         """
         return self._compute_losses_reaching(stage)
 
@@ -238,7 +238,7 @@ class LossWaterfall(StageCaps):
 
     @view
     def debt_at_risk_total(self, sender: str) -> int:
-        """Return the possible losses of all listed types [rad]: uncovered deficits and debt in doubt."""
+        """Return all listed types' possible losses [rad]: uncovered deficits and debt that may be lost."""
         types = decode_listed_types(self.vault_engine.listed(self.address))
         return sum(
             self.vault_engine.deficit_of(self.address, c) + self._ask_liquidation_debt_at_risk(c)

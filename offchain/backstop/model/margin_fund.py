@@ -30,7 +30,7 @@ MAX_SHARES = 2**32
 
 @declare_record_slot_bit_widths(104, 136, 16)
 class Bucket(NamedTuple):
-    """Withdrawn profits of one time bucket that are not vested or claimed [wad], and their shares.
+    """Withdrawn profits of one time bucket that are not claimed or lost [wad], and their shares.
 
     `generation` counts how often the shares were reset to zero.
     """
@@ -42,7 +42,7 @@ class Bucket(NamedTuple):
 
 @declare_record_slot_bit_widths(136, 16)
 class Holding(NamedTuple):
-    """Owner's shares of a time bucket's profits, and the bucket generation in which they were made."""
+    """Owner's shares of a time bucket's profits, and how often the bucket's shares were reset before."""
 
     shares: int = 0
     generation: int = 0
@@ -237,9 +237,9 @@ class MarginFund(Administered):
     def allocate(self, sender: str, late: int, cycle: int, markets: int) -> tuple[int, tuple[int, ...]]:
         """Return the late losses that a cycle's gains pay [wad], and each market's share of them.
 
-        A late loss is one that no gain of its own cycle could pay. A side of a market pays at most its
-        policy's haircut on its net gain. A share packs the long side in the low 128 bits and the short side
-        above.
+        A late loss is one that no gain of its own cycle could pay. A side of a market pays at most a part of
+        its net gain, which the policy sets (`haircut`). A share packs the long side in the low 128 bits and
+        the short side above.
         """
         require(markets <= bounds.MAX_MARGIN_MARKETS, "")
         policy = cast(IMarginPolicy, self.world.at(self.margin_market.POLICY(self.address)))

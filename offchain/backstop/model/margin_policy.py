@@ -77,8 +77,8 @@ class Margins(NamedTuple):
     def new_risk_margin(self, notional: int, market_open_notional: int) -> int:
         """Return the initial margin of a trade that raises risk [basis points x wei].
 
-        Its size margin is the higher of the position's own and its last share of the market's open notional
-        value.
+        Above the plain rate it adds brackets for size: the higher of the position's own brackets and those of
+        the last part of the market's open notional value.
         """
         everything = max(notional, market_open_notional)
         last = _sum_bracket_steps(self.of_market, everything) - _sum_bracket_steps(
@@ -359,7 +359,7 @@ def _is_short(terms: Margins, each: Takeover, lots: int) -> bool:
 
 
 def _sum_bracket_steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:
-    """Return the size margin: the sum of max(0, notional - above)*rate over both brackets."""
+    """Return the extra margin for size: the sum of max(0, notional - above)*rate over both brackets."""
     return sum(max(0, notional - bracket.above * WAD) * bracket.rate for bracket in brackets)
 
 

@@ -93,7 +93,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         """Return the part of `assets` [wad] that known losses will leave, rounded down."""
 
     def _present_terms(self) -> tuple[int, int]:
-        """Return the present shares and assets for pricing, with the virtual shares and assets included."""
+        """Return the present shares and assets for pricing, with the virtual ones included."""
         return self.state[()].supply + VIRTUAL_SHARES, self._get_vested_assets() + VIRTUAL_ASSETS
 
     @abstractmethod
@@ -126,7 +126,9 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         self._renew_record(owner, self.state[()].mark)
 
     def _hand_claims(self, id: int, controller: str, is_done: bool) -> None:
-        """Credit recovery claims for losses that a request bore, and store its checkpoint unless it is done.
+        """Credit the recovery claims for losses that a request bore.
+
+        The loss checkpoint is recorded for the request, unless it is done.
         """
 
     def _part_of_unvested(self, shares: int) -> int:
@@ -134,7 +136,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         return 0
 
     def _give_unearned_income_to_reserve(self, assets: int) -> None:
-        """Give income that leavers have not earned to the reserve."""
+        """Pay the unvested income of leaving members [wad] to the protocol's reserve; nothing by default."""
 
     # ------------------------------------------------------------------------------------------------ entry
 
@@ -226,7 +228,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         return self.get_committed_shares(requestId, controller) - part.all_shares
 
     def get_committed_shares(self, id: int, controller: str) -> int:
-        """Return all shares of a withdrawal request, counted in the generation of its claimable part."""
+        """Return all shares of a withdrawal request, in the units of its claimable part."""
         return self.shares_at_cut(id, controller)
 
     @view

@@ -56,8 +56,7 @@ class OtherLender(Contract):
 
     @external
     def set_price(self, sender: str, new: int) -> None:
-        """Set the token's price [units of the coin for one unit of the token]. Only the owner may call this.
-        """
+        """Set the token's price [units of the coin per unit of the token]. Only the owner may call this."""
         self._only_owner(sender)
         self.prices[()] = new
 
@@ -93,8 +92,7 @@ class OtherLender(Contract):
 
     @external
     def heal(self, sender: str) -> int:
-        """Use coins received from the adapter to repay bad debt, and return the amount [units of the coin].
-        """
+        """Repay bad debt with the coins received, and return the amount [units of the coin]."""
         held = self.coin.balanceOf(self.address, self.address)
         amount = min(sub(held, self.all_retired[()]), int(self.bad_debts[()]))
         self.all_retired[()] = self.all_retired[()] + amount

@@ -391,7 +391,7 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @view
     def request_of(self, sender: str, batch: int, controller: str) -> int:
-        """Return the shares of a withdrawal request that is not paid yet, in the present generation."""
+        """Return the shares of a withdrawal request that is not paid yet, after all share divisions."""
         return self._load_request(batch, controller).shares
 
     @view
@@ -440,7 +440,7 @@ class PerpetualLiquidityVault(Administered, Shares):
     def waiting(self) -> list[tuple[int, str, Request]]:
         """Return (batch, controller, request) of all unpaid withdrawal requests.
 
-        Shares are counted in the present generation.
+        Shares are counted after all share divisions.
         """
         return [
             (batch, who, self._load_request(batch, who))
@@ -541,12 +541,15 @@ class PerpetualLiquidityVault(Administered, Shares):
         return sum(abs(each.size) * each.price for each in held)
 
     def _compute_value_without_unfinal_gains(self) -> int:
-        """Return the margin account's value less known haircuts and gains that are not final [wei]."""
+        """Return the margin account's value less known haircuts and gains that are not final [wei].
+
+        A haircut is the part of a gain that pays other accounts' losses.
+        """
         standing = self.market.standing_of(self.address, self.address)
         return standing.own - standing.haircut - standing.unfinal
 
     def _load_request(self, number: int, controller: str) -> Request:
-        """Return a withdrawal request, with its shares in the present generation, rounded down."""
+        """Return a withdrawal request, with its shares after all share divisions, rounded down."""
         request: Request = self.requests[self.era[()], number, controller]
         generation = self.state[()].generation
         return Request(
