@@ -37,7 +37,7 @@ WEEK = 7 * 86_400
 
 @declare_record_slot_bit_widths(2, 32, 32)
 class State(NamedTuple):
-    """Mode of the protocol, the time since which it is calm, and the calm period required [seconds]."""
+    """Mode of the protocol, the time since which no trigger held, and the calm period required [seconds]."""
 
     mode: int = NORMAL
     calm_from: int = 0
@@ -152,8 +152,8 @@ class CircuitBreaker(Administered):
     def raise_mode(self, sender: str, trigger: int, collateral_type: int) -> None:
         """Raise the mode to the level that a trigger calls for now. Any account may call this.
 
-        If the mode has that level already, the calm period restarts. Reverts if the level is NORMAL or under
-        the mode.
+        If the mode has that level already, the calm period (time without triggers before the mode may fall)
+        restarts. Reverts if the level is NORMAL or under the mode.
         """
         state = self._load_state_before_settlement()
         level = self._compute_current_trigger_level(trigger, collateral_type)
@@ -237,9 +237,10 @@ class CircuitBreaker(Administered):
 
     @view
     def state_of(self, sender: str) -> State:
-        """Return the mode, the time since which it is calm, and the calm period [seconds].
+        """Return the mode, the time since which no trigger held, and the calm period [seconds].
 
-        In settlement the mode is the last one before settlement began.
+        The calm period is the time without triggers after which the mode may fall. In settlement the mode is
+        the last one before settlement began.
         """
         state: State = self.states[()]
         return state

@@ -15,7 +15,7 @@ TOO_MUCH = 2**96
 
 
 class ClawbackStage(Contract):
-    """Stage of the loss waterfall that pays with pools' income that has not vested yet.
+    """Source of funds of the loss waterfall that pays with pools' income not vested yet.
 
     Model of contracts/ClawbackStage.vy.
     """
@@ -47,7 +47,7 @@ class ClawbackStage(Contract):
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Cover a deficit [rad] from the unvested income of one pool after another.
+        """Cover a deficit (bad debt) [rad] from the unvested income of one pool after another.
 
         Returns the amount covered [rad] and 0, because this stage reserves nothing. Only the loss waterfall
         may call this.

@@ -234,8 +234,8 @@ class CollateralAuction(Administered):
     def close(self, sender: str, auction_id: int) -> None:
         """End an auction that can repay no more debt, and book its unpaid principal as a deficit.
 
-        Unsold collateral becomes salvage of the collateral type. Reverts while the collateral has value or
-        the auction's time (`tail`) is not over.
+        Unsold collateral becomes salvage (collateral that the protocol may sell later). Reverts while the
+        collateral has value or the auction's time (`tail`) is not over.
         """
         lot = self._load_lot(auction_id)
         principal = compute_lot_principal_left(lot, self.tops[auction_id])
@@ -254,7 +254,7 @@ class CollateralAuction(Administered):
 
     @external
     def write_off(self, sender: str, collateral_type: int, principal: int) -> None:
-        """Book principal [rad] as a deficit, without any collateral to sell for it.
+        """Book principal [rad] as a deficit (bad debt), without any collateral to sell for it.
 
         Only the liquidation engine may call this.
         """
@@ -278,7 +278,7 @@ class CollateralAuction(Administered):
         """Settle a liquidation mechanism's sale: send the collateral, run the callback, take the payment.
 
         Principal that the payment does not cover becomes a deficit. The fee [wad of collateral] becomes
-        salvage. Only the liquidation engine may call this.
+        salvage (collateral that the protocol may sell later). Only the liquidation engine may call this.
         """
         require(len(data) <= MAX_DATA, "")
         require(sender == self.liquidation_engine, "collateral_auction: not engine")
@@ -434,7 +434,10 @@ class CollateralAuction(Administered):
     def set_curve(
         self, sender: str, collateral_type: int, curve: int, period: int, cut: int, tail: int, cusp: int
     ) -> None:
-        """Set the curve by which the price falls, for auctions that start later. Admin only."""
+        """Set the curve and speed by which the price falls, for auctions that start later.
+
+        Only the admin may call this. The parameters are those of `dutch_auction.Terms`.
+        """
         terms = self._terms_for_admin(sender, collateral_type)
         terms = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
         self._store_terms(collateral_type, terms)
@@ -557,7 +560,10 @@ class CollateralAuction(Administered):
 
     @view
     def salvage_on_sale(self, sender: str, collateral_type: int) -> int:
-        """Return the amount of a type's salvage that is under auction [wad]; 0 if none."""
+        """Return the salvage of a type that is under auction [wad]; 0 if none.
+
+        Salvage is collateral left over from closed auctions.
+        """
         return self._get_salvage_lot_on_sale(collateral_type)
 
     @view
@@ -628,7 +634,10 @@ class CollateralAuction(Administered):
         return terms.is_worthless(lot.lot, self.feed.time_weighted(self.address, lot.collateral_type))
 
     def _get_salvage_lot_on_sale(self, collateral_type: int) -> int:
-        """Return the unsold lot of a type's salvage auction [wad]; 0 once that auction is over."""
+        """Return the unsold lot of a type's salvage auction [wad]; 0 once that auction is over.
+
+        Salvage is collateral left over from closed auctions.
+        """
         return int(self.lots[self.salvage_sales[collateral_type]].lot)
 
     def _never_receivers(self) -> tuple[str, ...]:

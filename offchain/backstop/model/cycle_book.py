@@ -405,13 +405,19 @@ class CycleBook(PricePath):
             self.deposits[owner] = most
 
     def _take_missing_bond_thirds(self, account: Account) -> Account:
-        """Charge the missing thirds of an account's bond to its cash, and return the account."""
+        """Charge the missing thirds of an account's bond to its cash, and return the account.
+
+        The bond pays callers that find an account's loss.
+        """
         missing = self.third_bond * (3 - account.bond.bit_count())
         self.bonds[()] = self.bonds[()] + missing
         return account._replace(cash=account.cash - missing, bond=SEIZED | BOOKED | TAKEN)
 
     def _return_bond_to_cash(self, account: Account) -> Account:
-        """Pay the rest of an account's bond back to its cash, and return the account."""
+        """Pay the rest of an account's bond back to its cash, and return the account.
+
+        The bond pays callers that find an account's loss.
+        """
         left = self.third_bond * account.bond.bit_count()
         self.bonds[()] = self.bonds[()] - left
         return account._replace(cash=account.cash + left, bond=0)

@@ -88,7 +88,7 @@ class Auction(NamedTuple):
 
 
 class EquityAuction(Contract):
-    """Stage of the loss waterfall that sells staked or new equity for stablecoin to cover a deficit.
+    """Source of funds of the loss waterfall: sells staked or new equity to cover a deficit.
 
     Model of contracts/EquityAuction.vy.
     """

@@ -25,7 +25,8 @@ class InstantStabilityPool(OffsetPool):
     def deposit(self, sender: str, amount: int, has_claim: bool) -> None:
         """Deposit stablecoin [wad], which takes part in liquidations at once.
 
-        Earlier gains are paid out if `has_claim` is True. Otherwise income stays in the pool as a deposit.
+        The member's earlier gains are paid out if `has_claim` is True. Otherwise gained income becomes a
+        deposit.
         """
         require(amount != 0, "instant_pool: no coins")
         state: State = self.product_state[()]
@@ -44,8 +45,8 @@ class InstantStabilityPool(OffsetPool):
     def withdraw(self, sender: str, amount: int, has_claim: bool) -> int:
         """Withdraw stablecoin at once, and return the amount paid, without gains [wad].
 
-        Earlier gains are paid out if `has_claim` is True. Otherwise income stays in the pool as a deposit.
-        Reverts if less than one stablecoin would stay in the pool.
+        The member's earlier gains are paid out if `has_claim` is True. Otherwise gained income becomes a
+        deposit. Reverts if less than one stablecoin would stay in the pool.
         """
         state: State = self.product_state[()]
         coins = self._count_gains(state, sender)

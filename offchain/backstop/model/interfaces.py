@@ -571,7 +571,7 @@ class IStablecoin(Protocol):
 
 
 class IStage(Protocol):
-    """Interface of a stage, one source of funds of the loss waterfall; amounts in rad."""
+    """Interface of a stage (one source of funds of the loss waterfall); amounts in rad."""
 
     def capacity(self, sender: str, collateral_type: int) -> int: ...
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]: ...

@@ -309,11 +309,14 @@ class Ledger(Administered):
             self._clear_distress_flag_if_covered(collateral_type)
 
     def _add_salvage_collateral(self, collateral_type: int, amount: int) -> None:
-        """Add collateral to a type's salvage [wad]; this changes no stablecoin figure."""
+        """Add collateral to a type's salvage, the collateral left over from closed auctions [wad].
+
+        This changes no stablecoin figure.
+        """
         self.salvage[collateral_type] = add_uint256(self.salvage[collateral_type], amount)
 
     def _subtract_salvage_collateral(self, collateral_type: int, amount: int) -> None:
-        """Subtract collateral from a type's salvage [wad]."""
+        """Subtract collateral from a type's salvage, the collateral left over from closed auctions [wad]."""
         self.salvage[collateral_type] = sub(self.salvage[collateral_type], amount)
 
     def _post_loss(self, collateral_type: int, principal: int) -> None:
@@ -342,7 +345,7 @@ class Ledger(Administered):
         self.loss_waterfall.recognise(self.address, collateral_type, amount)
 
     def _post_cover(self, collateral_type: int, amount: int) -> None:
-        """Subtract an amount that the caller takes from a stage from a type's deficit [rad]."""
+        """Subtract from a type's deficit [rad] an amount that the caller takes from a source of funds."""
         deficit = self.deficit[collateral_type]
         require(amount <= deficit, "ledger: cover above deficit")
         self.deficit[collateral_type] = deficit - amount
@@ -436,7 +439,8 @@ class Ledger(Administered):
     def _post_netted(self, listed: int) -> int:
         """Net all deficits, buffers and the reserve against settled debt, and return the supply [wad].
 
-        By the balance, the settled debt then equals the stablecoin supply.
+        The deficits, buffers and the reserve become 0. By the balance, the settled debt then equals the
+        stablecoin supply.
         """
         settled = int(self.settled_debt[()])
         for c in decode_listed_types(listed):

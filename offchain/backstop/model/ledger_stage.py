@@ -13,7 +13,7 @@ REDISTRIBUTION = 2
 
 
 class LedgerStage(Contract):
-    """Stage of the loss waterfall that pays from an account of the vault engine's ledger.
+    """Source of funds of the loss waterfall that pays from an account of the vault engine's ledger.
 
     The account is a type's buffer, the reserve, or the debts of the type's borrowers. Model of
     contracts/LedgerStage.vy.

@@ -46,7 +46,10 @@ class Books(NamedTuple):
 
 @declare_record_slot_bit_widths(188, 32, 16, 1)
 class Loss(NamedTuple):
-    """Unresolved loss of a collateral type [rad], its event's epoch, and the stages that gave up paying."""
+    """Unresolved loss of a collateral type [rad], its event's epoch, and the stages that gave up paying.
+
+    A stage is a source of funds of the loss waterfall.
+    """
 
     unresolved: int = 0  # rad recognised and neither covered nor known to be recovered
     epoch: int = 0  # of the type's last event
@@ -114,7 +117,7 @@ class LossEvents(Administered):
 
     @external
     def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Record a deficit [rad] that the ledger has booked; no stage pays in this call.
+        """Record a deficit [rad] that the ledger has booked; no source of funds pays in this call.
 
         Only the vault engine may call this.
         """
@@ -154,7 +157,7 @@ class LossEvents(Administered):
     def pending_total(self, sender: str) -> int:
         """Return the unresolved losses of all collateral types [rad]; 0 once the books are closed.
 
-        WINDING_UP is added while settlement winds up.
+        While settlement winds up, the large constant WINDING_UP is added.
         """
         books: Books = self.books[()]
         if books.closed:
@@ -170,7 +173,10 @@ class LossEvents(Administered):
 
     @view
     def covered(self, sender: str, collateral_type: int, epoch: int, k: int) -> int:
-        """Return the amount that stage `k` paid for a type's losses of an epoch [rad]."""
+        """Return the amount that stage `k` paid for a type's losses of an epoch [rad].
+
+        A stage is a source of funds of the loss waterfall.
+        """
         return int(self.paid[collateral_type, epoch, k])
 
     # ------------------------------------------------------------------ helpers
@@ -181,7 +187,8 @@ class LossEvents(Administered):
     def _carry_unresolved_loss_into_epoch(self, collateral_type: int) -> Loss:
         """Carry a type's unresolved loss into the event of the present epoch, and return its loss record.
 
-        If all later stages were asked meanwhile, stages that gave up are asked again from then on.
+        If all later stages (sources of funds) were asked meanwhile, stages that gave up are asked again from
+        then on.
         """
         loss: Loss = self.losses[collateral_type]
         epoch = self.epoch
@@ -196,7 +203,7 @@ class LossEvents(Administered):
         return loss
 
     def _note_recovery(self, collateral_type: int, deficit: int) -> None:
-        """Record the part of a loss that left the deficit without payment by a stage.
+        """Record the part of a loss that left the deficit without payment by a source of funds.
 
         The amount is booked to the type's last event. `deficit` is the ledger's present figure [rad].
         """

@@ -184,7 +184,8 @@ class LossWaterfall(StageCaps):
     def release(self, sender: str, collateral_type: int) -> None:
         """Release the rest of the calling stage's reservation of a deficit.
 
-        The stage is skipped until all stages after it were asked.
+        A reservation is the part that a stage would pay later from an auction. The stage is skipped until all
+        stages after it were asked.
         """
         self._release_reservation(
             collateral_type, sender, self._load_reservation_of_stage(sender, collateral_type)
@@ -192,9 +193,9 @@ class LossWaterfall(StageCaps):
 
     @external
     def force_release(self, sender: str, collateral_type: int, stage: int) -> None:
-        """Release another stage's reservation that is older than any sale can last, or in settlement.
+        """Release a stage's reservation that is older than any sale can last, or any in settlement.
 
-        Any account may call this.
+        A reservation is the part of a deficit that a stage pays later. Any account may call this.
         """
         holder = self.stages[stage].stage
         held: Reservation = self.reservations[collateral_type, holder]
@@ -259,7 +260,7 @@ class LossWaterfall(StageCaps):
     def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
         """Return the record of a type's losses in an epoch [rad].
 
-        `recovered` is the amount that left the deficit without payment by a stage.
+        `recovered` is the amount that left the deficit without payment by a source of funds.
         """
         event = collateral_type, epoch
         recovered = self.recovered[event]
@@ -279,17 +280,20 @@ class LossWaterfall(StageCaps):
 
     @view
     def reserved(self, sender: str, collateral_type: int, stage: int) -> int:
-        """Return the amount of a type's deficit that a stage has reserved to pay later [rad]."""
+        """Return the part of a type's deficit that a stage will pay later from its auction [rad]."""
         return int(self.reservations[collateral_type, self.stages[stage].stage].amount)
 
     @view
     def reserved_of(self, sender: str, collateral_type: int) -> int:
-        """Return the amount of a type's deficit that all stages have reserved to pay later [rad]."""
+        """Return the part of a type's deficit that all stages will pay later from their auctions [rad]."""
         return self._sum_reservations(collateral_type)
 
     @view
     def missed(self, sender: str, k: int, collateral_type: int) -> int:
-        """Return the amount that stage `k` owes for a type's losses paid by others while it failed [rad]."""
+        """Return the amount that stage `k` owes for a type's losses paid by others while it failed [rad].
+
+        A stage is a source of funds of the loss waterfall.
+        """
         return int(self.missing[k, collateral_type])
 
     # ------------------------------------------------------------------ helpers
@@ -419,7 +423,10 @@ class LossWaterfall(StageCaps):
             self.emit("LossMissed", collateral_type, stage_index, amount)
 
     def _release_reservation(self, collateral_type: int, stage: str, held: Reservation) -> None:
-        """Delete a reservation, and note that its stage gave up; without a reservation left, do nothing."""
+        """Delete a stage's reservation of a deficit, and note that the stage gave up.
+
+        Without a reservation this has no effect.
+        """
         if held.amount == 0:
             return
         k = held.place - 1

@@ -355,7 +355,10 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def set_limit(self, sender: str, market: int, new: int) -> None:
-        """Set the largest position in a market [whole stablecoins of notional value]. Admin only."""
+        """Set the largest position in a market [whole stablecoins of notional value].
+
+        Only the admin may call this.
+        """
         self._only_admin(sender)
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "liquidity_vault: limit bounds")
         self.limits[market] = new
@@ -411,7 +414,7 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @view
     def quote_of(self, sender: str, market: int) -> Quote:
-        """Return the vault's last quote in a market."""
+        """Return the vault's last offer of lots in a market, with its expiry [seconds]."""
         return cast(Quote, self.quotes[market])
 
     @view
