@@ -226,7 +226,7 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def recover(self, sender: str, amount: int) -> int:
-        """Repay debt that was booked as lost from the caller's stablecoin, and return the amount taken [wad].
+        """Repay debt that was booked as lost, and return the stablecoin taken from the caller [wad].
 
         At most the unrecovered losses are taken. The payment covers the type's deficit first; the remainder
         goes to the reserve. Reverts in settlement, and while a stage of the loss waterfall has reserved part
@@ -290,12 +290,12 @@ class BridgeFacilitator(Administered, ERC20):
 
     @view
     def redeemed_of(self, sender: str, owner: str) -> int:
-        """Return the notes that the owner has redeemed in settlement [wad]."""
+        """Return the facilitator's collateral notes that the owner has redeemed in settlement [wad]."""
         return int(self.redeemed[owner])
 
     @view
     def collected_of(self, sender: str, owner: str) -> int:
-        """Return the stablecoin that the owner has received for redeemed notes [wad]."""
+        """Return the stablecoin that the owner has received for redeemed collateral notes [wad]."""
         return int(self.collected[owner])
 
     @property

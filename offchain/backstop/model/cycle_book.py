@@ -66,9 +66,9 @@ class Pending(NamedTuple):
 
 @declare_record_slot_bit_widths(-138, -118)
 class Worth(NamedTuple):
-    """Account's value at the end of the pending cycle with later net deposits, and these deposits [wei].
+    """Account's value at the end of the last cycle plus later net deposits, and these deposits [wei].
 
-    A pending cycle has ended, but its losses are not yet all known. A withdrawal lowers both figures.
+    A withdrawal lowers both figures.
     """
 
     value: int = 0

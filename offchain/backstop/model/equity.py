@@ -138,7 +138,7 @@ class Equity(Administered, ERC20):
 
     @view
     def issue_of_epoch(self, sender: str) -> Issue:
-        """Return the cap [whole tokens], the present epoch, and its minted and reserved equity [wad]."""
+        """Return the mint cap [whole tokens], the present epoch, and its minted and reserved equity [wad]."""
         return self._load_issue_of_present_epoch()
 
     def _only_auction(self, sender: str) -> None:

@@ -66,7 +66,7 @@ class Sale(NamedTuple):
 
     @property
     def lot(self) -> int:
-        """Equity that raises the remaining target at the last price [wad, rounded up]."""
+        """Equity on sale: the amount that raises the remaining target at the last price [wad, rounded up]."""
         return div_up(self.target * RAY, self.floor) if self.target else 0
 
     def compute_price(self, elapsed: int, duration: int) -> int:

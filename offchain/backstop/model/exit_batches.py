@@ -119,7 +119,10 @@ class ExitBatches(RedeemQueue):
     def _count_groups_to_merge(
         self, groups: list[ExitGroup], index_level: int, share_price: int
     ) -> tuple[int, int]:
-        """Return how many merged groups stay unchanged, and how many groups after them become one."""
+        """Return how many merged groups stay unchanged, and how many groups after them become one.
+
+        The groups are of withdrawn shares; the second number counts those that can be paid now.
+        """
         index, unsettled, small = self.index[()], self.line[()].unsettled, share_price // PARTS
         kept = found = 0
         for group in groups:

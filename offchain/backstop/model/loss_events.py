@@ -71,7 +71,7 @@ class LossEvent(NamedTuple):
 class LossEvents(Administered):
     """Part of the loss waterfall that records losses by collateral type and epoch; amounts in rad.
 
-    Part of contracts/LossWaterfall.vy.
+    See contracts/LossWaterfall.vy.
     """
 
     vault_engine_address = immutable("VAULT_ENGINE", str)

@@ -105,7 +105,8 @@ class MarginFund(Administered):
     def lock(self, sender: str, owner: str, amount: int) -> None:
         """Lock an owner's withdrawn profit [wad] in the present time bucket until it vests.
 
-        Until then losses can reduce it. Only the perpetual market may call this.
+        A time bucket is a fixed period of `length` seconds. Until the profit vests, losses can reduce it.
+        Only the perpetual market may call this.
         """
         self._only_market(sender)
         require(owner != ZERO_ADDRESS, "margin_fund: zero owner")
@@ -195,7 +196,10 @@ class MarginFund(Administered):
 
     @external
     def set_cap(self, sender: str, new: int) -> None:
-        """Set the most insurance that may be spent in a time bucket [whole stablecoins]. Admin only."""
+        """Set the most insurance that may be spent in a time bucket [whole stablecoins].
+
+        A time bucket is a fixed period of `length` seconds. Only the admin may call this.
+        """
         self._only_admin(sender)
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "margin_fund: cap bounds")
         self.caps[()] = new
@@ -205,17 +209,17 @@ class MarginFund(Administered):
 
     @view
     def insurance_of(self, sender: str) -> Insurance:
-        """Return the insurance, and the amount spent from it in the current time bucket [wad]."""
+        """Return the insurance, and the amount spent from it in the current period (time bucket) [wad]."""
         return self._load_insurance_for_current_bucket()
 
     @view
     def spendable(self, sender: str) -> int:
-        """Return the amount that insurance may pay now, within its balance and the bucket's cap [wad]."""
+        """Return the amount that insurance may pay now, within its balance and the period's cap [wad]."""
         return self._compute_spendable(self._load_insurance_for_current_bucket())
 
     @view
     def bucket_of(self, sender: str, bucket: int) -> Bucket:
-        """Return the record of the profits left in a time bucket."""
+        """Return the record of the withdrawn profits that are left in a time bucket (a fixed period)."""
         return cast(Bucket, self.buckets[bucket])
 
     @view
@@ -230,7 +234,10 @@ class MarginFund(Administered):
 
     @view
     def cap(self, sender: str) -> int:
-        """Return the most insurance that may be spent in a time bucket [whole stablecoins]."""
+        """Return the most insurance that may be spent in a time bucket [whole stablecoins].
+
+        A time bucket is a fixed period of `length` seconds.
+        """
         return int(self.caps[()])
 
     @view
