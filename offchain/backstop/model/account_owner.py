@@ -6,15 +6,21 @@ from backstop.contract_base import World
 
 
 def is_own_or_subaccount(world: World, account: str, owner: str) -> bool:
-    """Return True if the account is the owner's address, or has its first 19 bytes and no code."""
+    """Return True if the account belongs to the owner's address: the address itself or a sub-account.
+
+    A sub-account has the first 19 bytes of the owner's address and no contract code.
+    """
     return account == owner or (has_same_first_19_bytes(account, owner) and account not in world.addresses)
 
 
 def has_same_first_19_bytes(address: str, other_address: str) -> bool:
-    """Tell whether two accounts differ in the last byte at most."""
+    """Return True if two addresses are equal in all but possibly their last byte."""
     return address[:-2] == other_address[:-2]
 
 
 def derive_account(address: str, number: int) -> str:
-    """Return one of the 256 accounts of an address; 0 is the address itself."""
+    """Return the address of sub-account `number` (0 to 255); number 0 is the address itself.
+
+    The last byte of the address is combined with the number by XOR.
+    """
     return f"{address[:-2]}{int(address[-2:], 16) ^ number:02x}"

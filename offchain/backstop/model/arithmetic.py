@@ -17,7 +17,10 @@ MAX_UINT256 = 2**256 - 1
 
 
 def add_uint256(a: int, b: int) -> int:
-    """Return a + b; revert above 2**256 - 1."""
+    """Return a + b as an unsigned 256-bit integer.
+
+    Raises RevertError if the sum is above 2**256 - 1.
+    """
     total = a + b
     if total > MAX_UINT256:
         raise RevertError("")
@@ -25,14 +28,20 @@ def add_uint256(a: int, b: int) -> int:
 
 
 def sub(a: int, b: int) -> int:
-    """Return a - b; revert below zero."""
+    """Return a - b as an unsigned 256-bit integer.
+
+    Raises RevertError if b is greater than a.
+    """
     if b > a:
         raise RevertError("")
     return a - b
 
 
 def mul_uint256(a: int, b: int) -> int:
-    """Return a * b; revert above 2**256 - 1."""
+    """Return a * b as an unsigned 256-bit integer.
+
+    Raises RevertError if the product is above 2**256 - 1.
+    """
     product = a * b
     if product > MAX_UINT256:
         raise RevertError("")
@@ -40,26 +49,38 @@ def mul_uint256(a: int, b: int) -> int:
 
 
 def div(a: int, b: int) -> int:
-    """Return floor(a / b); revert on division by zero."""
+    """Return a / b, rounded down.
+
+    Raises RevertError if b is 0.
+    """
     if b == 0:
         raise RevertError("")
     return a // b
 
 
 def div_up(a: int, b: int) -> int:
-    """Return ceil(a / b), computed as the contracts do (no overflow); revert on division by zero."""
+    """Return a / b, rounded up, for nonnegative integers.
+
+    The result is computed as in the contracts: no intermediate value overflows. Raises RevertError if b is 0.
+    """
     if b == 0:
         raise RevertError("")
     return 0 if a == 0 else (a - 1) // b + 1
 
 
 def divide_signed(a: int, b: int) -> int:
-    """Return a / b toward zero, as the EVM divides signed integers; b is not zero."""
+    """Return a / b, rounded toward zero, as the EVM divides signed integers.
+
+    The divisor b must not be 0.
+    """
     return a // b if (a < 0) == (b < 0) else -(-a // b)
 
 
 def check_signed(a: int) -> int:
-    """Return the same integer if 256 signed bits hold it; revert otherwise."""
+    """Return the same integer if it fits a signed 256-bit word.
+
+    Raises RevertError if it does not fit.
+    """
     if not -(2**255) <= a < 2**255:
         raise RevertError("")
     return a
@@ -69,11 +90,12 @@ def check_signed(a: int) -> int:
 # new ones in each, and would fill a larger cache for hours.
 @lru_cache(maxsize=2**9)
 def rpow(base: int, exponent: int) -> int:
-    """Return base ** exponent [ray], rounded half up at every square and multiply (dss `Jug._rpow`).
+    """Return base ** exponent [ray], with every multiplication rounded half up (dss `Jug._rpow`).
 
-    Callers keep every intermediate under 2**112: fees reach at most 10 times RAY in the longest
-    accrual, price cuts are below RAY. Reverts below zero, as the difference of times does that it is asked
-    for.
+    The power is computed by repeated squaring. Callers keep every intermediate value under 2**112: fees reach
+    at most 10 times RAY in the longest accrual, and price cuts are below RAY. Raises RevertError if the
+    exponent is negative, because in the contract the subtraction of times that yields the exponent would
+    underflow.
     """
     if exponent < 0:
         raise RevertError("")
@@ -88,7 +110,10 @@ def rpow(base: int, exponent: int) -> int:
 
 
 def split_by_cumulative_weights(amount: int, weights: Sequence[int]) -> list[int]:
-    """Return parts of an amount by weights, by floors of running sums: they add up to it."""
+    """Return the amount split in proportion to the weights; the parts add up to the amount exactly.
+
+    Each part is the difference of two cumulative shares, and each cumulative share is rounded down.
+    """
     everything, passed, given, parts = sum(weights), 0, 0, []
     for weight in weights:
         passed += weight

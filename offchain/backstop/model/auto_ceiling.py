@@ -20,7 +20,11 @@ from backstop.model.roles import Administered
 
 @declare_record_slot_bit_widths(32, 32, 32, 32)
 class Terms(NamedTuple):
-    """How a type's ceiling follows its debt: whole stablecoins, seconds."""
+    """Terms of a collateral type's automatic debt ceiling [whole stablecoins, seconds].
+
+    `gap` is the margin above the debt, `max_line` is the highest ceiling, and `ttl` is the least time between
+    two increases.
+    """
 
     gap: int = 0
     max_line: int = 0  # 0 is no automation
@@ -28,12 +32,15 @@ class Terms(NamedTuple):
     raised_at: int = 0
 
     def compute_ceiling(self, debt: int) -> int:
-        """Return the ceiling that a debt [rad] asks for [whole stablecoins]."""
+        """Return the debt ceiling for a debt [rad], in whole stablecoins.
+
+        It is the debt, rounded up, plus the gap, and at most `max_line`.
+        """
         return min(div_up(debt, RAD) + self.gap, self.max_line)
 
 
 class AutoCeiling(Administered):
-    """See contracts/AutoCeiling.vy."""
+    """Contract that adjusts debt ceilings to the debt drawn (model of contracts/AutoCeiling.vy)."""
 
     KIND = "AutoCeiling"
 
@@ -50,7 +57,12 @@ class AutoCeiling(Administered):
 
     @external
     def adjust(self, sender: str, collateral_type: int) -> int:
-        """Set a type's debt ceiling from its current debt, and return the new ceiling."""
+        """Set a type's debt ceiling to its debt plus the gap, and return it [whole stablecoins].
+
+        Any account may call this. A ceiling rises at most once in `ttl` seconds; before that time an increase
+        leaves the old ceiling unchanged and returns it. Decreases apply at once. Reverts without terms and in
+        settlement.
+        """
         terms: Terms = self.terms[collateral_type]
         require(terms.max_line != 0, "auto_ceiling: no terms")
         require(not self.engine.in_settlement(self.address), "auto_ceiling: in settlement")
@@ -73,7 +85,10 @@ class AutoCeiling(Administered):
 
     @external
     def set_terms(self, sender: str, collateral_type: int, gap: int, max_line: int, ttl: int) -> None:
-        """Set how a type's ceiling follows its debt; the time of the last raise stays."""
+        """Set the gap, the highest ceiling [whole stablecoins] and the time between increases [seconds].
+
+        Only the admin may call this. The time of the last increase is kept.
+        """
         self._only_admin(sender)
         require(collateral_type < self.engine.collateral_types(self.address), "auto_ceiling: unknown type")
         require(0 < gap <= bounds.MAX_DEBT_CEILING, "auto_ceiling: gap bounds")
@@ -85,6 +100,6 @@ class AutoCeiling(Administered):
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """Return how a type's ceiling follows its debt, and when it was raised last."""
+        """Return a collateral type's automatic ceiling terms and the time of its last increase [seconds]."""
         terms: Terms = self.terms[collateral_type]
         return terms

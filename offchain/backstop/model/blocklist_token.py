@@ -8,7 +8,10 @@ from backstop.model.token import Token
 
 
 class BlocklistToken(Token):
-    """Stops, blocks, refuses, takes a fee. See contracts/devnet/BlocklistToken.vy."""
+    """Test token with a pause, a blocklist and a transfer fee.
+
+    Model of contracts/devnet/BlocklistToken.vy.
+    """
 
     KIND = "BlocklistToken"
 
@@ -23,22 +26,22 @@ class BlocklistToken(Token):
 
     @external
     def stop(self, sender: str, stopped: bool) -> None:
-        """Stop the token, or let it go on."""
+        """Pause all transfers of the token if `stopped` is True, or resume them."""
         self.is_stopped[()] = stopped
 
     @external
     def block(self, sender: str, account: str, blocked: bool) -> None:
-        """Block an account, or let it go on."""
+        """Add an account to the blocklist if `blocked` is True, or remove the account from it."""
         self.is_blocked[account] = blocked
 
     @external
     def refuse_zero_transfers(self, sender: str, refused: bool) -> None:
-        """Set whether transfers of zero revert."""
+        """Set whether a transfer of amount 0 reverts."""
         self.is_nothing_refused[()] = refused
 
     @external
     def upgrade(self, sender: str, fee: int) -> None:
-        """Take a fee from now on, in basis points of each transfer."""
+        """Set the fee that is burned from each later transfer [basis points of the amount]."""
         self.fees[()] = fee
 
     @view
@@ -48,17 +51,17 @@ class BlocklistToken(Token):
 
     @view
     def blocked(self, sender: str, account: str) -> bool:
-        """Return True if the account can neither send nor receive."""
+        """Return True if the account is on the blocklist, and can neither send nor receive."""
         return bool(self.is_blocked[account])
 
     @view
     def refuses_zero_transfers(self, sender: str) -> bool:
-        """Return True if transfers of zero revert."""
+        """Return True if a transfer of amount 0 reverts."""
         return bool(self.is_nothing_refused[()])
 
     @view
     def fee(self, sender: str) -> int:
-        """Return the part of each transfer that vanishes, in basis points."""
+        """Return the fee that is burned from each transfer [basis points of the amount]."""
         return int(self.fees[()])
 
     def _move_tokens(self, owner: str, to: str, amount: int) -> None:

@@ -31,7 +31,11 @@ from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL, Administered
 
 
 class BridgeFacilitator(Administered, ERC20):
-    """See contracts/BridgeFacilitator.vy."""
+    """Collateral type through which a bridge borrows stablecoin for another chain.
+
+    The facilitator owns the type's only vault. Its collateral is a note token that the facilitator mints
+    itself. The debt ceiling is the bridge's credit line. Model of contracts/BridgeFacilitator.vy.
+    """
 
     KIND = "BridgeFacilitator"
 
@@ -95,7 +99,10 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def open(self, sender: str) -> None:
-        """Begin: burn the note that listing has moved; only then notes have a price."""
+        """Burn the admin's first note and set the note's price, so that the bridge can draw.
+
+        Only the admin may call this, after the note is listed as the facilitator's collateral type.
+        """
         self._only_admin(sender)
         token = self.engine.terms_of(self.address, self.collateral_type).token
         require(token == self.address, "facilitator: other type")
@@ -104,7 +111,12 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def draw(self, sender: str, amount: int, receiver: str) -> None:
-        """Create stablecoin for the bridge, and notes as far as those locked do not cover the debt."""
+        """Mint stablecoin [wad] to the receiver, as debt of the facilitator's vault.
+
+        Only the role MINTER may call this. Notes (the vault's collateral token) are minted as far as those in
+        the vault do not cover the debt. Reverts if debt plus unrecovered losses would exceed the debt
+        ceiling, or while a loss is announced.
+        """
         self._check_role(sender, MINTER)
         require(self._loss_announcement.amount == 0, "facilitator: loss announced")
         vault = self._load_vault()
@@ -122,9 +134,10 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def repay(self, sender: str, amount: int) -> int:
-        """Repay debt, and return the amount taken [wad].
+        """Repay debt of the facilitator's vault, and return the stablecoin taken [wad].
 
-        In settlement, the payment is kept for holders that redeem notes.
+        The caller pays. At most the debt is taken. In settlement the whole amount is taken, and is kept for
+        holders that redeem notes.
         """
         paid = amount
         settling = self.engine.in_settlement(self.address)
@@ -145,7 +158,11 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def announce_loss(self, sender: str, amount: int) -> None:
-        """Announce the debt that will not be repaid: the admin, and guardians upwards only."""
+        """Announce the amount of debt that will not be repaid [wad]; it can be booked after the delay.
+
+        The admin may set any amount, a guardian only a higher one than the present announcement. The
+        announced debt counts at once as debt in doubt (debt that may be lost).
+        """
         if sender != self.admins[()]:
             self._check_role(sender, GUARDIAN)
             require(amount > self._loss_announcement.amount, "facilitator: only raise")
@@ -154,13 +171,16 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def cancel_loss(self, sender: str) -> None:
-        """Take an announced loss back."""
+        """Cancel the announced loss, and restore the note's price. Only the admin may call this."""
         self._only_admin(sender)
         self._store_loss_announcement(Announcement())
 
     @external
     def realise_loss(self, sender: str) -> int:
-        """Book an announced loss, or all of the debt if that is less, as a deficit of the type."""
+        """Book the announced loss as the type's deficit, and return it [wad, rounded up].
+
+        Any account may call this once the delay is over. At most the whole debt of the vault is booked.
+        """
         announced = self._loss_announcement
         require(announced.amount != 0, "facilitator: no loss")
         require(self.world.timestamp >= announced.ready_at, "facilitator: too early")
@@ -174,7 +194,11 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def mint_for_loss(self, sender: str, amount: int, receiver: str) -> int:
-        """Create stablecoin for a loss that has happened, within the line, and book it at once; how much."""
+        """Mint stablecoin for a loss that has happened, and book it as a deficit at once.
+
+        Only the role SHORTFALL may call this. Returns the amount minted [wad]: at most the unused part of the
+        debt ceiling. Reverts while a loss is announced.
+        """
         self._check_role(sender, SHORTFALL)
         require(self._loss_announcement.amount == 0, "facilitator: loss announced")
         vault = self._load_vault()
@@ -202,7 +226,12 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def recover(self, sender: str, amount: int) -> int:
-        """Repay lost debt: the uncovered part of the deficit first, the remainder to the reserve."""
+        """Repay debt that was booked as lost, and return the stablecoin taken from the caller [wad].
+
+        At most the unrecovered losses are taken. The payment covers the type's deficit first; the remainder
+        goes to the reserve. Reverts in settlement, and while a stage of the loss waterfall has reserved part
+        of the deficit.
+        """
         require(not self.engine.in_settlement(self.address), "facilitator: in settlement")
         require(
             self.waterfall.reserved_of(self.address, self.collateral_type) == 0,
@@ -217,14 +246,21 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def sync_note(self, sender: str) -> None:
-        """Update the price of a note, and flag the announced loss."""
+        """Update the price of a note, and mark the announced loss as debt in doubt (debt that may be lost).
+
+        A note is the token that the facilitator's vault holds as collateral. Any account may call this.
+        """
         price = self.feed.current_price(self.address, self.collateral_type)
         require(price != 0, "facilitator: not open")
         self._set_note_price_and_flag()
 
     @external
     def redeem(self, sender: str, notes: int) -> int:
-        """Redeem notes for their share of the bridge's payments since settlement began."""
+        """Redeem notes [wad] in settlement, and return the stablecoin paid for them [wad, rounded down].
+
+        A note is the facilitator's collateral token. It earns a pro rata share of the repayments since
+        settlement began. Shares of later repayments are paid at the holder's next redemption.
+        """
         require(self.engine.in_settlement(self.address), "facilitator: not settling")
         self.redeemed[sender] = add_uint256(self.redeemed[sender], notes)
         self._transfer_tokens(sender, self.address, notes)
@@ -239,27 +275,27 @@ class BridgeFacilitator(Administered, ERC20):
 
     @view
     def announcement(self, sender: str) -> Announcement:
-        """Return the announced loss [wad], and from when on it may be realised [seconds]."""
+        """Return the announced loss [wad; 0 if none] and the time from which it can be booked [seconds]."""
         return self._loss_announcement
 
     @view
     def lost(self, sender: str) -> int:
-        """Return what was lost and has not been recovered [wad]."""
+        """Return the debt that was booked as lost and has not been recovered [wad]."""
         return int(self.losses[()])
 
     @view
     def paid(self, sender: str) -> int:
-        """Return what came in during settlement [wad]."""
+        """Return the stablecoin that the bridge has repaid since settlement began [wad]."""
         return int(self.payments[()])
 
     @view
     def redeemed_of(self, sender: str, owner: str) -> int:
-        """Return the notes that the owner has redeemed [wad]."""
+        """Return the facilitator's collateral notes that the owner has redeemed in settlement [wad]."""
         return int(self.redeemed[owner])
 
     @view
     def collected_of(self, sender: str, owner: str) -> int:
-        """Return the stablecoin that the owner received for notes [wad]."""
+        """Return the stablecoin that the owner has received for redeemed collateral notes [wad]."""
         return int(self.collected[owner])
 
     @property
@@ -272,7 +308,12 @@ class BridgeFacilitator(Administered, ERC20):
         self._set_note_price_and_flag()
 
     def _set_note_price_and_flag(self) -> None:
-        """Set price and flag: a note is a stablecoin; with a loss announced, its share of the debt left."""
+        """Set the price of a note, and mark the announced loss as debt in doubt (debt that may be lost).
+
+        A note is worth one stablecoin, or more once fees have raised the debt above the notes. With a loss
+        announced, a note is worth its share of the debt that will be repaid, and at least 1 ray, because 0
+        means no price.
+        """
         vault = self._load_vault()
         debt = vault.normalized_debt * vault.accumulated_rate
         loss = self._loss_announcement.amount * RAY
@@ -289,5 +330,5 @@ class BridgeFacilitator(Administered, ERC20):
         liquidations.flag(self.address, self.collateral_type, self.address)
 
     def _load_vault(self) -> VaultState:
-        """Return the facilitator's vault, with all fees charged."""
+        """Charge all fees up to now, and return the state of the facilitator's vault."""
         return self.engine.accrue_and_read(self.address, self.collateral_type, self.address, 0)

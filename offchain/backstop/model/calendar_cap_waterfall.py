@@ -10,13 +10,20 @@ from backstop.model.stage_order import Slot
 
 
 class CalendarCapWaterfall(LossWaterfall):
-    """See contracts/naive/CalendarCapWaterfall.vy."""
+    """Simple loss waterfall whose caps start anew in each calendar epoch, for comparison studies.
+
+    Model of contracts/naive/CalendarCapWaterfall.vy.
+    """
 
     KIND = "CalendarCapWaterfall"
 
     @external
     def cover(self, sender: str, collateral_type: int) -> int:
-        """Cover a deficit, from the first stage on; stages that need time are left out."""
+        """Charge a deficit to the stages in their order, and return the amount covered [rad].
+
+        A stage is one source of funds of the waterfall. Stages that pay by an auction are skipped. Reverts if
+        the type has no deficit.
+        """
         due = self.vault_engine.deficit_when_idle(self.address, collateral_type)
         was_open = self.books[()].open >> collateral_type & 1
         require(due != 0 or was_open, "loss_waterfall: no deficit")
@@ -46,7 +53,7 @@ class CalendarCapWaterfall(LossWaterfall):
         return total
 
     def _count_payment(self, collateral_type: int, stage_index: int, amount: int) -> None:
-        """Count a capped stage's payment of this epoch, which the next epoch does not count."""
+        """Count a stage's payment toward its cap in this epoch; the next epoch starts at 0."""
         used = self._load_usage(stage_index, collateral_type)
         key = stage_index, ALL_TYPES if self.stages[stage_index].pooled else collateral_type
         self.used[key] = used._replace(before=used.before + div_up(amount, RAY))

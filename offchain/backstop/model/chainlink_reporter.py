@@ -12,7 +12,10 @@ RAY_DECIMALS = 27
 
 
 class ChainlinkReporter(Contract):
-    """See contracts/ChainlinkReporter.vy."""
+    """Price reporter that copies a Chainlink aggregator's valid answers to the price feed.
+
+    Model of contracts/ChainlinkReporter.vy.
+    """
 
     KIND = "ChainlinkReporter"
 
@@ -59,7 +62,11 @@ class ChainlinkReporter(Contract):
 
     @external
     def push(self, sender: str) -> None:
-        """Report the aggregator's last answer; anyone."""
+        """Report the aggregator's latest answer to the price feed. Any account may call this.
+
+        Reverts if the answer is older than the heartbeat, at or beyond a bound, or of an unfinished round.
+        Reverts also while the sequencer of a layer-2 chain is down or has just restarted.
+        """
         now = self.world.timestamp
         if self.sequencer != ZERO_ADDRESS:
             self._check_sequencer()
@@ -76,7 +83,10 @@ class ChainlinkReporter(Contract):
         self.emit("RoundReported", round_id, answer, updated_at)
 
     def _check_sequencer(self) -> None:
-        """Revert unless the sequencer is up (an answer of 0), and has been for its grace."""
+        """Revert unless the layer-2 sequencer has been up for longer than the grace period.
+
+        An answer of 0 from its uptime feed means that it is up.
+        """
         now = self.world.timestamp
         _, answer, started_at, _, _ = self._get_aggregator_contract(self.sequencer).latestRoundData(
             self.address

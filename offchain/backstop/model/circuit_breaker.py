@@ -37,7 +37,7 @@ WEEK = 7 * 86_400
 
 @declare_record_slot_bit_widths(2, 32, 32)
 class State(NamedTuple):
-    """The mode, since when it has been calm, and how long it has to be (seconds)."""
+    """Mode of the protocol, the time since which no trigger held, and the calm period required [seconds]."""
 
     mode: int = NORMAL
     calm_from: int = 0
@@ -46,7 +46,11 @@ class State(NamedTuple):
 
 @declare_record_slot_bit_widths(33, 33, 14, 14, 32, 32, 14, 14)
 class Triggers(NamedTuple):
-    """The thresholds of CAUTION and EMERGENCY: whole stablecoins, basis points, seconds; 0 is off."""
+    """Thresholds at which the mode becomes CAUTION or EMERGENCY; 0 switches a threshold off.
+
+    Thresholds of losses are in whole stablecoins, of a price fall and of principal under auction in basis
+    points, of a feed's silence in seconds.
+    """
 
     losses_caution: int = 0
     losses_emergency: int = 0
@@ -58,12 +62,15 @@ class Triggers(NamedTuple):
     auctions_emergency: int = 0
 
     def get_caution_and_emergency_thresholds(self, trigger: int) -> tuple[int, int]:
-        """Return the two thresholds of a trigger."""
+        """Return the thresholds of one trigger for CAUTION and for EMERGENCY; 0 means off."""
         first = 2 * (trigger - LOSSES)
         return self[first], self[first + 1]
 
     def compute_level(self, trigger: int, measure: int, scale: int) -> int:
-        """Return the level that a trigger holds at; one is reached if measure >= threshold*scale > 0."""
+        """Return the mode that a trigger's measure calls for: NORMAL, CAUTION or EMERGENCY.
+
+        A threshold is reached if measure >= threshold * scale. A measure or a threshold of 0 reaches nothing.
+        """
         caution, emergency = self.get_caution_and_emergency_thresholds(trigger)
         if measure == 0:
             return NORMAL
@@ -72,16 +79,23 @@ class Triggers(NamedTuple):
         return CAUTION if caution != 0 and measure >= caution * scale else NORMAL
 
     def level_of_losses(self, deficit: int) -> int:
-        """Return the level of the deficit of all types together [rad]."""
+        """Return the mode that the sum of all types' deficits [rad] calls for: NORMAL to EMERGENCY."""
         return self.compute_level(LOSSES, deficit, RAD)
 
     def level_of_fall(self, current: int, average: int) -> int:
-        """Return the level of a price's fall under its average [ray]; a current price of 0 is none."""
+        """Return the mode that a price's fall below its time-weighted average [ray] calls for.
+
+        The mode is NORMAL, CAUTION or EMERGENCY. It is NORMAL if there is no current price (0).
+        """
         fall = max(0, average - current) if current else 0
         return self.compute_level(FALL, fall * BASIS_POINTS, average)
 
     def level_of_silence(self, seconds: int) -> int:
-        """Return the level of the time since a price was fresh [seconds]; a week beyond both it is over."""
+        """Return the mode that the time since a price's freshness ended [seconds] calls for.
+
+        The mode is NORMAL, CAUTION or EMERGENCY. It is NORMAL if the time exceeds the greater threshold by
+        more than a week.
+        """
         return self.compute_level(
             SILENCE,
             seconds if 0 < seconds <= max(self.get_caution_and_emergency_thresholds(SILENCE)) + WEEK else 0,
@@ -89,12 +103,19 @@ class Triggers(NamedTuple):
         )
 
     def level_of_auctions(self, in_auction: int, limit: int) -> int:
-        """Return the level of principal under auction [rad] for its limit [whole stablecoins]."""
+        """Return the mode that principal under auction [rad] calls for: NORMAL, CAUTION or EMERGENCY.
+
+        The thresholds are basis points of the auction limit [whole stablecoins].
+        """
         return self.compute_level(AUCTIONS, in_auction * BASIS_POINTS, limit * RAD)
 
 
 class CircuitBreaker(Administered):
-    """See contracts/CircuitBreaker.vy."""
+    """Contract that keeps the protocol's mode: NORMAL, CAUTION or EMERGENCY.
+
+    Any account can raise the mode if a trigger holds. It falls again after a calm period. Model of
+    contracts/CircuitBreaker.vy.
+    """
 
     KIND = "CircuitBreaker"
 
@@ -129,7 +150,11 @@ class CircuitBreaker(Administered):
 
     @external
     def raise_mode(self, sender: str, trigger: int, collateral_type: int) -> None:
-        """Raise the mode to the level a trigger holds at; if that is the mode's, calm begins again."""
+        """Raise the mode to the level that a trigger calls for now. Any account may call this.
+
+        If the mode has that level already, the calm period (time without triggers before the mode may fall)
+        restarts. Reverts if the level is NORMAL or under the mode.
+        """
         state = self._load_state_before_settlement()
         level = self._compute_current_trigger_level(trigger, collateral_type)
         require(level != NORMAL and level >= state.mode, "circuit_breaker: no cause")
@@ -142,7 +167,10 @@ class CircuitBreaker(Administered):
 
     @external
     def lower_mode(self, sender: str) -> None:
-        """Lower the mode by one level after a calm period, if no trigger holds at the mode's level."""
+        """Lower the mode by one level after the calm period. Any account may call this.
+
+        Reverts if a trigger still calls for the present mode or a higher one.
+        """
         state = self._load_state_before_settlement()
         require(state.mode != NORMAL, "circuit_breaker: is normal")
         require(self.world.timestamp >= state.calm_from + state.calm_period, "circuit_breaker: too early")
@@ -151,7 +179,7 @@ class CircuitBreaker(Administered):
 
     @external
     def force_mode(self, sender: str, mode: int) -> None:
-        """Raise the mode without a trigger."""
+        """Raise the mode without a trigger. Only a guardian may call this, and cannot lower the mode."""
         self._check_role(sender, GUARDIAN)
         state = self._load_state_before_settlement()
         require(mode <= EMERGENCY, "circuit_breaker: no such mode")
@@ -160,7 +188,7 @@ class CircuitBreaker(Administered):
 
     @external
     def sync_policy_mode(self, sender: str, policy: str) -> None:
-        """Send the mode to a policy that is to replace the current one."""
+        """Send the present mode to a risk policy contract before it replaces the current policy."""
         self._set_policy_mode(policy, self._load_state_before_settlement().mode)
 
     # -------------------------------------------------------------- parameters
@@ -174,7 +202,11 @@ class CircuitBreaker(Administered):
         silence: Sequence[int],
         auctions: Sequence[int],
     ) -> None:
-        """Set the thresholds of all triggers, for CAUTION and for EMERGENCY; 0 is off."""
+        """Set the (CAUTION, EMERGENCY) thresholds of all four triggers; 0 means off.
+
+        Losses are in whole stablecoins, falls and auctions in basis points, silence in seconds. Only the
+        admin may call this.
+        """
         self._only_admin(sender)
         require(
             _is_valid_threshold_pair(losses, bounds.MAX_GLOBAL_DEBT_CEILING), "circuit_breaker: loss bounds"
@@ -187,7 +219,7 @@ class CircuitBreaker(Administered):
 
     @external
     def set_calm_period(self, sender: str, calm_period: int) -> None:
-        """Set how long it has to be calm before the mode falls a level."""
+        """Set the time without triggers after which the mode may fall by one level [seconds]. Admin only."""
         self._only_admin(sender)
         require(calm_period >= bounds.MIN_CALM_PERIOD, "circuit_breaker: short calm")
         require(calm_period <= bounds.MAX_CALM_PERIOD, "circuit_breaker: long calm")
@@ -198,20 +230,27 @@ class CircuitBreaker(Administered):
 
     @view
     def mode(self, sender: str) -> int:
-        """Return 0 NORMAL, 1 CAUTION or 2 EMERGENCY; 3 once settlement has begun."""
+        """Return the mode: 0 NORMAL, 1 CAUTION, 2 EMERGENCY, or 3 once settlement has begun."""
         if self.engine.in_settlement(self.address):
             return SETTLEMENT
         return int(self.states[()].mode)
 
     @view
     def state_of(self, sender: str) -> State:
-        """Return the mode (as settlement found it), since when it is calm, and the calm period [seconds]."""
+        """Return the mode, the time since which no trigger held, and the calm period [seconds].
+
+        The calm period is the time without triggers after which the mode may fall. In settlement the mode is
+        the last one before settlement began.
+        """
         state: State = self.states[()]
         return state
 
     @view
     def triggers_of(self, sender: str) -> tuple[tuple[int, int], ...]:
-        """Return the thresholds of all triggers."""
+        """Return the (CAUTION, EMERGENCY) thresholds of all triggers; 0 means off.
+
+        The order is losses, price fall, silence of the feed, principal under auction.
+        """
         triggers: Triggers = self.triggers[()]
         return tuple(
             triggers.get_caution_and_emergency_thresholds(trigger)
@@ -220,12 +259,15 @@ class CircuitBreaker(Administered):
 
     @view
     def level_of(self, sender: str, trigger: int, collateral_type: int) -> int:
-        """Return the level that a trigger holds at now."""
+        """Return the mode that a trigger calls for now: 0 NORMAL, 1 CAUTION or 2 EMERGENCY.
+
+        The trigger of losses counts all collateral types, and ignores the given type.
+        """
         return self._compute_current_trigger_level(trigger, collateral_type)
 
     @view
     def worst_level(self, sender: str) -> int:
-        """Return the highest level that any trigger holds at now, for any type."""
+        """Return the highest mode that any trigger calls for now, over all listed collateral types."""
         return self._compute_worst_level()
 
     # ----------------------------------------------------------------- helpers
@@ -271,6 +313,6 @@ class CircuitBreaker(Administered):
 
 
 def _is_valid_threshold_pair(thresholds: Sequence[int], highest: int) -> bool:
-    """Return whether both thresholds are in bounds, and EMERGENCY is off or at least CAUTION."""
+    """Return True if both thresholds are at most `highest`, and EMERGENCY is 0 or not below CAUTION."""
     caution, emergency = thresholds
     return caution <= highest and emergency <= highest and (emergency == 0 or caution <= emergency)

@@ -15,7 +15,10 @@ TOO_MUCH = 2**96
 
 
 class ClawbackStage(Contract):
-    """See contracts/ClawbackStage.vy."""
+    """Source of funds of the loss waterfall that pays with pools' income not vested yet.
+
+    Model of contracts/ClawbackStage.vy.
+    """
 
     KIND = "ClawbackStage"
 
@@ -39,12 +42,16 @@ class ClawbackStage(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """Return the unvested income of all pools, for any collateral type [rad]."""
+        """Return the unvested income of all pools, which can cover losses of any collateral type [rad]."""
         return sum(self._get_unvested_income(pool) for pool in self.pool_addresses) * RAY
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Cover a deficit from unvested income, pool after pool."""
+        """Cover a deficit (bad debt) [rad] from the unvested income of one pool after another.
+
+        Returns the amount covered [rad] and 0, because this stage reserves nothing. Only the loss waterfall
+        may call this.
+        """
         require(sender == self.loss_waterfall_address, "clawback: not loss waterfall")
         deficit = self._get_deficit(collateral_type)
         covered = 0
@@ -57,19 +64,22 @@ class ClawbackStage(Contract):
 
     @view
     def pools(self, sender: str) -> tuple[str, ...]:
-        """Return the pools; the first to be asked comes first."""
+        """Return the addresses of the pools, in the order in which they are charged."""
         return self.pool_addresses
 
     def _get_pool(self, address: str) -> IPool:
         return cast(IPool, self.world.at(address))
 
     def _get_unvested_income(self, pool: str) -> int:
-        """Return a pool's unvested income; 0 if it does not answer [wad]."""
+        """Return a pool's unvested income [wad].
+
+        0 if the pool's call fails, or if the answer is more than a pool can hold.
+        """
         found = self.world.call_or_return_none(lambda: self._get_pool(pool).unvested(self.address)) or 0
         return 0 if found >= TOO_MUCH else found
 
     def _claw_back(self, pool: str, collateral_type: int, amount: int) -> None:
-        """Charge a pool; a pool that fails is skipped."""
+        """Charge a deficit [rad] to a pool's unvested income; a call that fails is ignored."""
         self.world.call_or_return_none(
             lambda: self._get_pool(pool).claw_back(self.address, collateral_type, amount)
         )

@@ -14,7 +14,10 @@ from backstop.model.interfaces import IERC20, MAX_DECIMALS, IBridgeFacilitator, 
 
 
 class CoinAdapter(Contract):
-    """See contracts/CoinAdapter.vy."""
+    """Loss cover for another protocol: its stablecoin is deposited here, and losses are paid in it.
+
+    The adapter acts as the bridge of a facilitator. Model of contracts/CoinAdapter.vy.
+    """
 
     KIND = "CoinAdapter"
 
@@ -74,7 +77,10 @@ class CoinAdapter(Contract):
 
     @external
     def deposit(self, sender: str, amount: int, receiver: str) -> None:
-        """Take the coin [units of the coin], and give as much stablecoin."""
+        """Take the protocol's coin from the caller, and mint the same value of stablecoin to the receiver.
+
+        The amount is in raw units of the coin. Reverts for a coin that charges a fee on transfer.
+        """
         before = self.coin.balanceOf(self.address, self.address)
         pulled = self.coin.transferFrom(self.address, sender, self.address, amount)
         require(pulled is not False, "coin_adapter: pull failed")
@@ -85,7 +91,11 @@ class CoinAdapter(Contract):
 
     @external
     def withdraw(self, sender: str, amount: int, receiver: str) -> None:
-        """Take stablecoin, and give as much of the coin [units of the coin]."""
+        """Take stablecoin from the caller, and pay the receiver the same value of the protocol's coin.
+
+        The amount is in raw units of the coin. Before settlement the stablecoin repays the bridge's debt, or
+        debt that was booked as lost.
+        """
         due = mul_uint256(amount, self.unit)
         self.stablecoin.transferFrom(self.address, sender, self.address, due)
         if not self.engine.in_settlement(self.address):
@@ -97,7 +107,10 @@ class CoinAdapter(Contract):
 
     @external
     def report_deficit(self, sender: str, amount: int) -> None:
-        """Announce a deficit of the protocol [units of the coin], on top of earlier announcements."""
+        """Announce a further loss of the protocol [raw units of the coin], added to the announced amount.
+
+        Only the insured protocol may call this.
+        """
         self._only_protocol(sender)
         reported = mul_uint256(amount, self.unit)
         self.emit("DeficitReported", reported)
@@ -106,7 +119,11 @@ class CoinAdapter(Contract):
 
     @external
     def waive_deficit(self, sender: str, amount: int) -> None:
-        """Give up cover for a booked deficit that no stage has paid [wad]: as much is drawn and pays it."""
+        """Cancel cover for a part of the booked deficit that no stage has paid [wad].
+
+        The adapter draws stablecoin for this amount and repays the deficit with it. Only the insured protocol
+        may call this.
+        """
         self._only_protocol(sender)
         deficit = div_up(self.engine.deficit_of(self.address, self.collateral_type), RAY)
         require(amount <= deficit, "coin_adapter: over the deficit")
@@ -116,7 +133,10 @@ class CoinAdapter(Contract):
 
     @external
     def pay_protocol(self, sender: str) -> int:
-        """Pay the protocol what stages have covered [units of the coin, rounded down]."""
+        """Pay the insured protocol the coins that stages have covered, and return the amount [raw units].
+
+        The amount is rounded down. Any account may call this.
+        """
         amount = self._compute_coins_due()
         self.emit("ProtocolPaid", amount)
         self._push_coins(self.protocol, amount)
@@ -124,7 +144,7 @@ class CoinAdapter(Contract):
 
     @view
     def coins_due(self, sender: str) -> int:
-        """Return what `pay_protocol` would pay now [units of the coin, rounded down]."""
+        """Return the coins that `pay_protocol` would pay now [raw units of the coin, rounded down]."""
         return self._compute_coins_due()
 
     def _only_protocol(self, sender: str) -> None:

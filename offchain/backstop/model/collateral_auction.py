@@ -38,7 +38,10 @@ MAX_CLOCK = 2**31 - 1
 
 @declare_record_slot_bit_widths(160, 96)
 class Owner(NamedTuple):
-    """Owner of the vault (the zero address sells salvage), and the rewards that may still be paid [wad]."""
+    """Owner of the liquidated vault, and the rewards that may still be paid from its penalty [wad].
+
+    The zero address stands for a sale of salvage (collateral left over from closed auctions).
+    """
 
     owner: str = ZERO_ADDRESS
     reward_budget: int = 0
@@ -46,9 +49,9 @@ class Owner(NamedTuple):
 
 @declare_record_slot_bit_widths(104, 103, 32, 8, 9)
 class Lot(NamedTuple):
-    """Fields that a take changes: the amounts left to sell and to raise [wad], and the price's start time.
+    """Amounts of an open auction that change: collateral to sell, stablecoin to raise [wad], start time.
 
-    Fields that stay: the collateral type, and the version of its terms that the auction began with.
+    The collateral type and the version of its terms stay as they were when the auction began.
     """
 
     lot: int = 0
@@ -60,9 +63,10 @@ class Lot(NamedTuple):
 
 @declare_record_slot_bit_widths(112, 48, 90)
 class AuctionStart(NamedTuple):
-    """Price at the start or the last reset, and the parts of the target besides principal.
+    """Start price of an auction [ray] and the parts of its target that are not principal.
 
-    These are the penalty (micro stablecoins) and the amount that rounded the principal up to whole wei (rad).
+    The price is that of the start or the last reset. The other parts are the penalty [micro stablecoins] and
+    the amount that rounded the principal up to whole wei [rad].
     """
 
     top: int = 0
@@ -71,7 +75,7 @@ class AuctionStart(NamedTuple):
 
 
 class Auction(NamedTuple):
-    """All about an open auction."""
+    """Complete record of an open collateral auction, as `auction_of` returns it."""
 
     collateral_type: int
     owner: str
@@ -84,12 +88,12 @@ class Auction(NamedTuple):
 
 
 def compute_lot_principal_left(lot: Lot, auction_start: AuctionStart) -> int:
-    """Return the part of a target that is debt [rad]."""
+    """Return the part of an auction's remaining target that is principal, not penalty [rad]."""
     return debt_repayment.compute_principal_left(lot.target, auction_start.penalty, auction_start.excess)
 
 
 class CollateralAuction(Administered):
-    """See contracts/CollateralAuction.vy."""
+    """Dutch auctions of the collateral of liquidated vaults (model of contracts/CollateralAuction.vy)."""
 
     KIND = "CollateralAuction"
 
@@ -146,7 +150,11 @@ class CollateralAuction(Administered):
     def start(
         self, sender: str, collateral_type: int, owner: str, lot: int, principal: int, price: int
     ) -> tuple[int, int]:
-        """Start an auction; its id and the liquidator's reward (wad)."""
+        """Start a Dutch auction of seized collateral, and return its id and the liquidator's reward [wad].
+
+        Only the liquidation engine may call this. `lot` is collateral [wad], `principal` is debt [rad],
+        `price` is the market price [ray].
+        """
         require(sender == self.liquidation_engine, "collateral_auction: not engine")
         auction_id = self._next_id()
         return auction_id, self._start_auction(auction_id, collateral_type, owner, lot, principal, price)
@@ -155,7 +163,11 @@ class CollateralAuction(Administered):
     def take(
         self, sender: str, auction_id: int, max_amount: int, max_price: int, receiver: str, data: bytes
     ) -> None:
-        """Buy from a lot: collateral first, then the receiver's callback if there is data, then payment."""
+        """Buy up to `max_amount` of an auction's collateral [wad] at the current auction price.
+
+        The receiver gets the collateral first. If `data` is not empty, the receiver's callback runs next.
+        Then the caller pays. Reverts above `max_price` [ray], or if the auction needs a reset.
+        """
         require(len(data) <= MAX_DATA, "")
         lot = self._load_lot(auction_id)
         require(receiver not in self._never_receivers(), "collateral_auction: bad receiver")
@@ -187,7 +199,11 @@ class CollateralAuction(Administered):
 
     @external
     def reset(self, sender: str, auction_id: int, reward_receiver: str) -> None:
-        """Start the price again from the higher of current and next, for a reward of penalty that came in."""
+        """Restart the falling price of an auction that sold too slowly, and pay the reward receiver.
+
+        The new start price is the higher of the feed's current and next price times `buf`. The reward comes
+        from penalty that the auction has already collected. Reverts if no reset is due.
+        """
         lot = self._load_lot(auction_id)
         terms = self._get_lot_terms(lot)
         require(self.terms[lot.collateral_type].stop < RESETS, "collateral_auction: no resets")
@@ -216,7 +232,11 @@ class CollateralAuction(Administered):
 
     @external
     def close(self, sender: str, auction_id: int) -> None:
-        """Give an auction up that can repay no more: its principal becomes a deficit."""
+        """End an auction that can repay no more debt, and book its unpaid principal as a deficit.
+
+        Unsold collateral becomes salvage (collateral that the protocol may sell later). Reverts while the
+        collateral has value or the auction's time (`tail`) is not over.
+        """
         lot = self._load_lot(auction_id)
         principal = compute_lot_principal_left(lot, self.tops[auction_id])
         c = lot.collateral_type
@@ -234,7 +254,10 @@ class CollateralAuction(Administered):
 
     @external
     def write_off(self, sender: str, collateral_type: int, principal: int) -> None:
-        """Give up principal that has no lot."""
+        """Book principal [rad] as a deficit (bad debt), without any collateral to sell for it.
+
+        Only the liquidation engine may call this.
+        """
         require(sender == self.liquidation_engine, "collateral_auction: not engine")
         self.engine.write_off(self.address, collateral_type, ZERO_ADDRESS, principal, 0)
 
@@ -252,7 +275,11 @@ class CollateralAuction(Administered):
         receiver: str,
         data: bytes,
     ) -> None:
-        """Book a sale of a liquidation mechanism: collateral out, callback, payment; the rest is a loss."""
+        """Settle a liquidation mechanism's sale: send the collateral, run the callback, take the payment.
+
+        Principal that the payment does not cover becomes a deficit. The fee [wad of collateral] becomes
+        salvage (collateral that the protocol may sell later). Only the liquidation engine may call this.
+        """
         require(len(data) <= MAX_DATA, "")
         require(sender == self.liquidation_engine, "collateral_auction: not engine")
         require(receiver not in self._never_receivers(), "collateral_auction: bad receiver")
@@ -272,7 +299,10 @@ class CollateralAuction(Administered):
 
     @external
     def unwind(self, sender: str, auction_id: int) -> None:
-        """Undo what is left of an auction, in settlement or of a retired type: all goes back to the vault."""
+        """Cancel an auction, and return its collateral and unpaid principal to the vault.
+
+        Reverts unless settlement has begun or the collateral type is retired.
+        """
         lot = self._load_lot(auction_id)
         settling = self.engine.terms_of(self.address, lot.collateral_type).settling
         require(settling, "collateral_auction: not settling")
@@ -283,7 +313,11 @@ class CollateralAuction(Administered):
 
     @external
     def sell_salvage(self, sender: str, collateral_type: int) -> int:
-        """Auction what closed auctions left over, all of it, for the type's buffer; the auction's id."""
+        """Auction all salvage of a collateral type, and return the auction's id.
+
+        Salvage is collateral left over from closed auctions. The proceeds go to the type's buffer. Any
+        account may call this.
+        """
         terms = self._get_type_terms(collateral_type)
         require(terms.stop < STARTS, "collateral_auction: no starts")
         require(self._get_salvage_lot_on_sale(collateral_type) == 0, "collateral_auction: on sale")
@@ -307,7 +341,10 @@ class CollateralAuction(Administered):
 
     @external
     def reserve_id(self, sender: str) -> int:
-        """Give a new workout the id that its auction will have if it is foreclosed."""
+        """Return a new id for a workout (repayment of a called vault in instalments).
+
+        An auction that replaces the workout gets the same id. Only the workouts contract may call this.
+        """
         self._only_workouts(sender)
         return self._next_id()
 
@@ -323,7 +360,11 @@ class CollateralAuction(Administered):
         owner: str,
         returned: int,
     ) -> None:
-        """Book a payment of a workout as a take's is booked."""
+        """Book a payment of a workout (repayment in instalments) in the ledger.
+
+        It is booked like the payment for a purchase from an auction. Only the workouts contract may call
+        this.
+        """
         self._only_workouts(sender)
         self.engine.settle_take(
             self.address, collateral_type, payer, paid, principal, surplus, owner, returned
@@ -341,14 +382,21 @@ class CollateralAuction(Administered):
         price: int,
         reward_receiver: str,
     ) -> None:
-        """Start the auction that a workout has put off, under its id."""
+        """Start the auction of a failed workout's collateral, under the id that the workout has.
+
+        A workout is the repayment of a called vault in instalments. The reward is paid to `reward_receiver`.
+        Only the workouts contract may call this.
+        """
         self._only_workouts(sender)
         reward = self._start_auction(auction_id, collateral_type, owner, lot, principal, price)
         self.engine.reward(self.address, collateral_type, reward_receiver, reward)
 
     @external
     def unwind_workout(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
-        """Give what is left of a workout back to its vault."""
+        """Return a workout's remaining collateral [wad] and principal [rad] to its vault.
+
+        A workout is the repayment of a called vault in instalments. Only the workouts contract may call this.
+        """
         self._only_workouts(sender)
         self.engine.unwind(self.address, collateral_type, owner, lot, principal)
 
@@ -369,7 +417,10 @@ class CollateralAuction(Administered):
         tip: int,
         chip: int,
     ) -> None:
-        """Set a collateral type's terms for the first time."""
+        """Set all auction terms of a collateral type for the first time. Only the admin may call this.
+
+        The parameters are those of `dutch_auction.Terms`. Reverts if the type has terms already.
+        """
         self._only_admin(sender)
         require(self.terms[collateral_type] == Terms(), "collateral_auction: has terms")
         unit = self.engine.unit_of(self.address, collateral_type)
@@ -383,32 +434,41 @@ class CollateralAuction(Administered):
     def set_curve(
         self, sender: str, collateral_type: int, curve: int, period: int, cut: int, tail: int, cusp: int
     ) -> None:
-        """Set how the price falls, for auctions that start later."""
+        """Set the curve and speed by which the price falls, for auctions that start later.
+
+        Only the admin may call this. The parameters are those of `dutch_auction.Terms`.
+        """
         terms = self._terms_for_admin(sender, collateral_type)
         terms = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
         self._store_terms(collateral_type, terms)
 
     @external
     def set_buf(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set the price an auction starts at, basis points of the market price."""
+        """Set the start price of later auctions and resets [basis points of the market price]. Admin only."""
         terms = self._terms_for_admin(sender, collateral_type)
         self._store_terms(collateral_type, self._with_buf(collateral_type, terms, new))
 
     @external
     def set_penalty(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set what an auction raises, basis points of the principal, for auctions that start later."""
+        """Set the amount that later auctions raise [basis points of the principal]. Admin only."""
         terms = self._terms_for_admin(sender, collateral_type)
         self._store_terms(collateral_type, self._with_penalty(collateral_type, terms, new))
 
     @external
     def set_rewards(self, sender: str, collateral_type: int, tip: int, chip: int) -> None:
-        """Set the rewards of the liquidator and of the caller that resets an auction."""
+        """Set the rewards for starting and resetting later auctions. Only the admin may call this.
+
+        `tip` is a fixed amount [whole stablecoins], and `chip` a share of the target [basis points].
+        """
         terms = self._terms_for_admin(sender, collateral_type)
         self._store_terms(collateral_type, self._with_rewards(collateral_type, terms, tip, chip))
 
     @external
     def set_stop(self, sender: str, collateral_type: int, level: int) -> None:
-        """Stop starts (1), starts and resets (2) or nothing (0), of auctions under way too."""
+        """Stop new auctions (level 1), new auctions and resets (level 2), or nothing (level 0).
+
+        The level applies to running auctions too. Only the admin may call this.
+        """
         terms = self._terms_for_admin(sender, collateral_type)
         require(level <= RESETS, "collateral_auction: bad stop")
         self.terms[collateral_type] = terms._replace(stop=level)
@@ -416,7 +476,10 @@ class CollateralAuction(Administered):
 
     @external
     def set_minimum(self, sender: str, collateral_type: int, debt_floor: int) -> None:
-        """Follow a new debt floor: the smallest rest of a target is ceil(debt_floor*penalty)."""
+        """Set the least unpaid target to the debt floor plus penalty [whole stablecoins, rounded up].
+
+        Only the vault engine may call this, with a new debt floor. Without terms this has no effect.
+        """
         require(sender == self.vault_engine_address, "collateral_auction: not ledger")
         terms: Terms = self.terms[collateral_type]
         if terms != Terms():
@@ -426,7 +489,11 @@ class CollateralAuction(Administered):
 
     @external
     def check_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
-        """Revert unless a type's auctions have terms that fit a ratio, or its price is an issuer's word."""
+        """Revert unless a type's auction terms fit its liquidation ratio [basis points].
+
+        A type without terms passes only if its price is set by an issuer. The type's liquidation mechanism,
+        if any, is checked as well.
+        """
         terms: Terms = self.terms[collateral_type]
         if terms != Terms():
             _check_penalty(terms.penalty, liquidation_ratio)
@@ -440,12 +507,15 @@ class CollateralAuction(Administered):
 
     @view
     def clock(self, sender: str) -> int:
-        """Return the time by which prices fall and tails end [seconds]."""
+        """Return the time by which auction prices fall [seconds].
+
+        It is the block timestamp, or the block number times the slot time if the contract counts blocks.
+        """
         return self._get_block_or_timestamp_seconds()
 
     @view
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
-        """Return whether a reset is due, the price [ray], the lot and the target [wad]."""
+        """Return (reset is due, price [ray], unsold lot [wad], unpaid target [rad]) of an open auction."""
         lot = self._load_lot(auction_id)
         terms = self._get_lot_terms(lot)
         top: AuctionStart = self.tops[auction_id]
@@ -454,7 +524,11 @@ class CollateralAuction(Administered):
 
     @view
     def auction_of(self, sender: str, auction_id: int) -> Auction:
-        """Return an open auction; target and principal (the part of it that is debt) in rad."""
+        """Return the record of an open auction, with target and principal in rad.
+
+        The principal is the part of the target that is debt and not penalty. Reverts if the auction is not
+        open.
+        """
         lot = self._load_lot(auction_id)
         top: AuctionStart = self.tops[auction_id]
         owner: Owner = self.owners[auction_id]
@@ -471,7 +545,11 @@ class CollateralAuction(Administered):
 
     @view
     def position_of(self, sender: str, auction_id: int) -> tuple[int, str, int, int]:
-        """Type, owner, lot and principal left of an auction or a workout; all zero if there is none."""
+        """Return (collateral type, owner, lot [wad], unpaid principal [rad]) of an auction or a workout.
+
+        A workout is the repayment of a called vault in instalments. All values are zero if neither has this
+        id.
+        """
         if self.lots[auction_id] == Lot():
             if self.workouts == ZERO_ADDRESS:
                 return 0, ZERO_ADDRESS, 0, 0
@@ -482,23 +560,29 @@ class CollateralAuction(Administered):
 
     @view
     def salvage_on_sale(self, sender: str, collateral_type: int) -> int:
-        """Return how much of a type's salvage is under auction [wad]."""
+        """Return the salvage of a type that is under auction [wad]; 0 if none.
+
+        Salvage is collateral left over from closed auctions.
+        """
         return self._get_salvage_lot_on_sale(collateral_type)
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """Return a type's terms."""
+        """Return the auction terms of a collateral type. Reverts if the type has none."""
         return self._get_type_terms(collateral_type)
 
     @view
     def last_id(self, sender: str) -> int:
-        """Return the id of the auction or workout that came last; 0 if none has."""
+        """Return the id of the newest auction or workout (repayment in instalments); 0 if none."""
         return int(self.ids[()])
 
     # ----------------------------------------------------------------- helpers
 
     def move_starts(self, blocks: int) -> None:
-        """Move the starts of lots by so many blocks, as no call could, where they are counted."""
+        """Shift the start times of all auctions by a number of blocks, where time is counted in blocks.
+
+        Simulations use this to skip blocks; no contract call can do it.
+        """
         for id, lot in list(self.lots.items()):
             if lot.started_at and self.block_time:
                 self.lots[id] = lot._replace(started_at=lot.started_at + blocks * self.block_time)
@@ -517,7 +601,7 @@ class CollateralAuction(Administered):
     def _start_auction(
         self, auction_id: int, collateral_type: int, owner: str, lot: int, principal: int, price: int
     ) -> int:
-        """Start an auction, and return the reward of the caller that caused it [wad]."""
+        """Start an auction, and return the reward of the account that caused it [wad]."""
         terms = self._get_type_terms(collateral_type)
         require(terms.stop < STARTS, "collateral_auction: no starts")
 
@@ -538,19 +622,22 @@ class CollateralAuction(Administered):
         return reward
 
     def _highest_price(self, collateral_type: int) -> int:
-        """Return what a lot may be worth by the current or the next price [ray]."""
+        """Return the higher of the feed's current and next price [ray]. Reverts without a price."""
         _, highest = self.feed.sale_prices(self.address, collateral_type)
         require(highest != 0, "collateral_auction: no price")
         return highest
 
     def _is_worthless(self, lot: Lot, price: int, terms: Terms) -> bool:
-        """Return whether a lot may be given up unsold, by a price [ray] and the time-weighted one."""
+        """Return True if a lot is too small to sell, both at this price and at the time-weighted one."""
         if not terms.is_worthless(lot.lot, price):
             return False
         return terms.is_worthless(lot.lot, self.feed.time_weighted(self.address, lot.collateral_type))
 
     def _get_salvage_lot_on_sale(self, collateral_type: int) -> int:
-        """Return the lot of a type's salvage sale [wad]: 0 once it is over, closed or not."""
+        """Return the unsold lot of a type's salvage auction [wad]; 0 once that auction is over.
+
+        Salvage is collateral left over from closed auctions.
+        """
         return int(self.lots[self.salvage_sales[collateral_type]].lot)
 
     def _never_receivers(self) -> tuple[str, ...]:
@@ -564,7 +651,7 @@ class CollateralAuction(Administered):
         )
 
     def _delete_auction_and_get_owner(self, auction_id: int) -> str:
-        """Forget an auction; returns its owner."""
+        """Delete the record of an auction, and return the owner of its vault."""
         owner: Owner = self.owners[auction_id]
         self.owners[auction_id] = Owner()
         self.lots[auction_id] = Lot()
@@ -616,13 +703,16 @@ class CollateralAuction(Administered):
         return terms
 
     def _store_terms(self, collateral_type: int, terms: Terms) -> None:
-        """Set terms for auctions to come; those before stay for auctions that began with them."""
+        """Store new terms for later auctions, under a new version.
+
+        The old terms stay stored under their version, for auctions that began with them.
+        """
         require(terms.version < MAX_VERSION, "collateral_auction: no versions")
         self.old_terms[collateral_type, terms.version] = self.terms[collateral_type]
         self.terms[collateral_type] = terms._replace(version=terms.version + 1)
 
     def _get_lot_terms(self, lot: Lot) -> Terms:
-        """Return the terms that an auction began with."""
+        """Return the version of the terms with which the auction began."""
         terms: Terms = self.terms[lot.collateral_type]
         if terms.version != lot.version:
             terms = self.old_terms[lot.collateral_type, lot.version]
@@ -633,13 +723,17 @@ class CollateralAuction(Administered):
         return self._get_type_terms(collateral_type)
 
     def _load_lot(self, auction_id: int) -> Lot:
-        """Return an open auction's record, which has a target above zero."""
+        """Return the record of an open auction. Reverts if the auction is not open."""
         lot: Lot = self.lots[auction_id]
         require(lot.target != 0, "collateral_auction: no auction")
         return lot
 
 
 def _check_penalty(penalty: int, liquidation_ratio: int) -> None:
-    """Revert unless a vault that has just become unsafe can pay a penalty; rewards are paid ahead of it."""
+    """Revert unless a vault that has just become unsafe has collateral enough to pay the penalty.
+
+    Rewards are paid ahead of the penalty. A penalty of 10,000 basis points, which adds nothing, always
+    passes.
+    """
     fits = penalty < liquidation_ratio or penalty == BASIS_POINTS
     require(fits, "collateral_auction: high penalty")

@@ -10,7 +10,10 @@ from backstop.model.interfaces import IERC20
 
 
 class ConstantProductMarket(Contract):
-    """collateral x stablecoin = constant. See contracts/devnet/ConstantProductMarket.vy."""
+    """Automated market maker for collateral and stablecoin with a constant product of its reserves.
+
+    Model of contracts/devnet/ConstantProductMarket.vy, for local chains.
+    """
 
     KIND = "ConstantProductMarket"
 
@@ -47,9 +50,10 @@ class ConstantProductMarket(Contract):
 
     @external
     def set_liquidity(self, sender: str, collateral: int, stable: int, virtual: int = 0) -> None:
-        """Set both reserves [wad]; the owner pays in or takes out the change of the holdings.
+        """Set the reserves of collateral and stablecoin [wad]; the owner pays or receives the differences.
 
-        The market does not hold the virtual part of the stablecoins: it counts for the price alone.
+        `virtual` is the part of the stablecoin reserve that counts for the price alone and is not held. The
+        collateral is rounded down to the token's unit. Only the owner may call this.
         """
         require(sender == self.owner, "market: not owner")
         require(virtual <= stable, "market: virtual reserve")
@@ -71,7 +75,10 @@ class ConstantProductMarket(Contract):
 
     @external
     def sell(self, sender: str, amount: int, min_out: int, receiver: str) -> int:
-        """Sell collateral (wad, floored to the unit) for stablecoin (rounded down)."""
+        """Sell collateral [wad, rounded down to the token's unit], and return the stablecoin paid [wad].
+
+        The output is rounded down. Reverts if it is 0 or less than `min_out`.
+        """
         moved = amount // self.unit * self.unit
         out = self._compute_output(moved, self.collateral[()], self.stable[()])
         _check_output(out, min_out)
@@ -84,7 +91,10 @@ class ConstantProductMarket(Contract):
 
     @external
     def buy(self, sender: str, amount: int, min_out: int, receiver: str) -> int:
-        """Buy collateral (rounded down to the unit) with stablecoin."""
+        """Buy collateral with an amount of stablecoin [wad], and return the collateral sent [wad].
+
+        The output is rounded down to the token's unit. Reverts if it is 0 or less than `min_out`.
+        """
         out = self._compute_output(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
         _check_output(out, min_out)
         self.stable[()] = add_uint256(self.stable[()], amount)
@@ -96,12 +106,15 @@ class ConstantProductMarket(Contract):
 
     @view
     def quote_sell(self, sender: str, amount: int) -> int:
-        """Return what `sell` would give [wad], rounded down."""
+        """Return the stablecoin that `sell` would pay for an amount of collateral [wad, rounded down]."""
         return self._compute_output(amount // self.unit * self.unit, self.collateral[()], self.stable[()])
 
     @view
     def quote_buy(self, sender: str, amount: int) -> int:
-        """Return what `buy` would give [wad], rounded down to the unit."""
+        """Return the collateral that `buy` would send for an amount of stablecoin [wad].
+
+        The result is rounded down to the token's unit.
+        """
         return self._compute_output(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
 
     @view
@@ -113,17 +126,17 @@ class ConstantProductMarket(Contract):
 
     @view
     def collateral_reserve(self, sender: str) -> int:
-        """Return the booked collateral [wad]."""
+        """Return the collateral in the market's reserve [wad]."""
         return int(self.collateral[()])
 
     @view
     def stable_reserve(self, sender: str) -> int:
-        """Return the booked stablecoin [wad]."""
+        """Return the stablecoin in the market's reserve, including its virtual part [wad]."""
         return int(self.stable[()])
 
     @view
     def virtual_stable(self, sender: str) -> int:
-        """Return the part of the booked stablecoin that the market does not hold [wad]."""
+        """Return the part of the stablecoin reserve that the market does not hold [wad]."""
         return int(self.virtual[()])
 
     def _compute_output(self, amount: int, reserve_in: int, reserve_out: int) -> int:

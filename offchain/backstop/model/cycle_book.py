@@ -27,7 +27,12 @@ PART = 2**34
 
 @declare_record_slot_bit_widths(-138, 8, 32, 32, 3, 43)
 class Account(NamedTuple):
-    """Cash; a bit for each market it is in; the cycle it is in, how many with losses it has gone through."""
+    """Margin account: its cash [wei], the markets of its positions (one bit each) and its cycle number.
+
+    `seen` counts the cycles with losses that are settled for the account. `bond` is the part of its bond that
+    is left. `paid` counts the payments from its cash for booking its loss in the pending cycle (ended, not
+    yet final).
+    """
 
     cash: int = 0
     markets: int = 0
@@ -39,7 +44,10 @@ class Account(NamedTuple):
 
 @declare_record_slot_bit_widths(-64, -138)
 class Position(NamedTuple):
-    """Lots, and its value when the cycle began plus what its trades paid since."""
+    """Position in one perpetual market: signed size in lots, and value at the cycle's start [wei].
+
+    The payments of its trades since then are added to the value.
+    """
 
     size: int = 0
     value: int = 0
@@ -47,7 +55,10 @@ class Position(NamedTuple):
 
 @declare_record_slot_bit_widths(-138, 118)
 class Pending(NamedTuple):
-    """Change of a position's value in the pending cycle, and the part of a loss booked against gains."""
+    """Change of a position's value in the pending cycle, and its loss booked against gains [wei].
+
+    The pending cycle has ended, but its losses are not yet all known.
+    """
 
     net: int = 0
     booked: int = 0
@@ -55,9 +66,9 @@ class Pending(NamedTuple):
 
 @declare_record_slot_bit_widths(-138, -118)
 class Worth(NamedTuple):
-    """Worth of an account at the end of the pending cycle plus its net deposits since, and these alone [wei].
+    """Account's value at the end of the last cycle plus later net deposits, and these deposits [wei].
 
-    A withdrawal lowers both.
+    A withdrawal lowers both figures.
     """
 
     value: int = 0
@@ -65,7 +76,10 @@ class Worth(NamedTuple):
 
 
 class CycleBook(PricePath):
-    """See contracts/modules/cycle_book.vy."""
+    """Accounts and positions of the perpetual markets, with gains and losses per settlement cycle.
+
+    Model of contracts/modules/cycle_book.vy.
+    """
 
     # Wad: a third of what an account puts up with its first position.
     third_bond = immutable("THIRD_BOND", int)
@@ -101,7 +115,10 @@ class CycleBook(PricePath):
     # ---------------------------------------------------------------- touching
 
     def _settle_missed_cycles(self, owner: str) -> None:
-        """Settle the cycles that an account has missed; close its positions in markets that have ended."""
+        """Update an account to the open cycle, and close its positions in markets that have ended.
+
+        All cycles that ended since the account's last update are settled.
+        """
         clock: Clock = self.clocks[()]
         account: Account = self.accounts[owner]
         if account.cycle == 0:
@@ -114,17 +131,17 @@ class CycleBook(PricePath):
         self._close_positions_at_marks(owner, self.accounts[owner].markets & clock.ended)
 
     def _close_positions_at_marks(self, owner: str, markets: int) -> None:
-        """Take an account's positions in some markets, by bits, from it, at the marks."""
+        """Close an account's positions in the markets of a bit mask, at the mark prices."""
         for market in _list_markets_of_bits(markets):
             size = self.positions[owner, market].size
             if size != 0:
                 self._trade_lots(owner, market, -size, 0)
 
     def _settle_final_cycles(self, owner: str) -> None:
-        """Settle the cycle that an account ended last and all final ones after it; go to the pending one.
+        """Settle an account's missed final cycles, and advance the account to the pending cycle.
 
-        In all of these its lots were the same, and nothing was booked of it. `_close` describes the account's
-        worth and the pending amounts.
+        A pending cycle has ended but is not final. In the missed cycles the account did not trade, and no
+        loss of it was booked. `_close_cycle` then computes the account's worth and its pending amounts.
         """
         clock: Clock = self.clocks[()]
         account, cycle, haircut = (
@@ -148,7 +165,11 @@ class CycleBook(PricePath):
         self._store_account(owner, account)
 
     def _close_cycle(self, owner: str) -> None:
-        """End the account's cycle: the one before is final, this one is pending."""
+        """Advance an account by one settlement cycle.
+
+        Its pending cycle (ended, with losses not yet all known) becomes final, and its open cycle becomes
+        pending.
+        """
         account = self._apply_final_cycle_haircut(owner, self.accounts[owner])
         cycle = account.cycle + 1
         worth, markets = account.cash, 0
@@ -177,9 +198,10 @@ class CycleBook(PricePath):
         self._store_account(owner, account._replace(markets=markets, cycle=cycle))
 
     def _apply_final_cycle_haircut(self, owner: str, account: Account) -> Account:
-        """Take the haircuts of the cycle before the account's, and give what was booked and is missing.
+        """Deduct the haircut of an account's last final cycle from its cash, and return the changed account.
 
-        Nothing if that had no losses. The caller forgets what was booked, as it ends the next cycle.
+        A haircut is the part of a gain that pays other accounts' losses. Loss that was booked against gains,
+        and that the account lacks, is credited. Nothing changes if the cycle had no losses.
         """
         clock: Clock = self.clocks[()]
         final = account.cycle - 1
@@ -203,23 +225,38 @@ class CycleBook(PricePath):
         return account._replace(cash=account.cash + given - haircut, seen=account.seen + 1, paid=0)
 
     def get_cycle_gains(self, owner: str, market: int, cycle: int) -> SideTotals:
-        """Return what an account gained in the cycle that is open for it, or pending [wei]."""
+        """Return an account's gains in a market [wei], in its open cycle or the one before.
+
+        The gains of a long and of a short position are separate.
+        """
         return cast(SideTotals, self.gained[owner, market, cycle % 2])
 
     def get_cycle_losses(self, owner: str, market: int, cycle: int) -> SideTotals:
-        """Return what an account lost in the cycle that is open for it, or pending [wei]."""
+        """Return an account's losses in a market [wei], in its open cycle or the one before.
+
+        The losses of a long and of a short position are separate.
+        """
         return cast(SideTotals, self.lost[owner, market, cycle % 2])
 
     def get_unfinal_previous_cycle_gains(self, owner: str, market: int) -> SideTotals:
-        """Return what an account gained in its pending cycle [wei]."""
+        """Return an account's gains in a market in its pending cycle [wei], long and short separately.
+
+        A pending cycle has ended but is not final, so its gains can still bear losses.
+        """
         return self.get_cycle_gains(owner, market, self.accounts[owner].cycle - 1)
 
     def _clear_cycle(self, owner: str, market: int, cycle: int) -> None:
-        """Forget what was gained and lost in a cycle, or the one two before it."""
+        """Delete an account's gains and losses in a market for the storage place of a cycle.
+
+        Cycles share two storage places by parity, so the record may be that of two cycles before.
+        """
         self.gained[owner, market, cycle % 2] = self.lost[owner, market, cycle % 2] = SideTotals()
 
     def _add_cycle_gains_and_losses(self, owner: str, market: int, cycle: int, moves: Moves) -> None:
-        """Count a position's gains and losses in a cycle up to some moves, while it had its size."""
+        """Add a position's gains and losses since its last update to the totals of a cycle.
+
+        `moves` holds the price moves up to which they are counted.
+        """
         size = self.positions[owner, market].size
         if size == 0:
             return
@@ -240,7 +277,11 @@ class CycleBook(PricePath):
     # ----------------------------------------------------------------- values
 
     def _compute_market_haircut(self, owner: str, market: int) -> int:
-        """Return the haircut of the account's pending cycle in a market [wei], rounded up."""
+        """Return the haircut on an account's gains in a market in the pending cycle [wei, rounded up].
+
+        A haircut is the part of a gain that pays other accounts' losses. A pending cycle has ended but is not
+        final.
+        """
         cycle = self.accounts[owner].cycle - 1
         gained, losses = self.get_cycle_gains(owner, market, cycle), self.losses[market, cycle]
         totals: SideTotals = self.totals[market, cycle]
@@ -256,13 +297,16 @@ class CycleBook(PricePath):
         )
 
     def _compute_account_value_at_marks(self, owner: str) -> int:
-        """Return cash and the value of all positions at the marks [wei]."""
+        """Return an account's cash plus the value of all its positions at the mark prices [wei]."""
         account: Account = self.accounts[owner]
         markets = _list_markets_of_bits(account.markets)
         return account.cash + sum(self._compute_worth(m, self.positions[owner, m].size) for m in markets)
 
     def _compute_standing(self, owner: str) -> Standing:
-        """Return what a touched account has, at the marks."""
+        """Return an account's value, its known haircuts and its gains that are not final [wei].
+
+        A haircut is the part of a gain that pays other accounts' losses.
+        """
         account: Account = self.accounts[owner]
         unfinal = 0
         for market in _list_markets_of_bits(account.markets):
@@ -275,7 +319,10 @@ class CycleBook(PricePath):
         )
 
     def _compute_open_gains(self, owner: str, market: int) -> SideTotals:
-        """Return what a position gained in the open cycle, up to the last move."""
+        """Return a position's gains in the open cycle up to the last price move [wei].
+
+        The gains of long and of short lots are separate.
+        """
         gained: list[int] = list(self.get_cycle_gains(owner, market, self.accounts[owner].cycle))
         size = self.positions[owner, market].size
         if size != 0:
@@ -285,12 +332,12 @@ class CycleBook(PricePath):
         return SideTotals(*gained)
 
     def _worth_at_roll(self, owner: str) -> int:
-        """Return what a touched account was worth when the pending cycle ended [wei]."""
+        """Return an account's value when the pending cycle ended [wei], without deposits since then."""
         worth: Worth = self.worths[owner]
         return worth.value - worth.brought
 
     def _has_lots(self, owner: str) -> bool:
-        """Return whether an account has a position."""
+        """Return True if an account has a position in any market."""
         return any(
             self.positions[owner, market].size
             for market in _list_markets_of_bits(self.accounts[owner].markets)
@@ -299,9 +346,11 @@ class CycleBook(PricePath):
     # ---------------------------------------------------------------- changes
 
     def _trade_lots(self, owner: str, market: int, delta: int, off: int) -> None:
-        """Buy (or sell) lots for a touched account in a market that is up to date, so far off the mark.
+        """Buy `delta` lots (sell if negative) for an account, at the mark price plus `off` [wei a lot].
 
-        The value of a lot differs by side: lots are closed at one side's value and opened at the other's.
+        Long and short lots differ in value: old lots are closed at their side's value, new ones opened at the
+        other's. The account must be updated to the open cycle before. The first position also pays the
+        account's bond.
         """
         account: Account = self.accounts[owner]
         position: Position = self.positions[owner, market]
@@ -322,18 +371,24 @@ class CycleBook(PricePath):
         self.emit("PositionChanged", owner, market, size, account.cash)
 
     def _change_account_cash(self, owner: str, amount: int) -> None:
-        """Change an account's cash."""
         account: Account = self.accounts[owner]
         self._store_account(owner, account._replace(cash=account.cash + amount))
 
     def _credit_payment_as_deposit(self, owner: str, amount: int) -> None:
-        """Credit what an account brings: it counts for the pending cycle, not for older ones; no profit."""
+        """Credit a payment [wei] to an account as a deposit.
+
+        The payment counts for the pending cycle (ended, not yet final), not for older ones, and is not
+        profit.
+        """
         self._settle_missed_cycles(owner)
         self._book_deposit_or_withdrawal(owner, check_signed(amount))
         self.deposits[owner] = self.deposits[owner] + amount
 
     def _book_deposit_or_withdrawal(self, owner: str, amount: int) -> None:
-        """Credit a deposit to an account, or debit a withdrawal: in the pending cycle as well."""
+        """Add a deposit (negative: a withdrawal) [wei] to an account's cash and pending worth.
+
+        The pending worth is the account's value at the end of the last cycle, which is not final yet.
+        """
         self._change_account_cash(owner, amount)
         worth: Worth = self.worths[owner]
         brought = worth.brought + amount
@@ -341,27 +396,37 @@ class CycleBook(PricePath):
         self.worths[owner] = Worth(self._pack_amount(worth.value + amount).value, brought)
 
     def _cap_deposits_at_roll_worth(self, owner: str) -> None:
-        """Cap an account's counted deposits at its worth of the last roll, when it does more than reduce."""
+        """Limit an account's counted deposits to its worth at the end of the last cycle.
+
+        This happens when a trade increases a position.
+        """
         most = max(0, self.worths[owner].value)
         if self.deposits[owner] > most:
             self.deposits[owner] = most
 
     def _take_missing_bond_thirds(self, account: Account) -> Account:
-        """Take all thirds of the bond, or the missing ones of them."""
+        """Charge the missing thirds of an account's bond to its cash, and return the account.
+
+        The bond pays callers that find an account's loss.
+        """
         missing = self.third_bond * (3 - account.bond.bit_count())
         self.bonds[()] = self.bonds[()] + missing
         return account._replace(cash=account.cash - missing, bond=SEIZED | BOOKED | TAKEN)
 
     def _return_bond_to_cash(self, account: Account) -> Account:
-        """Give back what is left of the bond."""
+        """Pay the rest of an account's bond back to its cash, and return the account.
+
+        The bond pays callers that find an account's loss.
+        """
         left = self.third_bond * account.bond.bit_count()
         self.bonds[()] = self.bonds[()] - left
         return account._replace(cash=account.cash + left, bond=0)
 
     def _pay_finder(self, owner: str, third: int, finder: str, parts: int) -> None:
-        """Pay the finder of an account a third of its bond, once each, and parts of its cash.
+        """Pay the caller that found a shortfall: a third of the account's bond, and `parts` of its cash.
 
-        When positions are seized, the last third is set apart for the caller that has their lots taken over.
+        Each third is paid once. For a seized position, the last third is reserved for the caller that later
+        has its lots taken over.
         """
         amount = parts * PART
         self._book_deposit_or_withdrawal(owner, -amount)
@@ -381,19 +446,23 @@ class CycleBook(PricePath):
             self.emit("FinderPaid", owner, finder, amount)
 
     def _pay_takeover_reward(self, finder: str, amount: int) -> None:
-        """Pay the finder for having insolvent accounts' lots taken over [wad]."""
+        """Pay the caller that had lots of insolvent accounts taken over, from reserved bonds [wad]."""
         self.reward_table[()] = sub(self.reward_table[()], amount)
         self.bonds[()] = self.bonds[()] - amount
         self._credit_payment_as_deposit(finder, amount)
 
     def _move_unpaid_rewards_to_insurance(self) -> None:
-        """Move rewards that remain unpaid at the end to insurance."""
+        """Move takeover rewards that nothing claimed to the fees, which go to insurance."""
         self.bonds[()] = self.bonds[()] - self.reward_table[()]
         self.fee_table[()] = self.fee_table[()] + self.reward_table[()]
         self.reward_table[()] = 0
 
     def _index_lossy_cycle_haircuts(self, number: int, cycle: int, markets: int) -> None:
-        """Note a final cycle that had losses, by its number, and add its haircut of a lot to the indices."""
+        """Record a final cycle that had losses, and add its haircut of one lot to the cumulative indices.
+
+        A haircut is the part of a gain that pays losses. `number` is the cycle's position among the cycles
+        with losses.
+        """
         self.lossy[number] = cycle
         for market in range(markets):
             losses, totals = self.losses[market, cycle], self.totals[market, cycle]
@@ -415,5 +484,5 @@ class CycleBook(PricePath):
 
 @cache
 def _list_markets_of_bits(market_bits: int) -> tuple[int, ...]:
-    """Return the markets of bits."""
+    """Return the numbers of the markets that a bit mask contains."""
     return tuple(market for market in range(bounds.MAX_MARGIN_MARKETS) if market_bits >> market & 1)

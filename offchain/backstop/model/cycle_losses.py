@@ -20,7 +20,10 @@ from backstop.model.interfaces import IERC20, Clock, IMarginFund, SideTotals
 
 
 class CycleLosses(CycleBook):
-    """See contracts/modules/cycle_losses.vy."""
+    """Rules by which accounts that gained in a cycle pay the cycle's losses pro rata.
+
+    Model of contracts/modules/cycle_losses.vy.
+    """
 
     stablecoin_address = immutable("STABLECOIN", str)
     fund_address = immutable("FUND", str)
@@ -64,12 +67,12 @@ class CycleLosses(CycleBook):
     # ---------------------------------------------------------------- booking
 
     def _book_pending_cycle_shortfall(self, owner: str, finder: str) -> bool:
-        """Book a touched account's shortfall in the pending cycle; return True if it changed.
+        """Book an account's shortfall in the pending cycle against gains; return True if it changed.
 
-        The caller that books is paid a third of the bond once, and up to an amount that grows with the time
-        that the cycle has been pending. That limit is for all bookings of the account together; a payment is
-        at most the new part of its shortfall [wad], rounded down. The debtor pays it, and its shortfall grows
-        by as much.
+        The pending cycle has ended but is not final. The finder is paid a third of the account's bond once,
+        and an amount that grows with the time the cycle has been pending. This limit holds for all bookings
+        of the account together. One payment is at most the new part of the shortfall [wad], rounded down. The
+        account pays it, so its shortfall grows by the same amount.
         """
         clock: Clock = self.clocks[()]
         markets = _list_markets_of_bits(self.accounts[owner].markets)
@@ -116,7 +119,7 @@ class CycleLosses(CycleBook):
         return changed
 
     def _compute_largest_possible_loss(self, owner: str, market: int) -> int:
-        """Return what an account's loss can have come from in a market [wei]."""
+        """Return the most that an account can have lost in a market in the last ended cycle [wei]."""
         lost = self.get_cycle_losses(owner, market, self.accounts[owner].cycle - 1)
         most = self._compute_market_haircut(owner, market) - self.pendings[owner, market].net
         return int(min(sum(lost), max(0, most)))
@@ -124,7 +127,11 @@ class CycleLosses(CycleBook):
     # ---------------------------------------------------------------- rolling
 
     def _finalise_cycle_and_open_next(self) -> None:
-        """Make the pending cycle final, the open one pending, and open the next."""
+        """Make the pending cycle final, close the open cycle, and open the next one.
+
+        The closed cycle becomes pending, until its losses are known. Reverts before the pending time and the
+        time since the last booked loss are over.
+        """
         clock: Clock = self.clocks[()]
         now = self.world.timestamp
         # All of them where the policy does not say.
@@ -151,17 +158,18 @@ class CycleLosses(CycleBook):
         self.emit("Rolled", clock.cycle, insured, later)
 
     def _pay_losses_from_insurance(self, cycle: int, market_count: int) -> int:
-        """Lower all losses of a cycle by one share, which insurance pays; return the amount [wad]."""
+        """Reduce a cycle's losses pro rata by payment from the insurance fund, and return it [wad]."""
         paid, parts = self.fund.cover(self.address, cycle, market_count)
         self.holdings[()] = self.holdings[()] + paid
         self._change_cycle_loss_totals(cycle, -paid, parts)
         return paid
 
     def _cover_late_losses_from_fund(self, most: int) -> int:
-        """Collect late losses from unvested profits, insurance and the protocol; return the sum [wad].
+        """Pay late losses from unvested profits, insurance and the protocol; return the amount [wad].
 
-        A booking asks profits for no more than it adds (`most`), a roll for all: a profit withdrawn in
-        between was already cut for late losses.
+        Late losses are those that no gain of their cycle could pay. A booking charges unvested profits at
+        most `most`; the end of a cycle charges them for all late losses. Profits withdrawn in between were
+        already reduced.
         """
         late = self.late_table[()]
         if late == 0:
@@ -172,7 +180,10 @@ class CycleLosses(CycleBook):
         return paid
 
     def _charge_late_losses_to_gains(self, cycle: int, market_count: int) -> int:
-        """Charge the gains of a cycle with losses that were late before it; return the amount [wad]."""
+        """Charge late losses to the gains of a cycle, and return the amount [wad].
+
+        A late loss is one that no gain of its own cycle could pay.
+        """
         due = min(self.late_table[()], self.overdue[()])
         charged, parts = self.fund.allocate(self.address, due, cycle, market_count)
         self._change_cycle_loss_totals(cycle, charged, parts)
@@ -180,7 +191,10 @@ class CycleLosses(CycleBook):
         return charged
 
     def _change_cycle_loss_totals(self, cycle: int, amount: int, parts: Sequence[int]) -> None:
-        """Raise what the gains of a cycle bear by an amount [wei], or lower it: a part of each market."""
+        """Raise the losses that a cycle's gains pay by an amount [wei], or lower them if it is negative.
+
+        `parts` has one entry for each market; it packs the amounts of the long and the short side.
+        """
         way = -1 if amount < 0 else 1
         for market, part in enumerate(parts):
             if part != 0:
@@ -190,7 +204,7 @@ class CycleLosses(CycleBook):
         self._change_pot(-amount)
 
     def _sweep_fees(self) -> None:
-        """Hand fees over to the fund."""
+        """Transfer collected fees to the margin fund, as far as the stablecoin held allows."""
         amount = min(self.fee_table[()], self.holdings[()])
         if amount != 0:
             self.fee_table[()] = self.fee_table[()] - amount
@@ -200,6 +214,9 @@ class CycleLosses(CycleBook):
 
 
 def split_loss_by_winning_side(booked_loss: int, losses_by_side: SideTotals) -> SideTotals:
-    """Return a part of a loss by the side that gained it; losses as long are rounded down [wei]."""
+    """Return a booked loss [wei] split between longs and shorts, pro rata to the losses on each side.
+
+    The part of the long side is rounded down.
+    """
     by_long = booked_loss * losses_by_side.long // sum(losses_by_side) if booked_loss else 0
     return SideTotals(booked_loss - by_long, by_long)

@@ -11,5 +11,9 @@ MAX_ON_TOP = 2**48 - 1
 
 
 def compute_principal_left(target: int, penalty_on_top: int, rounding_excess: int) -> int:
-    """Return the principal in the unpaid target [rad]: the part above the penalty and the rounding."""
+    """Return the principal that is left in an unpaid target [rad]; 0 if only penalty is left.
+
+    A payment repays principal first. The target is in wad, the penalty in micro stablecoins, and the excess
+    [rad] is the amount that rounded the principal up to whole wei.
+    """
     return max(0, target * RAY - penalty_on_top * MICRO_RAD - rounding_excess)

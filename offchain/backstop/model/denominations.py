@@ -17,13 +17,20 @@ VIRTUAL_ASSETS = 1
 
 
 def convert_shares(shares: int, recorded: int, present: int) -> int:
-    """Return shares of a generation in one that is not before it [shares], rounded down."""
+    """Return shares of an older generation as shares of the present one, rounded down.
+
+    Pool shares are divided by `STEP` in each new generation, after losses left each share almost nothing. The
+    result is 0 from `VOID` generations on.
+    """
     steps = present - recorded
     return 0 if steps >= VOID else shares // STEP**steps
 
 
 def count_generation_steps(share_supply: int, pool_assets: int) -> int:
-    """Return the generations to go on by before an entry into a pool with so many shares and assets [wad]."""
+    """Return the number of share divisions needed before a deposit into the pool (at most `MOST_STEPS`).
+
+    A division is needed if the assets [wad] are so few that one wei would buy more than `MOST_SHARES` shares.
+    """
     most = (pool_assets + VIRTUAL_ASSETS) * MOST_SHARES
     for steps in range(MOST_STEPS):
         if share_supply // STEP**steps + VIRTUAL_SHARES <= most:

@@ -18,7 +18,7 @@ WORTHLESS = 100
 
 @declare_record_slot_bit_widths(2, 24, 90, 24, 14, 16, 16, 24, 16, 14, 2, 5, 9)
 class Terms(NamedTuple):
-    """How a collateral type is sold."""
+    """Terms by which a collateral type is auctioned: price curve, duration, penalty and rewards."""
 
     curve: int = 0  # 0 linear, 1 stairstep, 2 exponential
     period: int = 0  # seconds to zero (linear) or of one step (stairstep)
@@ -36,17 +36,21 @@ class Terms(NamedTuple):
 
     @property
     def unit(self) -> int:
-        """One raw unit of the token, in wad."""
+        """Value of one raw unit of the sold token [wad]."""
         return int(10 ** (18 - self.decimals))
 
     def top(self, market_price: int) -> int:
-        """Return floor(market_price*buf) [ray], capped: a start never fails for a high price."""
+        """Return the auction's start price [ray]: the market price times `buf`, rounded down.
+
+        The result is limited to `MAX_PRICE`, so that a high price cannot make the start fail.
+        """
         return min(market_price * self.buf // BASIS_POINTS, MAX_PRICE)
 
     def price(self, top: int, elapsed: int) -> tuple[int, bool]:
-        """Return the price some seconds after the top, each division a floor, and whether a reset is due.
+        """Return the auction price `elapsed` seconds after the start [ray], and whether a reset is due.
 
-        It is due after the tail, or with price/top under the cusp, so always at a price of zero.
+        Each division rounds down. A reset is due after the tail, or if the price is below `cusp` basis points
+        of the start price `top`. So it is always due at a price of zero.
         """
         if self.curve == STAIRSTEP:
             factor = rpow(self.cut, elapsed // self.period)
@@ -58,16 +62,22 @@ class Terms(NamedTuple):
         return price, elapsed > self.tail or price * BASIS_POINTS < top * self.cusp
 
     def is_worthless(self, lot: int, price: int) -> bool:
-        """Return whether a lot may be given up unsold: at the end of a curve it would not pay for a take."""
+        """Return True if a lot is worth too little to pay for a sale at this price.
+
+        The limit is a hundredth (`WORTHLESS`) of the smallest unpaid target.
+        """
         return lot * price * WORTHLESS < self.minimum * RAD
 
     def reward(self, target: int) -> int:
-        """Return tip + floor(chip*target) [wad]."""
+        """Return the reward for starting or resetting an auction [wad]: tip plus chip times target.
+
+        The chip's part is rounded down.
+        """
         return self.tip * WAD + self.chip * target // BASIS_POINTS
 
 
 class Fill(NamedTuple):
-    """The amount that one take buys, its payment, and the remaining target."""
+    """Result of one purchase from an auction: collateral sold, payment, and target left to raise [wad]."""
 
     collateral: int  # wad, a multiple of the token's unit
     paid: int  # wad of stablecoin
@@ -75,9 +85,9 @@ class Fill(NamedTuple):
 
     @property
     def least_price(self) -> int:
-        """The lowest highest price that a taker may name for this [ray], to the wei of both amounts.
+        """Lowest `max_price` with which a buyer gets this purchase [ray].
 
-        Above the auction's where a target is paid for fewer whole units of the token.
+        It can exceed the auction's price if the payment buys fewer whole units of the token.
         """
         return (self.paid - 1) * RAY // (self.collateral + 1) + 1
 
@@ -85,10 +95,12 @@ class Fill(NamedTuple):
 def compute_take_fill(
     terms: Terms, lot: int, target: int, top: int, price: int, max_amount: int, max_price: int
 ) -> Fill:
-    """Payment rounded up to the wei, collateral down to the unit.
+    """Return collateral, payment and remaining target of a purchase from an auction [wad].
 
-    A part leaves a target of at least the minimum, and a lot worth at least the minimum at the market price
-    that the top was made from. The highest price bounds the payment for the collateral received.
+    The payment is rounded up, the collateral down to the token's unit. A partial purchase is reduced so that
+    it leaves a target of at least the minimum. Raises RevertError if the collateral left is worth less than
+    the minimum at the market price, if nothing is sold, or if the payment exceeds `max_price` [ray] for the
+    collateral received.
     """
     unit = terms.unit
     collateral = min(lot, max_amount // unit * unit)

@@ -24,7 +24,7 @@ from backstop.model.roles import MINTER, Administered
 
 @declare_record_slot_bit_widths(32, 32, 96, 96)
 class Issue(NamedTuple):
-    """Equity that may be created: the cap, and its use."""
+    """Cap on equity minted in an epoch [whole tokens], and the amounts minted and reserved [wad]."""
 
     mint_cap: int = 0  # whole tokens in an epoch
     epoch: int = 0  # of `minted`
@@ -33,12 +33,18 @@ class Issue(NamedTuple):
 
     @property
     def room(self) -> int:
-        """Wad. A new cap may lie below the booked amount."""
+        """Equity that may still be minted or reserved in the epoch [wad].
+
+        0 if a new cap lies below the minted and reserved amounts.
+        """
         return max(0, self.mint_cap * WAD - self.minted - self.booked)
 
 
 class Equity(Administered, ERC20):
-    """See contracts/Equity.vy."""
+    """ERC-20 token of the protocol's equity, with a cap on the amount minted in each epoch.
+
+    Model of contracts/Equity.vy.
+    """
 
     KIND = "Equity"
 
@@ -72,7 +78,7 @@ class Equity(Administered, ERC20):
 
     @external
     def mint(self, sender: str, to: str, amount: int) -> None:
-        """Create equity under the epoch's cap."""
+        """Mint equity [wad] to an account, within the epoch's cap. Only the role MINTER may call this."""
         self._check_role(sender, MINTER)
         issue = self._load_issue_of_present_epoch()
         _check_mint_cap(issue, amount)
@@ -81,7 +87,10 @@ class Equity(Administered, ERC20):
 
     @external
     def reserve_mint(self, sender: str, amount: int) -> None:
-        """Set a part of the cap aside for equity that is created later."""
+        """Reserve a part of the epoch's cap for equity that is minted later [wad].
+
+        The reservation outlasts the epoch. Only the equity auction may call this.
+        """
         self._only_auction(sender)
         issue = self._load_issue_of_present_epoch()
         _check_mint_cap(issue, amount)
@@ -89,13 +98,16 @@ class Equity(Administered, ERC20):
 
     @external
     def release_mint(self, sender: str, amount: int) -> None:
-        """Give up what was booked."""
+        """Release an amount of equity reserved for minting [wad]. Only the equity auction may call this."""
         self._only_auction(sender)
         self.issue[()] = _subtract_from_booked_equity(self._load_issue_of_present_epoch(), amount)
 
     @external
     def mint_reserved(self, sender: str, to: str, amount: int, given_up: int) -> None:
-        """Create equity that was booked, and give up more of it."""
+        """Mint an amount of reserved equity [wad], and release the reservation of `given_up` more [wad].
+
+        Only the equity auction may call this.
+        """
         self._only_auction(sender)
         issue = _subtract_from_booked_equity(
             self._load_issue_of_present_epoch(), add_uint256(amount, given_up)
@@ -105,25 +117,28 @@ class Equity(Administered, ERC20):
 
     @external
     def burn(self, sender: str, owner: str, amount: int) -> None:
-        """Destroy equity, one's own or on an allowance."""
+        """Burn an owner's equity [wad]; a caller other than the owner spends an allowance."""
         if sender != owner:
             self._spend_allowance(owner, sender, amount)
         self._burn_tokens(owner, amount)
 
     @external
     def set_mint_cap(self, sender: str, new: int) -> None:
-        """Set the equity that may be created in an epoch [whole tokens]; booked equity stays booked."""
+        """Set the equity that may be minted in an epoch [whole tokens]. Only the admin may call this.
+
+        Reserved equity can be minted under the new cap too.
+        """
         self._only_admin(sender)
         self._set_mint_cap(new)
 
     @view
     def mintable(self, sender: str) -> int:
-        """Return what may still be created or booked in the present epoch [wad]."""
+        """Return the equity that may still be minted or reserved in the present epoch [wad]."""
         return self._load_issue_of_present_epoch().room
 
     @view
     def issue_of_epoch(self, sender: str) -> Issue:
-        """Return the cap, the present epoch, the equity created in it and the booked equity."""
+        """Return the mint cap [whole tokens], the present epoch, and its minted and reserved equity [wad]."""
         return self._load_issue_of_present_epoch()
 
     def _only_auction(self, sender: str) -> None:
@@ -145,6 +160,6 @@ def _check_mint_cap(issue: Issue, amount: int) -> None:
 
 
 def _subtract_from_booked_equity(issue: Issue, amount: int) -> Issue:
-    """Return the record with less booked."""
+    """Return the record with `amount` less reserved equity [wad]. Reverts if less is reserved."""
     require(amount <= issue.booked, "equity: more than reserved")
     return issue._replace(booked=issue.booked - amount)

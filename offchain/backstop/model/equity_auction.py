@@ -44,7 +44,10 @@ PRICE_UNIT = 10**14
 
 @declare_record_slot_bit_widths(92, 32, 66, 66)
 class Sale(NamedTuple):
-    """Amount left to raise (0 is no auction), its start, and both ends of the price in units."""
+    """Auction of equity: stablecoin left to raise [wad], start time, first and last price.
+
+    A target of 0 means that there is no auction. Both prices are stored in multiples of `PRICE_UNIT`.
+    """
 
     target: int = 0
     started_at: int = 0
@@ -53,26 +56,29 @@ class Sale(NamedTuple):
 
     @property
     def top(self) -> int:
-        """The price at the start."""
+        """Price at the auction's start [ray]."""
         return self.top_units * PRICE_UNIT
 
     @property
     def floor(self) -> int:
-        """The price at the deadline."""
+        """Price at the auction's deadline [ray]."""
         return self.floor_units * PRICE_UNIT
 
     @property
     def lot(self) -> int:
-        """Equity that raises the target at the floor."""
+        """Equity on sale: the amount that raises the remaining target at the last price [wad, rounded up]."""
         return div_up(self.target * RAY, self.floor) if self.target else 0
 
     def compute_price(self, elapsed: int, duration: int) -> int:
-        """Return the price some seconds (at most the duration) after the start [ray], rounded up."""
+        """Return the price `elapsed` seconds after the start (at most the duration) [ray, rounded up].
+
+        The price falls linearly from top to floor.
+        """
         return self.top - (self.top - self.floor) * elapsed // duration
 
 
 class Auction(NamedTuple):
-    """All about a running auction; the target in rad."""
+    """Record of a running equity auction; the lot is in wad, the target in rad, both prices are in ray."""
 
     lot: int
     target: int
@@ -82,7 +88,10 @@ class Auction(NamedTuple):
 
 
 class EquityAuction(Contract):
-    """See contracts/EquityAuction.vy."""
+    """Source of funds of the loss waterfall: sells staked or new equity to cover a deficit.
+
+    Model of contracts/EquityAuction.vy.
+    """
 
     KIND = "EquityAuction"
 
@@ -149,7 +158,7 @@ class EquityAuction(Contract):
 
     @property
     def source(self) -> IEquityPool | None:
-        """The pool of staked equity, if there is one."""
+        """Pool whose staked equity is sold; None if new equity is minted."""
         if self.source_address == ZERO_ADDRESS:
             return None
         return cast(IEquityPool, self.world.at(self.source_address))
@@ -158,7 +167,11 @@ class EquityAuction(Contract):
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Start an auction; nothing is covered yet, so much is reserved."""
+        """Start an equity auction for a deficit [rad], and return (0, amount reserved) [rad].
+
+        Nothing is paid yet: buyers pay later. The reserved amount is the deficit rounded down to whole wei,
+        or 0 if it is less than one stablecoin. Only the loss waterfall may call this.
+        """
         require(sender == self.loss_waterfall_address, "equity_auction: only waterfall")
         target = amount // RAY
         if target < LEAST:
@@ -177,7 +190,10 @@ class EquityAuction(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """Return what the equity there is raises at the floor [rad], in whole wei; 0 during an auction."""
+        """Return the stablecoin that the available equity raises at the lowest price [rad, in whole wei].
+
+        0 while an auction for the collateral type runs.
+        """
         if self.sales[collateral_type].target != 0:
             return 0
         if self.source is None:
@@ -193,7 +209,12 @@ class EquityAuction(Contract):
     def take(
         self, sender: str, collateral_type: int, max_amount: int, max_price: int, receiver: str, data: bytes
     ) -> None:
-        """Buy equity: it goes out first, then the receiver's callback if there is data, then payment."""
+        """Buy up to `max_amount` of equity [wad] from an auction at the current price.
+
+        The receiver gets the equity first. If `data` is not empty, the receiver's callback runs next. Then
+        the caller pays. Reverts after the deadline, above `max_price` [ray], or if too small a rest would be
+        left.
+        """
         require(len(data) <= MAX_DATA, "")
         sale = self._load_sale(collateral_type)
         elapsed = self.world.timestamp - sale.started_at
@@ -226,7 +247,11 @@ class EquityAuction(Contract):
 
     @external
     def end(self, sender: str, collateral_type: int) -> None:
-        """End an auction that was not filled, after the deadline or in settlement."""
+        """End an auction that was not sold out, and return its unsold equity.
+
+        Any account may call this after the deadline or in settlement. The deficit that is left goes to later
+        stages.
+        """
         sale = self._load_sale(collateral_type)
         over = self.world.timestamp > sale.started_at + self.duration
         require(over or self.vault_engine.in_settlement(self.address), "equity_auction: still open")
@@ -242,7 +267,7 @@ class EquityAuction(Contract):
 
     @view
     def pending_assets(self, sender: str, loss: int) -> int:
-        """Return the equity that losses would take at the floor [wad], rounded up."""
+        """Return the equity that losses [rad] would take at the lowest auction price [wad, rounded up]."""
         if loss == 0:
             return 0
         floor = self._compute_floor(self.feed.time_weighted(self.address, EQUITY_MARKET))
@@ -251,12 +276,12 @@ class EquityAuction(Contract):
 
     @view
     def under_auction(self, sender: str) -> int:
-        """Return the equity that is in auctions now and not sold [wad]."""
+        """Return the unsold equity in all running auctions [wad]."""
         return sum(sale.lot for sale in self._list_sales_of_listed_types())
 
     @view
     def status(self, sender: str, collateral_type: int) -> tuple[bool, int, int, int]:
-        """Return whether the auction is over, the price [ray], the lot [wad] and the target [rad]."""
+        """Return whether the deadline has passed, the price [ray], the lot [wad] and the target [rad]."""
         sale = self._load_sale(collateral_type)
         elapsed = self.world.timestamp - sale.started_at
         price = sale.compute_price(min(elapsed, self.duration), self.duration)
@@ -264,18 +289,21 @@ class EquityAuction(Contract):
 
     @view
     def auction_of(self, sender: str, collateral_type: int) -> Auction:
-        """Return a type's auction."""
+        """Return the record of a collateral type's equity auction. Reverts if there is none."""
         sale = self._load_sale(collateral_type)
         return Auction(sale.lot, sale.target * RAY, sale.started_at, sale.top, sale.floor)
 
     # ----------------------------------------------------------------- helpers
 
     def _compute_floor(self, average: int) -> int:
-        """Return the lowest price at an average [ray], in whole units; 0 if there never was a price."""
+        """Return the lowest auction price for a time-weighted price [ray], rounded up to `PRICE_UNIT`.
+
+        0 if there never was a price.
+        """
         return div_up(average * self.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
 
     def _return_lot_to_pool(self, amount: int) -> None:
-        """Give what is left of a lot back to the pool it was slashed from."""
+        """Return unsold equity [wad] to the pool from which it was slashed."""
         if amount != 0:
             assert self.source is not None
             self.equity_token.approve(self.address, self.source_address, amount)

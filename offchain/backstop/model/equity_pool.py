@@ -33,7 +33,7 @@ from backstop.model.shares import State
 
 @declare_record_slot_bit_widths(96, 160)
 class Round(NamedTuple):
-    """Payment of the shares that were due together."""
+    """Payment [wad] for all withdrawn shares that were due at the same time, and their number."""
 
     paid: int = 0  # wad
     shares: int = 0
@@ -41,14 +41,20 @@ class Round(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 104)
 class Due(NamedTuple):
-    """Shares that are due."""
+    """Withdrawn shares past their cooldown, and the share generation in which they are counted.
+
+    A new generation starts when shares are divided after large losses.
+    """
 
     shares: int = 0
     generation: int = 0
 
 
 class EquityPool(MemberPool):
-    """See contracts/EquityPool.vy."""
+    """Pool of staked equity, which losses slash: an auction sells it, and unsold equity returns.
+
+    Model of contracts/EquityPool.vy.
+    """
 
     KIND = "EquityPool"
 
@@ -86,7 +92,11 @@ class EquityPool(MemberPool):
 
     @external
     def cut(self, sender: str) -> int:
-        """End the collecting of a batch; its shares stay members' until they are paid; the batch."""
+        """Close the present batch of withdrawal requests, and return its number.
+
+        The next batch opens at once. Shares of a closed batch bear losses until they are paid. Any account
+        may call this.
+        """
         queue = self._mark_mature_batches_due()
         units = self._end_batch_collection(queue).units
         self.line[()] = queue._replace(collecting=queue.collecting + 1)
@@ -95,7 +105,10 @@ class EquityPool(MemberPool):
 
     @external
     def settle(self, sender: str) -> None:
-        """Pay all shares that are due, in full, while no loss is known."""
+        """Pay all withdrawn shares past their cooldown, at one price. Any account may call this.
+
+        Reverts while a loss is known, while equity is under auction, or if no shares are due.
+        """
         queue, state, round = self._mark_mature_batches_due(), self.state[()], self.round[()]
         shares = self._count_due_shares()
         require(shares != 0, "pool: nothing to settle")
@@ -120,7 +133,10 @@ class EquityPool(MemberPool):
 
     @external
     def slash(self, sender: str, assets: int, receiver: str) -> int:
-        """Take vested assets to sell them for a loss, and return the amount sent [wad]."""
+        """Send vested equity to an auction that sells it for a loss, and return the amount sent [wad].
+
+        At most the pool's vested assets are sent. Only the pool's auction stage may call this.
+        """
         require(sender == self.stage_address, "pool: not its stage")
         sent = min(assets, self._compute_all_vested_assets())
         self._change_total_booked_assets(-sent)
@@ -130,7 +146,10 @@ class EquityPool(MemberPool):
 
     @external
     def restore(self, sender: str, assets: int) -> None:
-        """Bring back what was slashed and not sold."""
+        """Take back equity that was slashed and not sold [wad].
+
+        Only the pool's auction stage may call this.
+        """
         require(sender == self.stage_address, "pool: not its stage")
         self._change_total_booked_assets(assets)
         self.emit("Restored", assets)
@@ -140,35 +159,38 @@ class EquityPool(MemberPool):
 
     @view
     def slashable(self, sender: str) -> int:
-        """Return what can be slashed: all vested assets."""
+        """Return the equity that losses can slash [wad]: all vested assets."""
         return self._compute_all_vested_assets()
 
     @view
     def batch_of(self, sender: str, batch: int) -> BatchState:
-        """Return the record of a batch."""
+        """Return the record of a batch of withdrawal requests: shares, time, amount paid, and state."""
         record = self.batches[batch]
         paid, over = self._compute_paid(batch, record.units, record.generation)
         return BatchState(record.units, record.since, paid, 0, over)
 
     @view
     def queue(self, sender: str) -> tuple[int, int, int]:
-        """Return the first batch that waits for its time, twice, and the one that collects."""
+        """Return the first batch still in cooldown, the same number again, and the batch open for requests.
+
+        The repetition keeps the form of the other pools' queue.
+        """
         queue: Queue = self.line[()]
         return queue.unsettled, queue.unsettled, queue.collecting
 
     @view
     def shares_due(self, sender: str) -> int:
-        """Return the shares that were past their cooldown at the last update."""
+        """Return the withdrawn shares whose cooldown was over at the last update."""
         return self._count_due_shares()
 
     # ----------------------------------------------------------------- batches
 
     def get_earliest_batch_settlement_time(self) -> int:
-        """Return when shares are due first [seconds]: at once, if some are already."""
+        """Return the first time at which withdrawn shares can be paid [seconds]; 0 if some are due."""
         return 0 if self._count_due_shares() else super().get_earliest_batch_settlement_time()
 
     def _mark_mature_batches_due(self) -> Queue:
-        """Mark the shares of batches past their cooldown as due; return the queue, without storing it."""
+        """Mark the shares of batches past their cooldown as due, and return the queue without storing it."""
         queue: Queue = self.line[()]
         due, unsettled = self._count_due_shares(), queue.unsettled
         for id in self.list_unsettled_batches():
@@ -181,12 +203,18 @@ class EquityPool(MemberPool):
         return queue._replace(unsettled=unsettled)
 
     def _count_due_shares(self) -> int:
-        """Return the shares that are due, as they are counted now, rounded down."""
+        """Return the withdrawn shares past their cooldown, rounded down.
+
+        Shares that were divided since are counted after the division.
+        """
         due: Due = self.due[()]
         return convert_shares(due.shares, due.generation, self.state[()].generation)
 
     def _compute_paid(self, id: int, shares: int, generation: int) -> tuple[int, bool]:
-        """Return what shares of a batch, of that generation, were paid, rounded down; and if they were."""
+        """Return the payment for shares of a batch [wad, rounded down], and whether the batch is paid.
+
+        `generation` is the number of share divisions before the shares were counted.
+        """
         round = self.batches[id].link
         if round == 0 or round == self.round[()]:
             return 0, False
@@ -195,7 +223,7 @@ class EquityPool(MemberPool):
         return mul_uint256(record.paid, owed) // record.shares, True
 
     def _compute_claimable(self, id: int, controller: str) -> ClaimableShare:
-        """Return what may be claimed of a request: all or, before its batch is paid, nothing."""
+        """Return the part of a withdrawal request that can be claimed: all, or nothing before payment."""
         request: Request = self.requests[id, controller]
         paid, over = self._compute_paid(id, request.shares, request.generation)
         if not over:
@@ -219,12 +247,18 @@ class EquityPool(MemberPool):
         return assets - min(assets, self.stage.pending_assets(self.address, losses))
 
     def _present_terms(self) -> tuple[int, int]:
-        """Return the shares and assets as they are counted now: equity under auction may return."""
+        """Return the pool's shares and assets for pricing, including equity under auction, which may return.
+
+        The virtual shares and assets are included.
+        """
         held = self._compute_all_vested_assets() + self.stage.under_auction(self.address)
         return self.state[()].supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
     def _entry_terms(self) -> tuple[int, int, int]:
-        """Return what an entry is priced by, and generations that it goes on by; VOID if nothing is left."""
+        """Return the shares and assets that price a deposit, and the number of share divisions before it.
+
+        The number is `VOID` if nearly nothing is left: all old shares then become void.
+        """
         supply, held = (
             self.state[()].supply,
             self._compute_all_vested_assets() + self.stage.under_auction(self.address),
@@ -235,7 +269,10 @@ class EquityPool(MemberPool):
         return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
     def _begin_entry(self) -> tuple[int, int]:
-        """Divide or void shares if the entry needs it, and return its terms; assets of voided shares stay."""
+        """Divide or void shares if a deposit needs it, and return the shares and assets that price it.
+
+        Assets of voided shares stay in the pool.
+        """
         supply, held, steps = self._entry_terms()
         if steps:
             voided = self.state[()].supply

@@ -10,7 +10,7 @@ from backstop.model.interfaces import IERC20
 
 
 class IEquityAuction(Protocol):
-    """An auction of equity, for takers."""
+    """Interface of the equity auction, as its buyers call it."""
 
     def take(
         self, sender: str, collateral_type: int, max_amount: int, max_price: int, receiver: str, data: bytes
@@ -18,20 +18,23 @@ class IEquityAuction(Protocol):
 
 
 class ISurplusAuction(Protocol):
-    """An auction of surplus, for takers."""
+    """Interface of the surplus auction, as its buyers call it."""
 
     def take(self, sender: str, max_amount: int, max_price: int, receiver: str, data: bytes) -> None: ...
 
 
 class IMarket(Protocol):
-    """A market for equity."""
+    """Interface of a market that trades equity for stablecoin."""
 
     def sell(self, sender: str, amount: int, min_out: int, receiver: str) -> int: ...
     def buy(self, sender: str, amount: int, min_out: int, receiver: str) -> int: ...
 
 
 class EquityTaker(Contract):
-    """Trades what it takes inside the take's callback. See contracts/devnet/EquityTaker.vy."""
+    """Buyer in equity and surplus auctions that trades on a market inside the auction's callback.
+
+    So it needs no capital. Model of contracts/devnet/EquityTaker.vy.
+    """
 
     KIND = "EquityTaker"
 
@@ -59,7 +62,10 @@ class EquityTaker(Contract):
     def take_and_sell(
         self, sender: str, auction: str, collateral_type: int, max_amount: int, max_price: int, market: str
     ) -> None:
-        """Take equity and sell it at once; proceeds above the cost of the take go to the owner."""
+        """Buy equity from an auction, sell it on the market at once, and send the profit to the owner.
+
+        Only the owner may call this.
+        """
         require(sender == self.owner, "equity_taker: not owner")
         equity_auction = cast(IEquityAuction, self.world.at(auction))
         data = encode_words(market, 0)
@@ -70,7 +76,11 @@ class EquityTaker(Contract):
     def take_and_buy(
         self, sender: str, auction: str, max_amount: int, max_price: int, market: str, spend: int
     ) -> None:
-        """Take surplus, buy the equity that pays for it; the rest goes to the owner."""
+        """Buy stablecoin from a surplus auction, and pay with equity bought on the market for it.
+
+        `spend` is the stablecoin spent on the market [wad]. The remainder goes to the owner. Only the owner
+        may call this.
+        """
         require(sender == self.owner, "equity_taker: not owner")
         target = self.world.at(auction)
         if target.KIND != "SurplusAuction":
@@ -83,7 +93,11 @@ class EquityTaker(Contract):
     def on_auction_take(
         self, sender: str, taker: str, auction_id: int, collateral: int, payment: int, data: bytes
     ) -> None:
-        """Trade what the auction has delivered, and let it burn its payment."""
+        """Trade the delivered tokens on the market, and approve the auction's payment.
+
+        The auction calls this between delivery and payment. `data` holds the market's address and the
+        stablecoin to spend; 0 means that the equity is sold. Reverts if another account made the purchase.
+        """
         require(taker == self.address, "equity_taker: not taker")
         address, spend = "0x" + data[12:32].hex(), int.from_bytes(data[32:64], "big")
         if spend == 0:

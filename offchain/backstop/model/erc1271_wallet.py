@@ -6,7 +6,10 @@ from backstop.contract_base import Contract, World, external, require, view
 
 
 class Erc1271Wallet(Contract):
-    """See contracts/devnet/Erc1271Wallet.vy."""
+    """Contract account for tests, with scripted answers to ERC-1271 signature checks.
+
+    Model of contracts/devnet/Erc1271Wallet.vy.
+    """
 
     KIND = "Erc1271Wallet"
 
@@ -16,11 +19,11 @@ class Erc1271Wallet(Contract):
 
     @external
     def answer(self, sender: str, digest: bytes, answer: bytes) -> None:
-        """Set what it says of a digest; zero makes the question fail."""
+        """Set the answer that `isValidSignature` gives for a digest; 32 zero bytes make the call revert."""
         self.answers[digest] = answer
 
     @view
     def isValidSignature(self, sender: str, digest: bytes, signature: bytes) -> bytes:
-        """Return the scripted answer for a digest."""
+        """Return the scripted answer for a digest, for any signature. Reverts if no answer is set."""
         require(self.answers[digest] != bytes(32), "erc1271_wallet: does not say")
         return bytes(self.answers[digest])

@@ -17,7 +17,7 @@ _PERMIT_TYPE = keccak256(
 
 
 def encode_words(*values: int | str | bytes) -> bytes:
-    """ABI words: integers, addresses or 32 bytes each."""
+    """Return the ABI encoding of static values: one 32-byte word for each integer, address or bytes32."""
     return b"".join(map(_encode_word, values))
 
 
@@ -28,23 +28,23 @@ def _encode_word(value: int | str | bytes) -> bytes:
 
 
 def domain_separator(name: str, version: str, chain_id: int, address: str) -> bytes:
-    """Return the EIP-712 domain of a contract on a chain."""
+    """Return the EIP-712 domain separator of a contract on a chain."""
     return keccak256(
         encode_words(_DOMAIN_TYPE, keccak256(name.encode()), keccak256(version.encode()), chain_id, address)
     )
 
 
 def permit_digest(domain: bytes, owner: str, spender: str, amount: int, nonce: int, deadline: int) -> bytes:
-    """Return the digest that the owner signs for a permit."""
+    """Return the EIP-712 digest that the owner signs for an EIP-2612 permit."""
     content = encode_words(_PERMIT_TYPE, owner, spender, amount, nonce, deadline)
     return keccak256(b"\x19\x01" + domain + keccak256(content))
 
 
 class ERC20(Contract):
-    """A token as snekmate compiles it in; minting and burning belong to the subclass.
+    """ERC-20 token with EIP-2612 permits, with the behaviour of snekmate's `erc20` module.
 
-    Not mirrored: the owner (renounced by every constructor) and `is_minter` (its only entry is the
-    deployer, and the functions that read it are not exported).
+    Subclasses mint and burn. Not modelled are the owner (renounced by every constructor) and `is_minter` (its
+    only entry is the deployer, and the functions that read it are not exported).
     """
 
     VERSION: ClassVar[str] = "1"
@@ -67,19 +67,22 @@ class ERC20(Contract):
 
     @external
     def transfer(self, sender: str, to: str, amount: int) -> bool:
-        """Move the sender's tokens."""
+        """Transfer the caller's tokens [smallest unit] to an account, and return True."""
         self._transfer_tokens(sender, to, amount)
         return True
 
     @external
     def approve(self, sender: str, spender: str, amount: int) -> bool:
-        """Set an allowance; the highest value means without end."""
+        """Set the spender's allowance over the caller's tokens, and return True.
+
+        The value 2**256 - 1 is an unlimited allowance.
+        """
         self._set_allowance(sender, spender, amount)
         return True
 
     @external
     def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
-        """Move tokens on an allowance."""
+        """Transfer an owner's tokens on the caller's allowance, and return True."""
         self._spend_allowance(owner, sender, amount)
         self._transfer_tokens(owner, to, amount)
         return True
@@ -88,7 +91,10 @@ class ERC20(Contract):
     def permit(
         self, sender: str, owner: str, spender: str, amount: int, deadline: int, v: int, r: bytes, s: bytes
     ) -> None:
-        """Set an allowance by the owner's signature over the next nonce."""
+        """Set a spender's allowance by the owner's EIP-2612 signature over the next nonce.
+
+        Reverts after the deadline [seconds], or if the signature is not the owner's.
+        """
         require(self.world.timestamp <= deadline, "erc20: expired deadline")
         nonce = self.permits[owner]
         self.permits[owner] = nonce + 1
@@ -102,17 +108,17 @@ class ERC20(Contract):
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Return the tokens that the owner holds."""
+        """Return the owner's token balance [smallest unit]."""
         return int(self.balances[owner])
 
     @view
     def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """Return what the spender may still move."""
+        """Return the amount that the spender may still transfer from the owner [smallest unit]."""
         return int(self.allowances[owner, spender])
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Return the tokens in existence."""
+        """Return the number of tokens in existence [smallest unit]."""
         return int(self.supply[()])
 
     @view
@@ -122,12 +128,12 @@ class ERC20(Contract):
 
     @view
     def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
-        """Return the EIP-712 domain of this token on this chain."""
+        """Return the EIP-712 domain separator of this token on this chain."""
         return domain_separator(self.token_name, self.VERSION, self.world.chain_id, self.address)
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """Return the fields of the domain (EIP-5267)."""
+        """Return the fields of the token's EIP-712 domain, in the order of EIP-5267."""
         return b"\x0f", self.token_name, self.VERSION, self.world.chain_id, self.address, bytes(32), []
 
     def _transfer_tokens(self, owner: str, to: str, amount: int) -> None:

@@ -28,7 +28,11 @@ MOST_BACK = 9
 
 
 class ExitGroup(NamedTuple):
-    """A run, or a batch that is not settled."""
+    """Withdrawn shares that bear losses together: merged settled batches, or one unsettled batch.
+
+    The loss index counts the loss that one share has borne [1 / SCALE wei]. `ceiling` is the index at which
+    the group's assets are used up.
+    """
 
     id: int  # its first batch
     units: int  # shares, as they are counted now
@@ -37,7 +41,7 @@ class ExitGroup(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 32, 72)
 class ExitRun(NamedTuple):
-    """Settled batches with one ceiling."""
+    """Settled withdrawal batches that were merged because they have the same loss ceiling."""
 
     units: int = 0  # shares
     generation: int = 0  # as of which they are counted
@@ -45,7 +49,11 @@ class ExitRun(NamedTuple):
 
 
 class ExitBatches(RedeemQueue):
-    """The loss index belongs to the subclass, which has the assets."""
+    """Withdrawal batches of a pool, which bear losses through a loss index until they are paid.
+
+    The index counts the loss that one share has borne. The subclass owns the assets and raises the index.
+    Model of contracts/modules/exit_batches.vy.
+    """
 
     def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
         super().__init__(world, name, address, token_name, token_symbol)
@@ -60,7 +68,10 @@ class ExitBatches(RedeemQueue):
     # ------------------------------------------------------------------ groups
 
     def list_open_groups_by_ceiling(self) -> list[ExitGroup]:
-        """Return the open groups in the order of their ceilings."""
+        """Return the groups of withdrawn shares that can still bear losses, in order of their ceilings.
+
+        A ceiling is the loss per share at which a group's assets are used up.
+        """
         queue: Queue = self.line[()]
         found = list[ExitGroup]()
         if self.state[()].open != queue.collecting - queue.unsettled:
@@ -73,17 +84,20 @@ class ExitBatches(RedeemQueue):
         return found
 
     def get_loss_index_ceiling(self, group_id: int) -> int:
-        """Return the ceiling of an open group [1 / SCALE wei]."""
+        """Return the loss per share at which a group's assets are used up [1 / SCALE wei]."""
         return int(self.levels[group_id] or self.ceilings[group_id])
 
     def get_earliest_batch_settlement_time(self) -> int:
-        """Return when a group may be paid first [seconds]: runs may at any time."""
+        """Return the first time at which withdrawn shares can be paid [seconds]; 0 if it can be any time."""
         queue: Queue = self.line[()]
         has_runs = self.state[()].open != queue.collecting - queue.unsettled
         return 0 if has_runs else super().get_earliest_batch_settlement_time()
 
     def _compute_level(self, groups: list[ExitGroup], shares: int, assets: int) -> int:
-        """Return where the index would stand after a loss that live shares and open groups share."""
+        """Return the loss index after a loss [wad] that live shares and open groups share pro rata.
+
+        The index counts the loss that one share has borne [1 / SCALE wei].
+        """
         everything = shares + sum(group.units for group in groups)
         level, left = int(self.index[()]), assets * SCALE
         for group in groups:
@@ -96,7 +110,7 @@ class ExitBatches(RedeemQueue):
         return level + div_up(left, everything)
 
     def _end_group(self, group: ExitGroup, mark: int) -> None:
-        """Write that a group is over: paid, or its ceiling is reached."""
+        """Record that a group bears no more losses, because it is paid or its ceiling is reached."""
         self.levels[group.id] = group.ceiling
         self.runs[group.id] = ExitRun(group.units, self.state[()].generation, mark + 1)
 
@@ -105,7 +119,10 @@ class ExitBatches(RedeemQueue):
     def _count_groups_to_merge(
         self, groups: list[ExitGroup], index_level: int, share_price: int
     ) -> tuple[int, int]:
-        """Return how many runs stay as they are, and how many groups after them form one."""
+        """Return how many merged groups stay unchanged, and how many groups after them become one.
+
+        The groups are of withdrawn shares; the second number counts those that can be paid now.
+        """
         index, unsettled, small = self.index[()], self.line[()].unsettled, share_price // PARTS
         kept = found = 0
         for group in groups:
@@ -127,7 +144,11 @@ class ExitBatches(RedeemQueue):
         return kept, found
 
     def _pay_and_merge_groups(self, index_level: int, share_price: int) -> int:
-        """Merge the top groups that known losses leave something of, and return their payment."""
+        """Pay the withdrawn shares that known losses leave assets, and return the payment [wad].
+
+        The paid groups are merged into one run. While debt may be lost, a margin of their assets is held
+        back. Reverts if no group can be paid.
+        """
         queue, groups, index = self.line[()], self.list_open_groups_by_ceiling(), self.index[()]
         kept, found = self._count_groups_to_merge(groups, index_level, share_price)
         require(found != 0, "pool: nothing to settle")
@@ -170,21 +191,27 @@ class ExitBatches(RedeemQueue):
         return int(paid)
 
     def _set_batch_link(self, id: int, to: int) -> None:
-        """Write the next run, of the first batch of one; or the run that a batch has joined."""
+        """Set a batch's link: to the next run of batches, or to the run that the batch has joined."""
         if self.batches[id].link != to:
             self.batches[id] = self.batches[id]._replace(link=to)
 
     # ---------------------------------------------------------------- payments
 
     def find_first_batch_of_run(self, batch_id: int) -> int:
-        """Return the first batch of the run that a settled batch is in."""
+        """Return the first batch of the run that contains a settled batch.
+
+        A run is a group of merged batches with one loss ceiling.
+        """
         link = self.batches[batch_id].link
         while link != 0 and link < batch_id:
             batch_id, link = link, self.batches[link].link
         return batch_id
 
     def _compute_paid(self, id: int, run: int, shares: int) -> int:
-        """Return what shares of a settled batch, as counted at its cut, were paid [wad], rounded down."""
+        """Return the payment so far for shares of a settled batch [wad, rounded down].
+
+        The shares are counted as when the batch was closed, before later divisions of shares.
+        """
         record: ExitRun = self.runs[run]
         if record == ExitRun():
             return 0
@@ -194,7 +221,10 @@ class ExitBatches(RedeemQueue):
         return int(paid - min(paid, int(record.generation != cut)))
 
     def _convert_ceiling_to_older_generation(self, ceiling: int, generation: int, cut: int) -> int:
-        """Return a ceiling of a generation on the index of one before it, rounded up."""
+        """Return a group's loss ceiling in units of the shares before later share divisions, rounded up.
+
+        A loss ceiling is the loss per share at which the assets are used up.
+        """
         if generation - cut > MOST_BACK:
             ceiling, generation = 1, cut + MOST_BACK
         for at in range(generation - 1, cut - 1, -1):
@@ -204,7 +234,10 @@ class ExitBatches(RedeemQueue):
     # --------------------------------------------------------------- divisions
 
     def _rescale_exit_groups(self, steps: int) -> int:
-        """Convert open groups to the shares of a generation some steps later, and return their assets."""
+        """Convert open groups to shares divided `steps` times, and return their assets [wad].
+
+        The loss index starts again at 0.
+        """
         generation, index, held = self.state[()].generation, self.index[()], 0
         groups = self.list_open_groups_by_ceiling()
         self.bases[generation] = index

@@ -7,7 +7,7 @@ from backstop.model.token import Token
 
 
 class FeeOnTransferToken(Token):
-    """Keeps one part in a hundred of every transfer. See contracts/devnet/FeeOnTransferToken.vy."""
+    """Test token that burns 1% of each transfer (model of contracts/devnet/FeeOnTransferToken.vy)."""
 
     KIND = "FeeOnTransferToken"
 
@@ -19,17 +19,17 @@ class FeeOnTransferToken(Token):
 
     @external
     def set_free_pulls(self, sender: str, free: bool) -> None:
-        """Take the fee on `transfer` alone, or on `transferFrom` too."""
+        """Set whether `transferFrom` is free of the fee; `transfer` always pays it."""
         self.pulls_are_free[()] = free
 
     @view
     def free_pulls(self, sender: str) -> bool:
-        """Return whether `transferFrom` takes no fee."""
+        """Return True if `transferFrom` is free of the fee."""
         return bool(self.pulls_are_free[()])
 
     @external
     def transfer(self, sender: str, to: str, amount: int) -> bool:
-        """Move the sender's tokens."""
+        """Transfer the caller's tokens less the 1% fee, and return True."""
         self._charge_fee(sender, to, amount, amount // 100)
         return True
 

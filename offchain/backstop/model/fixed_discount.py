@@ -23,7 +23,10 @@ MAX_AMOUNT = 2**191  # rad of debt or worth
 
 @declare_record_slot_bit_widths(14, 14, 14, 14, 14, 15, 14, 14, 24, 14)
 class Terms(NamedTuple):
-    """A type's bonus, how much of a debt is sold, and the protocol's part; see contracts/FixedDiscount.vy."""
+    """Terms of sales of unsafe vaults' collateral: the buyer's bonus, the part sold, the protocol's fee.
+
+    See contracts/FixedDiscount.vy for the rules of each field.
+    """
 
     base_bonus: int = 0  # basis points, at a health of 1
     max_bonus: int = 0  # basis points
@@ -37,9 +40,10 @@ class Terms(NamedTuple):
     fee: int = 0  # basis points of the bonus
 
     def compute_bonus(self, liquidation_ratio: int, health: int) -> tuple[int, int]:
-        """Return the collateral that a buyer gets for a repayment, as a fraction of two wad.
+        """Return the collateral value that a buyer gets for each unit repaid, as a fraction.
 
-        A bonus that depends on health is in whole basis points above the lowest, rounded down.
+        The result is the numerator and the denominator [wad]. A bonus that depends on health rises in whole
+        basis points above the lowest, rounded down.
         """
         if self.max_discount:
             return WAD, max(health, WAD - self.max_discount * BASIS_POINT)
@@ -54,14 +58,20 @@ class Terms(NamedTuple):
         return WAD + bonus * BASIS_POINT, WAD
 
     def check_bonus(self, liquidation_ratio: int) -> None:
-        """Revert unless a vault that has just become unsafe is worth more than its debt with the bonus."""
+        """Revert unless a vault that has just become unsafe can pay its debt with the largest bonus.
+
+        The bonus is the extra collateral that the buyer of a liquidated vault gets.
+        """
         health = WAD if self.max_discount else 0
         numerator, denominator = self.compute_bonus(liquidation_ratio, health)
         require(numerator * BASIS_POINTS < liquidation_ratio * denominator, "fixed_discount: high bonus")
 
 
 class Quote(NamedTuple):
-    """A vault's debt and worth [rad], health and bonus fraction [wad], and largest repayment [rad]."""
+    """Unsafe vault's debt and collateral value [rad], health and bonus [wad], and largest repayment.
+
+    The bonus is the fraction `numerator / denominator`. The repayment is `most` [rad].
+    """
 
     debt: int
     worth: int
@@ -72,37 +82,55 @@ class Quote(NamedTuple):
 
     @property
     def is_under_bonus(self) -> bool:
-        """True if a part would leave less collateral for each unit of debt."""
+        """True if the collateral is worth no more than the debt with the bonus.
+
+        A partial sale would then leave less collateral for each unit of debt.
+        """
         return self.worth * self.denominator <= self.debt * self.numerator
 
     def compute_cost(self, collateral: int, price: int) -> int:
-        """Return what collateral costs [rad], rounded up."""
+        """Return the payment for an amount of collateral with the bonus deducted [rad, rounded up]."""
         return div_up(collateral * price * self.denominator, self.numerator)
 
     def compute_collateral(self, position: Position, principal: int) -> int:
-        """Return the collateral for principal [rad], with the bonus, down to the token's unit [wad]."""
+        """Return the collateral for repaid principal [rad], with the buyer's bonus [wad].
+
+        The result is rounded down to the token's unit.
+        """
         unit_price = position.price * position.unit
         return principal * self.numerator // (unit_price * self.denominator) * position.unit
 
     def compute_wanted_part(self, position: Position, max_repay: int) -> int:
-        """Return the normalized debt that may be sold and is paid for [wad]; all if the rest is too low."""
+        """Return the normalized debt to sell, within the terms and the buyer's limit [wad].
+
+        All of the debt is sold if the remainder would be under the debt floor.
+        """
         part = min(div_up(self.most, position.accumulated_rate), position.normalized_debt)
         part = min(part, max_repay * RAY // position.accumulated_rate)
         return position.normalized_debt if is_rest_too_low(position, part) else part
 
 
 def is_rest_too_low(position: Position, part: int) -> bool:
-    """Return whether a part leaves a debt under the floor, or none."""
+    """Return True if selling `part` of a vault's normalized debt leaves less than the debt floor.
+
+    No debt left counts as less than a floor above 0.
+    """
     return (position.normalized_debt - part) * position.accumulated_rate < position.debt_floor
 
 
 def compute_threshold(liquidation_ratio: int) -> int:
-    """Return the debt for collateral's worth at a health of 1 [basis points], rounded down."""
+    """Return the debt allowed per collateral value at a health of 1 [basis points, rounded down].
+
+    It is the inverse of the liquidation ratio [basis points].
+    """
     return BASIS_POINTS * BASIS_POINTS // liquidation_ratio
 
 
 def quote_position(terms: Terms, position: Position) -> Quote:
-    """Return health, bonus and the most to repay; a vault that is unsafe for another reason has health 1."""
+    """Return an unsafe vault's health, bonus and largest repayment.
+
+    A vault that is unsafe for another reason than its liquidation ratio has a health of 1.
+    """
     debt = position.normalized_debt * position.accumulated_rate
     worth = position.locked_collateral * position.price
     require(max(debt, worth) < MAX_AMOUNT, "fixed_discount: amount too large")
@@ -128,7 +156,10 @@ def quote_position(terms: Terms, position: Position) -> Quote:
 
 
 class FixedDiscount(Administered):
-    """See contracts/FixedDiscount.vy."""
+    """Liquidation mechanism that sells unsafe vaults' collateral at the feed's price less a bonus.
+
+    Model of contracts/FixedDiscount.vy.
+    """
 
     KIND = "FixedDiscount"
 
@@ -141,7 +172,10 @@ class FixedDiscount(Administered):
 
     @external
     def set_terms(self, sender: str, collateral_type: int, terms: Terms) -> None:
-        """Set a type's terms, for liquidations from now on."""
+        """Set a collateral type's terms for later liquidations. Only the admin may call this.
+
+        Reverts for terms out of bounds, or a bonus that the liquidation ratio cannot pay.
+        """
         self._only_admin(sender)
         new = Terms(*terms)
         _check_bonus_terms(new)
@@ -161,29 +195,32 @@ class FixedDiscount(Administered):
         max_collateral: int,
         max_repay: int,
     ) -> Sale:
-        """Return the sale of an unsafe vault's collateral, within what the buyer wants."""
+        """Return the amounts of a sale of an unsafe vault's collateral, within the buyer's limits.
+
+        The limits are the collateral bought and the stablecoin paid [wad]. Reverts if no sale is possible.
+        """
         terms, position = self._load_terms(collateral_type), Position(*position)
         return self._plan_within_limits(terms, position, max_collateral, max_repay)
 
     @view
     def can_auction(self, sender: str, collateral_type: int, position: Position) -> bool:
-        """Return false: every vault is sold at the discount."""
+        """Return False, because this mechanism sells every vault at the discount."""
         return False
 
     @external
     def check_sale_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
-        """Revert unless a type has terms, and its largest bonus stays under a ratio."""
+        """Revert unless a type has terms, and its largest bonus fits the liquidation ratio [basis points]."""
         self._load_terms(collateral_type).check_bonus(liquidation_ratio)
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """Return a type's terms."""
+        """Return a collateral type's terms of sale. Reverts if it has none."""
         return self._load_terms(collateral_type)
 
     def _plan_within_limits(
         self, terms: Terms, position: Position, max_collateral: int, max_repay: int
     ) -> Sale:
-        """Return the sale; the naive contract has another rule."""
+        """Return the amounts of a sale within the buyer's limits; the naive contract overrides this rule."""
         return plan_sale(terms, position, max_collateral, max_repay)
 
     def _load_terms(self, collateral_type: int) -> Terms:
@@ -219,7 +256,11 @@ def _check_amount_terms(terms: Terms) -> None:
 
 
 def plan_sale(terms: Terms, position: Position, max_collateral: int, max_repay: int) -> Sale:
-    """Return the sale of an unsafe vault's collateral, within what the buyer wants; revert without one."""
+    """Return the amounts of a sale of an unsafe vault's collateral, within the buyer's limits [wad].
+
+    A vault that is worth no more than debt and bonus is sold whole; the unpaid debt is a loss. Raises
+    RevertError if the limits allow no sale.
+    """
     quote = quote_position(terms, position)
     if not quote.is_under_bonus:
         return plan_part(terms, quote, position, max_collateral, max_repay)
@@ -232,7 +273,10 @@ def plan_sale(terms: Terms, position: Position, max_collateral: int, max_repay: 
 
 
 def plan_part(terms: Terms, quote: Quote, position: Position, max_collateral: int, max_repay: int) -> Sale:
-    """Return the sale of a vault that is worth more than debt and bonus: a part, or all of the debt."""
+    """Return the sale of a vault that is worth more than debt and bonus: a part or all of its debt.
+
+    Raises RevertError if the sale exceeds `max_repay` [wad], or leaves a debt under the floor.
+    """
     part = quote.compute_wanted_part(position, max_repay)
     collateral = quote.compute_collateral(position, part * position.accumulated_rate)
     is_part = part != position.normalized_debt
@@ -250,9 +294,10 @@ def plan_part(terms: Terms, quote: Quote, position: Position, max_collateral: in
 def build_sale(
     terms: Terms, quote: Quote, position: Position, collateral: int, normalized_debt: int, paid: int
 ) -> Sale:
-    """Return the sale with the protocol's part of the bonus, rounded down.
+    """Return the record of a sale with the protocol's part of the bonus as the fee [wad, rounded down].
 
-    If a unit is dear, one more could be the whole bonus, and the sale would find no buyer.
+    The fee is whole units of the token, rounded down: one dear unit more could take the whole bonus, and the
+    sale would find no buyer.
     """
     amount = collateral // position.unit
     gain = amount * (quote.numerator - quote.denominator) * terms.fee

@@ -10,7 +10,7 @@ from backstop.model.interfaces import IERC20, ILiquidationEngine
 
 
 class ICollateralAuction(Protocol):
-    """The auctions, for takers."""
+    """Interface of the collateral auctions, as their buyers call it."""
 
     def take(
         self, sender: str, auction_id: int, max_amount: int, max_price: int, receiver: str, data: bytes
@@ -19,7 +19,7 @@ class ICollateralAuction(Protocol):
 
 
 class IMarket(Protocol):
-    """A market for collateral."""
+    """Interface of a market that buys collateral for stablecoin."""
 
     def TOKEN(self, sender: str) -> str: ...
     def UNIT(self, sender: str) -> int: ...
@@ -27,7 +27,10 @@ class IMarket(Protocol):
 
 
 class FlashTaker(Contract):
-    """Sells what it takes inside the take's callback. See contracts/devnet/FlashTaker.vy."""
+    """Buyer of auctioned collateral that sells it on a market inside the auction's callback.
+
+    So it needs no capital. Model of contracts/devnet/FlashTaker.vy.
+    """
 
     KIND = "FlashTaker"
 
@@ -47,7 +50,10 @@ class FlashTaker(Contract):
     def take_and_sell(
         self, sender: str, auction_id: int, max_amount: int, max_price: int, market: str, min_profit: int
     ) -> int:
-        """Take from an auction, sell the slice at once; the profit goes to the owner."""
+        """Buy collateral from an auction, sell it at once, and send the profit to the owner [wad].
+
+        Returns the profit. Reverts if it is less than `min_profit`. Only the owner may call this.
+        """
         require(sender == self.owner, "flash_taker: not owner")
         stablecoin = cast(IERC20, self.world.at(self.stablecoin))
         auction = cast(ICollateralAuction, self.world.at(self.collateral_auction))
@@ -68,7 +74,10 @@ class FlashTaker(Contract):
         market: str,
         min_profit: int,
     ) -> int:
-        """Buy collateral of an unsafe vault, sell it at once; the profit goes to the owner."""
+        """Buy collateral of an unsafe vault, sell it at once, and send the profit to the owner [wad].
+
+        Returns the profit. Reverts if it is less than `min_profit`. Only the owner may call this.
+        """
         require(sender == self.owner, "flash_taker: not owner")
         stablecoin = cast(IERC20, self.world.at(self.stablecoin))
         auction = cast(ICollateralAuction, self.world.at(self.collateral_auction))
@@ -83,7 +92,11 @@ class FlashTaker(Contract):
     def on_auction_take(
         self, sender: str, taker: str, auction_id: int, collateral: int, payment: int, data: bytes
     ) -> None:
-        """Sell what the auction has delivered."""
+        """Sell the delivered collateral on the market that `data` names.
+
+        The auction calls this between delivery and payment. Reverts if the proceeds are less than the
+        payment.
+        """
         require(sender == self.collateral_auction, "flash_taker: not auction")
         require(taker == self.address, "flash_taker: not taker")
         market_address = "0x" + data[12:32].hex()
@@ -95,7 +108,10 @@ class FlashTaker(Contract):
         require(proceeds >= payment, "flash_taker: sold at a loss")
 
     def _pay_profit(self, before: int, auction_id: int, market: str, min_profit: int) -> int:
-        """Send the owner what was gained [wad]; revert where it is too little."""
+        """Send the stablecoin gained since `before` to the owner, and return it [wad].
+
+        Reverts if it is less than `min_profit`.
+        """
         stablecoin = cast(IERC20, self.world.at(self.stablecoin))
         held = stablecoin.balanceOf(self.address, self.address)
         require(held >= add_uint256(before, min_profit), "flash_taker: not enough profit")

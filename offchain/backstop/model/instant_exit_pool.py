@@ -7,7 +7,10 @@ from backstop.model.pool import Pool
 
 
 class InstantExitPool(Pool):
-    """See contracts/naive/InstantExitPool.vy."""
+    """Simple pool that pays withdrawals at book value at once, although losses are known.
+
+    It serves comparison studies. Model of contracts/naive/InstantExitPool.vy.
+    """
 
     KIND = "InstantExitPool"
 
@@ -32,9 +35,9 @@ class InstantExitPool(Pool):
 
     @view
     def pending_losses(self, sender: str) -> int:
-        """Return what known losses take of an exit: nothing."""
+        """Return 0, because known losses that are not yet booked do not reduce a withdrawal."""
         return 0
 
     def _compute_assets_left(self, assets: int) -> int:
-        """Return what an exit is priced by: all that is booked."""
+        """Return all booked assets [wad] as the value that prices a withdrawal."""
         return assets

@@ -9,18 +9,25 @@ from backstop.model.stability_pool import Gains, OffsetPool, Pricing
 
 
 class InstantStabilityPool(OffsetPool):
-    """Deposits and withdrawals at once; the pool pays all of a debt."""
+    """Simple stability pool with deposits and withdrawals at once, by the rules of Liquity v2.
+
+    The pool repays all of an unsafe vault's debt. Model of contracts/naive/InstantStabilityPool.vy.
+    """
 
     KIND = "InstantStabilityPool"
 
     @property
     def pricing(self) -> Pricing:
-        """The pool's terms of sale: it pays all of a debt."""
+        """Terms by which the pool buys a vault's collateral: it repays the whole debt."""
         return Pricing(self.penalty, self.reward, self.has_write_off, True)
 
     @external
     def deposit(self, sender: str, amount: int, has_claim: bool) -> None:
-        """Deposit coins [wad]; they take part at once."""
+        """Deposit stablecoin [wad], which takes part in liquidations at once.
+
+        The member's earlier gains are paid out if `has_claim` is True. Otherwise gained income becomes a
+        deposit.
+        """
         require(amount != 0, "instant_pool: no coins")
         state: State = self.product_state[()]
         coins = self._count_gains(state, sender)
@@ -36,7 +43,11 @@ class InstantStabilityPool(OffsetPool):
 
     @external
     def withdraw(self, sender: str, amount: int, has_claim: bool) -> int:
-        """Withdraw coins at once; return the coins paid, without gains [wad]."""
+        """Withdraw stablecoin at once, and return the amount paid, without gains [wad].
+
+        The member's earlier gains are paid out if `has_claim` is True. Otherwise gained income becomes a
+        deposit. Reverts if less than one stablecoin would stay in the pool.
+        """
         state: State = self.product_state[()]
         coins = self._count_gains(state, sender)
         paid = min(amount, coins)
@@ -51,14 +62,17 @@ class InstantStabilityPool(OffsetPool):
 
     @external
     def add_income(self, sender: str, assets: int) -> None:
-        """Share income among the members at once [wad]; while less than a coin takes part it waits."""
+        """Distribute income [wad] pro rata among the depositors at once.
+
+        The income waits while less than one stablecoin is deposited.
+        """
         self._check_room(assets)
         self._change_total_booked_assets(assets)
         self._share_income(self.product_state[()])
         self._pull_assets(sender, assets)
 
     def _take_gains(self, owner: str, has_claim: bool) -> tuple[int, int, int]:
-        """Empty a member's gains; return collateral and income to pay, and income that stays [wad]."""
+        """Clear a member's gains, and return collateral to pay, income to pay and income that stays [wad]."""
         gains: Gains = self.member_gains[owner]
         if not has_claim:
             self.member_gains[owner] = Gains(gains.collateral, 0)

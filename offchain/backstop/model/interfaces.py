@@ -22,7 +22,7 @@ bytes32 = bytes
 
 
 class IERC20(Protocol):
-    """A token (EIP-20). One that returns nothing counts as if it returned true."""
+    """Interface of an ERC-20 token; a call that returns no value counts as True."""
 
     def transfer(self, sender: str, to: str, amount: int) -> bool: ...
     def approve(self, sender: str, spender: str, amount: int) -> bool: ...
@@ -34,14 +34,14 @@ class IERC20(Protocol):
 
 
 class IAggregator(Protocol):
-    """A Chainlink price feed (AggregatorV3Interface), as far as it is read here."""
+    """Interface of a Chainlink price feed (AggregatorV3Interface), limited to the functions used here."""
 
     def decimals(self, sender: str) -> int: ...
     def latestRoundData(self, sender: str) -> tuple[int, int, int, int, int]: ...
 
 
 class IAuctionTaker(Protocol):
-    """A receiver of an auction, called between delivery and payment."""
+    """Interface of an auction buyer's callback, which runs between delivery and payment."""
 
     def on_auction_take(
         self, sender: str, taker: str, auction_id: int, collateral: int, payment: int, data: bytes
@@ -49,7 +49,10 @@ class IAuctionTaker(Protocol):
 
 
 class ICollateralAuction(Protocol):
-    """The auctions, for the ledger, the liquidation engine and workouts."""
+    """Interface of the collateral auctions for the ledger, the liquidation engine and the workouts.
+
+    A workout is the repayment of a called vault in instalments.
+    """
 
     def start(
         self, sender: str, collateral_type: int, owner: str, lot: int, principal: int, price: int
@@ -102,14 +105,14 @@ class ICollateralAuction(Protocol):
 
 @declare_record_slot_bit_widths(128, 32)
 class Announcement(NamedTuple):
-    """A facilitator's loss that is public and not booked yet."""
+    """Loss that a facilitator has announced and not booked yet, and the time from which it can be booked."""
 
     amount: int = 0  # wad; 0 is none
     ready_at: int = 0  # seconds
 
 
 class IBridgeFacilitator(Protocol):
-    """A facilitator, for its bridge and for holders of the role SHORTFALL. Stablecoin in wad."""
+    """Interface of a bridge's facilitator for its bridge and the role SHORTFALL; stablecoin in wad."""
 
     def draw(self, sender: str, amount: int, receiver: str) -> None: ...
     def repay(self, sender: str, amount: int) -> int: ...
@@ -120,7 +123,7 @@ class IBridgeFacilitator(Protocol):
 
 
 class IEquity(Protocol):
-    """The equity token, for the auctions and the claims. Amounts in wad."""
+    """Interface of the equity token for the auctions and the recovery claims; amounts in wad."""
 
     def mint(self, sender: str, to: str, amount: int) -> None: ...
     def reserve_mint(self, sender: str, amount: int) -> None: ...
@@ -131,14 +134,14 @@ class IEquity(Protocol):
 
 
 class IEquityAuction(Protocol):
-    """The auction of equity, for the pool that it slashes. Equity in wad."""
+    """Interface of the equity auction for the pool whose stake it sells; equity in wad."""
 
     def pending_assets(self, sender: str, loss: int) -> int: ...
     def under_auction(self, sender: str) -> int: ...
 
 
 class ILiquidationEngine(Protocol):
-    """Margin calls, handovers and debt in doubt, for the ledger, workouts, facilitators and the waterfall."""
+    """Interface of the liquidation engine: margin calls, liquidations, and debt that may be lost."""
 
     def move_to_workout(
         self, sender: str, collateral_type: int, owner: str, collateral: int, normalized_debt: int
@@ -168,7 +171,7 @@ class ILiquidationEngine(Protocol):
 
 
 class Position(NamedTuple):
-    """An unsafe vault as a liquidation mechanism sees it."""
+    """Unsafe vault as the liquidation engine passes it to a liquidation mechanism."""
 
     locked_collateral: int  # wad
     normalized_debt: int  # wad
@@ -181,7 +184,7 @@ class Position(NamedTuple):
 
 
 class Sale(NamedTuple):
-    """Amounts that a sale takes out of a vault, and its payment [wad]."""
+    """Amounts of a planned sale: collateral, normalized debt, payment and fee [wad]."""
 
     collateral: int
     normalized_debt: int
@@ -190,7 +193,7 @@ class Sale(NamedTuple):
 
 
 class ILiquidationMechanism(Protocol):
-    """How an unsafe vault is sold, for the liquidation engine."""
+    """Interface of a liquidation mechanism, the contract that prices the sale of an unsafe vault."""
 
     def plan_sale(
         self,
@@ -205,7 +208,7 @@ class ILiquidationMechanism(Protocol):
 
 
 class ILossWaterfall(Protocol):
-    """The waterfall, for the ledger, the pools and the stages. Amounts in rad."""
+    """Interface of the loss waterfall for the ledger, the pools and its stages; amounts in rad."""
 
     def recognise(self, sender: str, collateral_type: int, amount: int) -> None: ...
     def retire(self, sender: str, collateral_type: int) -> None: ...
@@ -226,7 +229,7 @@ class ILossWaterfall(Protocol):
 
 @declare_record_slot_bit_widths(104, 104, 32)
 class Insurance(NamedTuple):
-    """The insurance of the margin market."""
+    """Insurance fund of the perpetual markets: its amount, and the part spent in a time bucket [wad]."""
 
     amount: int = 0  # wad
     spent: int = 0  # wad, in the bucket of time
@@ -234,7 +237,7 @@ class Insurance(NamedTuple):
 
 
 class IMarginFund(Protocol):
-    """The margin market's fund, for the market and the treasury. Stablecoin in wad."""
+    """Interface of the perpetual markets' insurance fund; stablecoin in wad."""
 
     def absorb(self, sender: str, loss: int, most: int) -> int: ...
     def cover(self, sender: str, cycle: int, markets: int) -> tuple[int, tuple[int, ...]]: ...
@@ -247,7 +250,10 @@ class IMarginFund(Protocol):
 
 
 class Standing(NamedTuple):
-    """An account's own value at the marks, its haircuts as far as they are known, and its gains not final."""
+    """Margin account's value at the mark prices, known haircuts, and gains that are not final [wei].
+
+    A haircut is the part of a gain that pays other accounts' losses.
+    """
 
     own: int  # wei
     haircut: int  # wei
@@ -255,7 +261,7 @@ class Standing(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """A position, with its market's last mark and open lots."""
+    """Position in a perpetual market, with the market's last mark price and open interest in lots."""
 
     market: int
     size: int  # lots
@@ -265,14 +271,14 @@ class Holding(NamedTuple):
 
 @declare_record_slot_bit_widths(128, 128)
 class SideTotals(NamedTuple):
-    """A figure of the accounts that are long, or were, and of those that are short [lots or wei]."""
+    """Total of a figure over the long accounts of a market, and over the short ones [lots or wei]."""
 
     long: int = 0
     short: int = 0
 
 
 class Gains(NamedTuple):
-    """Gains in the pending cycle on both sides [wei], and the account's worth at the cycle's end [wei]."""
+    """Account's gains in the last ended cycle, long and short, and its worth at the cycle's end [wei]."""
 
     cycle: int
     long: int
@@ -281,7 +287,7 @@ class Gains(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A current price, and the range that reporters saw in the seconds before; zeros without one."""
+    """Mark price and the lowest and highest reported price of the seconds before; zeros without a price."""
 
     price: int = 0  # ray, or wei a lot
     low: int = 0
@@ -290,9 +296,10 @@ class Mark(NamedTuple):
 
 @declare_record_slot_bit_widths(32, 32, 32, 32, 8)
 class Clock(NamedTuple):
-    """The open cycle, when it opened, when a loss was booked last in it, and how many had losses.
+    """State of the perpetual markets' settlement cycle.
 
-    And a bit for each market that has its final price.
+    It holds the open cycle's number, its start time, the time of the last booked loss, the count of cycles
+    with losses, and a bit for each market with a final price.
     """
 
     cycle: int = 0
@@ -304,21 +311,24 @@ class Clock(NamedTuple):
 
 @declare_record_slot_bit_widths(-110, -110)
 class Values(NamedTuple):
-    """Values of a lot [wei]: a long one is worth `long`, a short one owes `short`.
+    """Values of one lot in a market [wei]: a long lot is worth `long`, and a short lot owes `short`.
 
-    Both are zero at the first mark.
+    Both values are zero at the first mark price.
     """
 
     long: int = 0
     short: int = 0
 
     def of(self, signed_lots: int) -> int:
-        """Return the value of so many lots [wei]."""
+        """Return the value of a position of `signed_lots` lots [wei]; a negative number is short."""
         return signed_lots * (self.long if signed_lots > 0 else self.short)
 
 
 class IPerpetualMarket(Protocol):
-    """The perpetual markets, for their trading. Stablecoin in wad, prices in wei a lot."""
+    """Interface of the perpetual markets for their trading contract.
+
+    Stablecoin is in wad, prices are in wei a lot.
+    """
 
     def execute_trade(
         self,
@@ -349,7 +359,7 @@ class IPerpetualMarket(Protocol):
 
 
 class MarginAccount(NamedTuple):
-    """An account of the perpetual markets, as it was touched last."""
+    """Account of the perpetual markets, as of its last update."""
 
     cash: int  # wei
     markets: int  # by bits: those in which it has something that is not final
@@ -359,7 +369,7 @@ class MarginAccount(NamedTuple):
 
 
 class IAccounts(Protocol):
-    """The perpetual markets and their trading, for a contract that has an account. Stablecoin in wad."""
+    """Interface of the perpetual markets for contracts that hold an account there; stablecoin in wad."""
 
     def STABLECOIN(self, sender: str) -> str: ...
     def POLICY(self, sender: str) -> str: ...
@@ -374,7 +384,7 @@ class IAccounts(Protocol):
 
 
 class IPerpetualTrading(Protocol):
-    """The trading contract, for orders, perpetual markets and the contracts that close unassigned lots."""
+    """Interface of the trading contract for orders, markets and deleveraging contracts."""
 
     def trade(
         self,
@@ -401,7 +411,7 @@ class IPerpetualTrading(Protocol):
 
 
 class MarginRequirement(NamedTuple):
-    """The margin needs of a position."""
+    """Price, notional value, initial margin and maintenance margin of a position."""
 
     price: int  # wei a lot
     notional: int  # wei
@@ -410,7 +420,7 @@ class MarginRequirement(NamedTuple):
 
 
 class Takeover(NamedTuple):
-    """Lots of a position that a liquidator takes over, and its account."""
+    """Position that a liquidator takes over, with the equity and margin requirements of its account."""
 
     market: int
     whole: int  # lots of the position
@@ -422,7 +432,7 @@ class Takeover(NamedTuple):
 
 
 class IMarginPolicy(Protocol):
-    """Prices [wei a lot], margins [basis points x wei] and rewards, for the margin market."""
+    """Interface of the margin policy: prices [wei a lot], margins [basis points x wei] and rewards."""
 
     def markets(self, sender: str) -> int: ...
     def maintenance(self, sender: str, market: int, notional: int) -> int: ...
@@ -441,7 +451,7 @@ class IMarginPolicy(Protocol):
 
 
 class IPool(Protocol):
-    """A pool, for the protocol. Assets in wad, losses in rad."""
+    """Interface of a pool for the protocol; assets in wad, losses in rad."""
 
     def add_income(self, sender: str, assets: int) -> None: ...
     def claw_back(self, sender: str, collateral_type: int, amount: int) -> int: ...
@@ -450,7 +460,7 @@ class IPool(Protocol):
 
 
 class IEquityPool(Protocol):
-    """A pool of staked equity, for the auction that sells it. Equity in wad."""
+    """Interface of the pool of staked equity for the auction that sells its stake; equity in wad."""
 
     def slash(self, sender: str, assets: int, receiver: str) -> int: ...
     def restore(self, sender: str, assets: int) -> None: ...
@@ -459,7 +469,7 @@ class IEquityPool(Protocol):
 
 @declare_record_slot_bit_widths(112, 112, 32)
 class Prices(NamedTuple):
-    """The price that counts, the one that follows, and until when they are fresh."""
+    """Current price and next price of a feed [ray], and the time until which they are fresh [seconds]."""
 
     current: int = 0  # ray
     next: int = 0  # ray; 0 if nothing may be lent at it
@@ -467,7 +477,7 @@ class Prices(NamedTuple):
 
 
 class IPriceFeed(Protocol):
-    """Prices in ray for 1e18 of collateral; 0 is no price."""
+    """Interface of the price feed; prices in ray for 1e18 of collateral, 0 means no price."""
 
     def report(self, sender: str, collateral_type: int, price: int) -> None: ...
     def risk_price(self, sender: str, collateral_type: int) -> int: ...
@@ -493,7 +503,7 @@ class IPriceFeed(Protocol):
 
 
 class IRecoveryClaims(Protocol):
-    """A series of claims, for its pool and for payers. Stablecoin in wad."""
+    """Interface of a pool's recovery claims, tokens that are repaid from later income, in wad."""
 
     def record(self, sender: str, generation: int, shares: int, amount: int) -> int: ...
     def issue(
@@ -505,7 +515,7 @@ class IRecoveryClaims(Protocol):
 
 
 class NewRisk(NamedTuple):
-    """New risk: the amounts drawn and withdrawn, and the vault and its type as they would be afterwards."""
+    """Draw and withdrawal that a risk policy checks, with the vault's and its type's debt afterwards."""
 
     collateral_type: int
     locked_collateral: int  # wad, of the vault afterwards
@@ -520,7 +530,7 @@ class NewRisk(NamedTuple):
 
 @declare_record_slot_bit_widths(16, 24, 24)
 class CallTerms(NamedTuple):
-    """The terms of margin calls."""
+    """Terms of margin calls: the call ratio, the grace period, and the time to liquidate after it."""
 
     ratio: int = 0  # basis points of debt; under it a vault may be called
     grace: int = 0  # seconds from the call until liquidation
@@ -528,14 +538,17 @@ class CallTerms(NamedTuple):
 
 
 class Bracket(NamedTuple):
-    """Debt above so many whole stablecoins needs so many basis points more."""
+    """Step of the margin for large debts: debt above `above` whole stablecoins needs `rate` more.
+
+    The rate is in basis points.
+    """
 
     above: int
     rate: int
 
 
 class IRiskPolicy(Protocol):
-    """Limits of new risk, and margins beyond the plain ratios."""
+    """Interface of the risk policy: limits on new debt and withdrawals, and margins for large vaults."""
 
     def check_new_risk(self, sender: str, risk: NewRisk) -> int: ...
     def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int: ...
@@ -550,7 +563,7 @@ class IRiskPolicy(Protocol):
 
 
 class IStablecoin(Protocol):
-    """The stablecoin, for the ledger."""
+    """Interface of the stablecoin for the ledger, which mints and burns it."""
 
     def mint(self, sender: str, to: str, amount: int) -> int: ...
     def burn(self, sender: str, owner: str, amount: int) -> int: ...
@@ -558,14 +571,14 @@ class IStablecoin(Protocol):
 
 
 class IStage(Protocol):
-    """A stage of the loss waterfall. Amounts in rad."""
+    """Interface of a stage (one source of funds of the loss waterfall); amounts in rad."""
 
     def capacity(self, sender: str, collateral_type: int) -> int: ...
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]: ...
 
 
 class ITreasury(Protocol):
-    """The treasury, for the surplus auction. Stablecoin in wad."""
+    """Interface of the treasury for the surplus auction; stablecoin in wad."""
 
     def sell(self, sender: str, amount: int, receiver: str) -> None: ...
     def for_sale(self, sender: str) -> int: ...
@@ -573,7 +586,7 @@ class ITreasury(Protocol):
 
 @declare_record_slot_bit_widths(160, 32, 20, 16, 16, 5, 1, 1, 1)
 class Terms(NamedTuple):
-    """The terms of a collateral type."""
+    """Terms of a collateral type: token, debt limits, collateral ratios and state."""
 
     token: str = ZERO_ADDRESS
     debt_ceiling: int = 0  # whole stablecoins
@@ -587,13 +600,13 @@ class Terms(NamedTuple):
 
     @property
     def unit(self) -> int:
-        """One raw unit of the token, in wad."""
+        """Value of one raw unit of the token [wad]."""
         return int(10 ** (MAX_DECIMALS - self.decimals))
 
 
 @declare_record_slot_bit_widths(104, 104, 32, 1, 15)
 class Vault(NamedTuple):
-    """A vault."""
+    """Vault: collateral, normalized debt, margin call and open liquidations."""
 
     locked_collateral: int = 0  # wad
     normalized_debt: int = 0  # wad
@@ -604,7 +617,7 @@ class Vault(NamedTuple):
 
 @declare_record_slot_bit_widths(104, 104, 32, 2, 14)
 class Debts(NamedTuple):
-    """The debt of a collateral type."""
+    """Debt of a collateral type: normalized debt, accumulated rate, time of the last accrual, flags."""
 
     normalized_debt: int = 0  # wad
     accumulated_rate: int = 0  # ray
@@ -614,13 +627,13 @@ class Debts(NamedTuple):
 
     @property
     def performing(self) -> int:
-        """Rad."""
+        """Performing debt of the collateral type at the accumulated rate [rad]."""
         return mul_uint256(self.normalized_debt, self.accumulated_rate)
 
 
 @declare_record_slot_bit_widths(104, 32, 14, 104)
 class Redistribution(NamedTuple):
-    """The losses that a type's borrowers bore in an epoch and the one before."""
+    """Losses charged to a collateral type's borrowers in an epoch and in the one before it."""
 
     added: int = 0  # ray that the accumulated rate took on
     ends: int = 0  # seconds, when that epoch ends
@@ -629,12 +642,12 @@ class Redistribution(NamedTuple):
 
     @property
     def used(self) -> int:
-        """Return the use of the cap [ray]."""
+        """Rise of the accumulated rate by redistribution of losses to borrowers in both epochs [ray]."""
         return self.added + self.before
 
 
 class VaultState(NamedTuple):
-    """A vault and its type, as far as a liquidation needs to know them."""
+    """Vault and collateral type figures that a liquidation reads in one call."""
 
     locked_collateral: int  # wad
     normalized_debt: int  # wad
@@ -649,7 +662,7 @@ class VaultState(NamedTuple):
 
 
 class IVaultEngine(Protocol):
-    """The vault engine. Collateral and stablecoin in wad, debt in rad, rates in ray."""
+    """Interface of the vault engine; collateral and stablecoin in wad, debt in rad, rates in ray."""
 
     def has_role(self, sender: str, role: bytes32, account: str) -> bool: ...
     def admin(self, sender: str) -> str: ...
@@ -753,7 +766,7 @@ class IVaultEngine(Protocol):
 
 
 class IWorkouts(Protocol):
-    """Workouts, for auctions and liquidations."""
+    """Interface of the workouts (repayments in instalments) for auctions and liquidations."""
 
     def position_of(self, sender: str, workout_id: int) -> tuple[int, str, int, int]: ...
     def unflagged_principal_of(self, sender: str, collateral_type: int) -> int: ...

@@ -39,7 +39,7 @@ SURCHARGED = 2
 
 @declare_record_slot_bit_widths(188, 66)
 class Income(NamedTuple):
-    """Income of a collateral type."""
+    """First-loss buffer of a collateral type [rad], and its stability fee [ray a second above RAY]."""
 
     buffer: int = 0  # rad
     stability_fee: int = 0  # ray a second above RAY
@@ -47,7 +47,7 @@ class Income(NamedTuple):
 
 @declare_record_slot_bit_widths(188, 32, 33, 1)
 class Auctions(NamedTuple):
-    """Principal under auction and its limits."""
+    """Principal of a collateral type that is under auction [rad], and its limits [whole stablecoins]."""
 
     in_auction: int = 0  # rad
     limit: int = 0  # whole stablecoins
@@ -57,7 +57,7 @@ class Auctions(NamedTuple):
 
 @declare_record_slot_bit_widths(186, 37, 33)
 class Balance(NamedTuple):
-    """The figures of the whole system."""
+    """Totals of the system: reserve [rad], all buffers and the debt ceiling [whole stablecoins]."""
 
     reserve: int = 0  # rad
     buffers: int = 0  # sum of ceil(buffer), whole stablecoins
@@ -65,7 +65,10 @@ class Balance(NamedTuple):
 
 
 class Ledger(Administered):
-    """The storage of the balance sheet and its postings. See contracts/modules/ledger.vy."""
+    """Double-entry balance sheet of the vault engine: its records and all postings to them.
+
+    Model of contracts/modules/ledger.vy.
+    """
 
     # The debt token.
     stablecoin_address = immutable("STABLECOIN", str)
@@ -99,109 +102,120 @@ class Ledger(Administered):
 
     @view
     def debts_of(self, sender: str, collateral_type: int) -> Debts:
-        """Return a type's debt, its rate as of the last accrual, and how fees are shared."""
+        """Return a collateral type's normalized debt, accumulated rate at the last accrual, and fee share."""
         debts: Debts = self.debts[collateral_type]
         return debts
 
     @view
     def stability_fee_of(self, sender: str, collateral_type: int) -> int:
-        """Return the stability fee [ray a second above RAY]."""
+        """Return a collateral type's stability fee per second above RAY [ray]."""
         return self._get_stored_stability_fee(collateral_type)
 
     @view
     def buffer_of(self, sender: str, collateral_type: int) -> int:
-        """Return the type's own first-loss buffer [rad]."""
+        """Return a collateral type's first-loss buffer [rad]."""
         return int(self.income[collateral_type].buffer)
 
     @view
     def in_auction_of(self, sender: str, collateral_type: int) -> int:
-        """Return the principal under auction [rad]."""
+        """Return a collateral type's principal under auction [rad]."""
         return int(self.auctions[collateral_type].in_auction)
 
     @view
     def auction_limit_of(self, sender: str, collateral_type: int) -> int:
-        """Return how much principal of a type may be under auction [whole stablecoins]."""
+        """Return the most principal of a collateral type that may be under auction [whole stablecoins]."""
         return int(self.auctions[collateral_type].limit)
 
     @view
     def deficit_of(self, sender: str, collateral_type: int) -> int:
-        """Return the type's recognised, uncovered loss [rad]."""
+        """Return a collateral type's deficit: recognised loss that no source has covered yet [rad]."""
         return int(self.deficit[collateral_type])
 
     @view
     def salvage_of(self, sender: str, collateral_type: int) -> int:
-        """Return the collateral left over from closed auctions, or taken by settlement [wad]."""
+        """Return a type's collateral left over from closed auctions, or taken by settlement [wad]."""
         return int(self.salvage[collateral_type])
 
     @view
     def redistribution_of(self, sender: str, collateral_type: int) -> Redistribution:
-        """Return what redistribution added to a type's rate in this epoch and the one before, and its cap."""
+        """Return the rate increases by which a type's borrowers bore losses, and their cap.
+
+        The increases [ray] are those of the present epoch and the one before. The cap is in basis points.
+        """
         return self._compute_current_redistribution(collateral_type)
 
     @view
     def reserve(self, sender: str) -> int:
-        """Return the insurance fund of all types [rad]."""
+        """Return the reserve, the insurance fund for all collateral types [rad]."""
         return int(self.system[()].reserve)
 
     @view
     def settled(self, sender: str) -> int:
-        """Return the debt that settlement has settled, or owes holders once the books are closed [rad]."""
+        """Return the debt that settlement has settled [rad].
+
+        Once settlement has closed the books, this is the debt owed to the stablecoin's holders.
+        """
         return int(self.settled_debt[()])
 
     @view
     def in_settlement(self, sender: str) -> bool:
-        """Return whether settlement has begun."""
+        """Return True if settlement (the final shutdown of the protocol) has begun."""
         return self._is_settling()
 
     # -------------------------------------------------------------- parameters
 
     def _open_type(self, collateral_type: int) -> None:
-        """Open a new type: no debt, a rate of one."""
+        """Create a new type's debt record, with no debt and an accumulated rate of one (RAY)."""
         self.debts[collateral_type] = Debts(accumulated_rate=RAY, accrued_at=self.world.timestamp)
 
     def _get_stored_stability_fee(self, collateral_type: int) -> int:
         return int(self.income[collateral_type].stability_fee)
 
     def _store_stability_fee(self, collateral_type: int, new: int) -> None:
-        """Set the fee [ray a second above RAY], uncharged up to now: the caller has charged the old one."""
+        """Store the stability fee [ray a second above RAY]; the caller has accrued the old fee."""
         self.income[collateral_type] = self.income[collateral_type]._replace(stability_fee=new)
 
     def _set_buffer_share(self, collateral_type: int, new: int) -> None:
-        """Set the share of fees that fills the buffer [basis points]; earlier fees keep the old one."""
+        """Set the share of fees that fills the buffer [basis points]; fees up to now keep the old share."""
         self.debts[collateral_type] = self._post_accrual(collateral_type)._replace(buffer_share=new)
 
     def _store_auction_limit(self, collateral_type: int, new: int) -> None:
-        """Set how much principal of a type may be under auction [whole stablecoins]."""
+        """Store the most principal of a collateral type that may be under auction [whole stablecoins]."""
         self.auctions[collateral_type] = self.auctions[collateral_type]._replace(limit=new)
 
     def _note_global_auction_limit(self, collateral_type: int, new: int) -> None:
-        """Note beside a type's own limit that of all types [whole stablecoins]."""
+        """Copy the auction limit of all types [whole stablecoins] into a type's record."""
         self.auctions[collateral_type] = self.auctions[collateral_type]._replace(of_all=new)
 
     def _note_mechanism(self, collateral_type: int) -> None:
-        """Note, for good, that a liquidation mechanism sells the type's vaults."""
+        """Record permanently that a liquidation mechanism sells the type's vaults, not an auction."""
         self.auctions[collateral_type] = self.auctions[collateral_type]._replace(has_mechanism=1)
 
     def _get_mechanism_flag(self, collateral_type: int) -> int:
-        """Return 1 if a liquidation mechanism sells the type's vaults."""
+        """Return 1 if a liquidation mechanism sells the type's vaults, else 0."""
         return int(self.auctions[collateral_type].has_mechanism)
 
     def _store_redistribution_cap(self, collateral_type: int, new: int) -> None:
-        """Set how far redistribution may raise the rate in any time as long as an epoch [basis points]."""
+        """Store the limit on rate increases by redistribution within an epoch's length [basis points]."""
         found = self._compute_current_redistribution(collateral_type)
         self.redistributions[collateral_type] = found._replace(cap=new)
 
     def _store_global_debt_ceiling(self, new: int) -> None:
-        """Set the ceiling [whole stablecoins]; NO_CEILING begins settlement, for good."""
+        """Store the debt ceiling of all types [whole stablecoins].
+
+        The value NO_CEILING begins settlement permanently.
+        """
         self.system[()] = self.system[()]._replace(global_debt_ceiling=new)
 
     # ---------------------------------------------------------------- postings
 
     def _post_accrual(self, collateral_type: int) -> Debts:
-        """Post performing +x, buffer +floor(x*share), reserve +rest; the caller stores the returned record.
+        """Charge a type's stability fee up to now, and return its new debt record.
 
-        x = normalized_debt*(rate' - rate), rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), year by year and
-        then the rest, capped. All time up to now is charged: no vault is charged for time before its debt.
+        The caller must store the record. With x = normalized_debt*(rate' - rate): performing debt +x, buffer
+        +floor(x*share), reserve +rest. The new rate is rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY),
+        computed year by year and then for the rest, and limited to the storage field. All time up to now is
+        charged, so no vault pays for time before its debt.
         """
         debts: Debts = self.debts[collateral_type]
         elapsed = self.world.timestamp - debts.accrued_at
@@ -238,15 +252,16 @@ class Ledger(Administered):
         return debts
 
     def _accrue_fees(self, collateral_type: int) -> Debts:
-        """Store `_post_accrual`; return the record."""
+        """Charge a type's stability fee up to now, and return its stored debt record."""
         debts = self._post_accrual(collateral_type)
         self.debts[collateral_type] = debts
         return debts
 
     def _post_draw(self, receiver: str, amount: int, dust: int) -> None:
-        """Post supply +amount [wad], reserve +dust, against the caller's addition to performing.
+        """Mint stablecoin [wad] for new debt, and add the rounding (`dust`) to the reserve [rad].
 
-        The global ceiling: all debt, by the balance, is supply*RAY + reserve + buffers (rounded up).
+        The caller adds the debt to the performing debt. Reverts above the global debt ceiling. By the
+        balance, all debt is supply*RAY + reserve + buffers (rounded up).
         """
         supply = self.stablecoin.mint(self.address, receiver, amount)
         balance: Balance = self.system[()]
@@ -255,13 +270,13 @@ class Ledger(Administered):
         require(everything <= balance.global_debt_ceiling * RAD, "ledger: over the ceiling")
 
     def _add_to_reserve(self, amount: int) -> None:
-        """Post reserve +amount."""
+        """Add an amount to the reserve [rad]."""
         if amount != 0:
             balance: Balance = self.system[()]
             self.system[()] = balance._replace(reserve=balance.reserve + amount)
 
     def _post_to_buffer(self, collateral_type: int, amount: int) -> None:
-        """Post buffer +amount."""
+        """Add an amount to a collateral type's first-loss buffer [rad]."""
         if amount != 0:
             income: Income = self.income[collateral_type]
             self.income[collateral_type] = income._replace(buffer=income.buffer + amount)
@@ -270,7 +285,10 @@ class Ledger(Administered):
                 self._change_buffers_total(coins)
 
     def _post_liquidation(self, collateral_type: int, normalized_debt: int) -> Debts:
-        """Post performing -> in_auction, normalized_debt*rate; return the type's record afterwards."""
+        """Move normalized debt from performing debt to principal under auction, and return the new record.
+
+        The principal is the normalized debt times the accumulated rate.
+        """
         debts: Debts = self.debts[collateral_type]
         debts = debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt))
         if normalized_debt != 0:
@@ -282,27 +300,33 @@ class Ledger(Administered):
         return debts
 
     def _post_repaid_auction_principal(self, collateral_type: int, principal: int) -> None:
-        """Post in_auction -principal, against stablecoin burned by the caller."""
+        """Subtract repaid principal from the principal under auction [rad].
+
+        The caller burns the stablecoin that repays it.
+        """
         if principal != 0:
             self._change_principal_in_auction(collateral_type, -principal)
             self._clear_distress_flag_if_covered(collateral_type)
 
     def _add_salvage_collateral(self, collateral_type: int, amount: int) -> None:
-        """Post salvage +amount [wad], collateral and no money."""
+        """Add collateral to a type's salvage, the collateral left over from closed auctions [wad].
+
+        This changes no stablecoin figure.
+        """
         self.salvage[collateral_type] = add_uint256(self.salvage[collateral_type], amount)
 
     def _subtract_salvage_collateral(self, collateral_type: int, amount: int) -> None:
-        """Post salvage -amount [wad]."""
+        """Subtract collateral from a type's salvage, the collateral left over from closed auctions [wad]."""
         self.salvage[collateral_type] = sub(self.salvage[collateral_type], amount)
 
     def _post_loss(self, collateral_type: int, principal: int) -> None:
-        """Post in_auction -> deficit."""
+        """Move principal from under auction to the deficit [rad]."""
         if principal != 0:
             self._change_principal_in_auction(collateral_type, -principal)
             self._add_recognised_deficit(collateral_type, principal)
 
     def _pay_reward_from_reserve(self, collateral_type: int, receiver: str, amount: int) -> None:
-        """Post supply +amount, reserve -min(reserve, amount), the rest -> deficit."""
+        """Mint a reward [wad] to the receiver at the cost of the reserve; the rest becomes a deficit."""
         if amount != 0:
             owed = mul_uint256(amount, RAY)
             balance: Balance = self.system[()]
@@ -313,7 +337,7 @@ class Ledger(Administered):
             self._mint_stablecoin(receiver, amount)
 
     def _add_recognised_deficit(self, collateral_type: int, amount: int) -> None:
-        """Post deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
+        """Add a loss above 0 to a type's deficit [rad], and report it to the loss waterfall."""
         self.deficit[collateral_type] = self.deficit[collateral_type] + amount
         self.debts[collateral_type] = _set_distress_flag_in_debt_record(
             self.debts[collateral_type], DISTRESSED
@@ -321,27 +345,30 @@ class Ledger(Administered):
         self.loss_waterfall.recognise(self.address, collateral_type, amount)
 
     def _post_cover(self, collateral_type: int, amount: int) -> None:
-        """Post deficit -amount, against the amount that the caller takes from a stage."""
+        """Subtract from a type's deficit [rad] an amount that the caller takes from a source of funds."""
         deficit = self.deficit[collateral_type]
         require(amount <= deficit, "ledger: cover above deficit")
         self.deficit[collateral_type] = deficit - amount
         self._clear_distress_flag_if_covered(collateral_type)
 
     def _subtract_from_buffer(self, collateral_type: int, amount: int) -> None:
-        """Post buffer -amount."""
+        """Subtract an amount from a collateral type's first-loss buffer [rad]."""
         income: Income = self.income[collateral_type]
         require(amount <= income.buffer, "ledger: buffer too small")
         self.income[collateral_type] = income._replace(buffer=income.buffer - amount)
         self._change_buffers_total(-_compute_difference_in_whole_coins(income.buffer - amount, income.buffer))
 
     def _post_from_reserve(self, amount: int) -> None:
-        """Post reserve -amount."""
+        """Subtract an amount from the reserve [rad]."""
         balance: Balance = self.system[()]
         require(amount <= balance.reserve, "ledger: reserve too small")
         self.system[()] = balance._replace(reserve=balance.reserve - amount)
 
     def _move_retired_buffer_to_reserve(self, collateral_type: int, on_sale: int) -> None:
-        """Post buffer -> reserve, all of it, of a type that owes, sells and lacks nothing."""
+        """Move a retired type's whole buffer to the reserve.
+
+        Reverts if the type has debt, principal under auction, a deficit or salvage.
+        """
         idle = (
             self.debts[collateral_type].normalized_debt
             == self._sum_auctioned_principal_and_deficit(collateral_type)
@@ -354,12 +381,15 @@ class Ledger(Administered):
         self.loss_waterfall.retire(self.address, collateral_type)
 
     def _pay_receiver_from_reserve(self, receiver: str, amount: int) -> None:
-        """Post reserve -amount [wad], supply the same more."""
+        """Mint stablecoin [wad] to the receiver, and subtract the same value from the reserve."""
         self._post_from_reserve(mul_uint256(amount, RAY))
         self._mint_stablecoin(receiver, amount)
 
     def _post_redistribution(self, collateral_type: int, amount: int, ratio: int, least_ratio: int) -> int:
-        """Post rate +k, k = floor(amount/normalized_debt) as far as there is room; return the rad covered."""
+        """Cover a deficit by raising the debts of a type's borrowers pro rata; return the amount [rad].
+
+        The accumulated rate rises by k = floor(amount/normalized_debt), as far as the cap allows.
+        """
         debts = self._post_accrual(collateral_type)
         if debts.normalized_debt == 0:
             return 0
@@ -385,7 +415,10 @@ class Ledger(Administered):
     # -------------------------------------------------- postings of settlement
 
     def _move_auctioned_principal_to_performing(self, collateral_type: int, principal: int) -> int:
-        """Post in_auction -principal, performing +d*rate, reserve + the rounding; return d, rounded up."""
+        """Move principal from under auction back to performing debt, and return it as normalized debt.
+
+        The normalized debt is rounded up; the rounding goes to the reserve.
+        """
         debts: Debts = self.debts[collateral_type]
         normalized_debt = div_up(principal, debts.accumulated_rate)
         self.debts[collateral_type] = debts._replace(normalized_debt=debts.normalized_debt + normalized_debt)
@@ -394,7 +427,7 @@ class Ledger(Administered):
         return normalized_debt
 
     def _post_settled(self, collateral_type: int, normalized_debt: int, worth: int) -> None:
-        """Post performing -normalized_debt*rate, settled +worth [rad, at most that], the rest -> deficit."""
+        """Settle a vault's debt in settlement: the part `worth` [rad] as settled, the rest as a deficit."""
         debts: Debts = self.debts[collateral_type]
         debts = debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt))
         self.debts[collateral_type] = debts
@@ -404,7 +437,11 @@ class Ledger(Administered):
             self._add_recognised_deficit(collateral_type, debt - worth)
 
     def _post_netted(self, listed: int) -> int:
-        """Post settled +deficits -buffers -reserve, which is supply*RAY by the balance; return the supply."""
+        """Net all deficits, buffers and the reserve against settled debt, and return the supply [wad].
+
+        The deficits, buffers and the reserve become 0. By the balance, the settled debt then equals the
+        stablecoin supply.
+        """
         settled = int(self.settled_debt[()])
         for c in decode_listed_types(listed):
             settled += int(self.deficit[c] - self.income[c].buffer)
@@ -417,34 +454,36 @@ class Ledger(Administered):
         return settled // RAY
 
     def _post_redeemed(self, owner: str, amount: int) -> None:
-        """Post supply -amount [wad], settled the same less."""
+        """Burn an owner's stablecoin [wad] in settlement, and reduce the settled debt by its value."""
         self.settled_debt[()] = sub(self.settled_debt[()], mul_uint256(amount, RAY))
         self._burn_stablecoin(owner, amount)
 
     # ----------------------------------------------------------------- helpers
 
     def _mint_stablecoin(self, receiver: str, amount: int) -> None:
-        """Post supply +amount [wad], against another posting."""
+        """Mint stablecoin to the receiver [wad]; the caller makes the posting on the other side."""
         self.stablecoin.mint(self.address, receiver, amount)
 
     def _burn_stablecoin(self, payer: str, amount: int) -> None:
-        """Post supply -amount [wad], against another posting."""
+        """Burn stablecoin of the payer [wad]; the caller makes the posting on the other side."""
         self.stablecoin.burn(self.address, payer, amount)
 
     def _is_settling(self) -> bool:
-        """Return whether settlement has begun."""
         return bool(self.system[()].global_debt_ceiling == NO_CEILING)
 
     def _check_live(self) -> None:
-        """Revert because settlement has begun."""
+        """Revert if settlement has begun."""
         self._check_not(self._is_settling())
 
     def _check_not(self, settling: bool) -> None:
-        """Revert if a bit beside a type's terms tells that settlement has begun."""
+        """Revert if the flag stored with a type's terms says that settlement has begun."""
         require(not settling, "ledger: in settlement")
 
     def _compute_current_redistribution(self, collateral_type: int) -> Redistribution:
-        """Return a type's current record: an addition counts in its epoch and the next."""
+        """Return a type's redistribution record, brought to the present epoch.
+
+        An increase of the rate counts in its own epoch and in the next.
+        """
         found: Redistribution = self.redistributions[collateral_type]
         if self.world.timestamp < found.ends:
             return found
@@ -454,11 +493,11 @@ class Ledger(Administered):
         return found._replace(added=0, before=found.added if self.world.timestamp < ends else 0, ends=ends)
 
     def _sum_auctioned_principal_and_deficit(self, collateral_type: int) -> int:
-        """Return in_auction + deficit [rad]."""
+        """Return a type's principal under auction plus its deficit [rad]."""
         return int(self.auctions[collateral_type].in_auction + self.deficit[collateral_type])
 
     def _clear_distress_flag_if_covered(self, collateral_type: int) -> None:
-        """Clear `distressed` once nothing of the type is under auction or uncovered."""
+        """Clear a type's flag DISTRESSED if it has no principal under auction and no deficit."""
         if self._sum_auctioned_principal_and_deficit(collateral_type) == 0:
             debts: Debts = self.debts[collateral_type]
             self.debts[collateral_type] = debts._replace(distressed=debts.distressed & ~DISTRESSED)
@@ -479,9 +518,9 @@ def _set_distress_flag_in_debt_record(debt_record: Debts, distress_flag: int) ->
 def _compute_max_redistribution_rate_rise(
     debts: Debts, redistribution: Redistribution, ratio: int, least_ratio: int
 ) -> int:
-    """Return how far redistribution may still raise the rate now [ray], rounded down.
+    """Return the most by which redistribution may still raise a type's rate now [ray, rounded down].
 
-    It is limited within any epoch's length by its cap, by the gap between both ratios, and by the storage
+    The limits are the cap for an epoch's length, the gap between both collateral ratios, and the storage
     fields.
     """
     before = debts.accumulated_rate - redistribution.used
@@ -491,5 +530,5 @@ def _compute_max_redistribution_rate_rise(
 
 
 def _compute_difference_in_whole_coins(lower: int, higher: int) -> int:
-    """Return ceil(higher) - ceil(lower) [whole stablecoins]."""
+    """Return ceil(higher) - ceil(lower) of two amounts [rad] in whole stablecoins."""
     return div_up(higher, RAD) - div_up(lower, RAD)

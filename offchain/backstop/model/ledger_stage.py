@@ -13,7 +13,11 @@ REDISTRIBUTION = 2
 
 
 class LedgerStage(Contract):
-    """See contracts/LedgerStage.vy."""
+    """Source of funds of the loss waterfall that pays from an account of the vault engine's ledger.
+
+    The account is a type's buffer, the reserve, or the debts of the type's borrowers. Model of
+    contracts/LedgerStage.vy.
+    """
 
     KIND = "LedgerStage"
 
@@ -37,7 +41,7 @@ class LedgerStage(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """Return what the account holds for a type [rad]."""
+        """Return the amount that the stage's ledger account can pay for a collateral type's losses [rad]."""
         if self.account == BUFFER:
             return self.vault_engine.buffer_of(self.address, collateral_type)
         if self.account == RESERVE:
@@ -46,7 +50,11 @@ class LedgerStage(Contract):
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Cover a deficit from the account; redistribution rounds down."""
+        """Cover a deficit [rad] from the stage's ledger account, and return (amount covered, 0) [rad].
+
+        The second value is 0 because this stage reserves nothing. Redistribution to borrowers rounds down.
+        Only the loss waterfall may call this.
+        """
         require(sender == self.loss_waterfall, "ledger_stage: not loss waterfall")
         if self.account == BUFFER:
             self.vault_engine.cover_from_buffer(self.address, collateral_type, amount)

@@ -14,7 +14,10 @@ MAX_VAULTS = 128
 
 
 class LiquidationBatch(Contract):
-    """See contracts/devnet/LiquidationBatch.vy. The model counts no gas: there is always enough."""
+    """Contract that liquidates many vaults in one transaction, and skips those that fail.
+
+    Model of contracts/devnet/LiquidationBatch.vy. The model assumes that gas always suffices.
+    """
 
     KIND = "LiquidationBatch"
 
@@ -34,7 +37,11 @@ class LiquidationBatch(Contract):
         gas_each: int,
         least: int,
     ) -> int:
-        """Liquidate vaults of a type in their order, those that can be; return their bits."""
+        """Liquidate the unsafe vaults of a list, and return a bit for each vault that was liquidated.
+
+        Bit i stands for `owners[i]`. Reverts if fewer than `least` vaults, or none, are liquidated. The model
+        ignores `gas_each`.
+        """
         engine = cast(LiquidationEngine, self.world.at(self.liquidation_engine))
         done = 0
         for i, owner in enumerate(owners):

@@ -23,7 +23,11 @@ from backstop.model.vault_flags import VaultFlags, get_lowest_known_price
 
 
 class LiquidationEngine(VaultFlags):
-    """See contracts/LiquidationEngine.vy."""
+    """Contract that calls vaults for margin, liquidates unsafe vaults and records debt in doubt.
+
+    Debt in doubt is debt that may be lost but is not booked as a loss. Model of
+    contracts/LiquidationEngine.vy.
+    """
 
     KIND = "LiquidationEngine"
 
@@ -56,7 +60,7 @@ class LiquidationEngine(VaultFlags):
 
     @property
     def policy(self) -> PolicyCalls | None:
-        """The risk policy that holds the current margins; None without one."""
+        """Risk policy with the current margins; None if the deployment has none."""
         if self.first_policy == ZERO_ADDRESS:
             return None
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
@@ -64,7 +68,11 @@ class LiquidationEngine(VaultFlags):
 
     @external
     def liquidate(self, sender: str, collateral_type: int, owner: str, reward_receiver: str) -> int:
-        """Auction an unsafe vault, or as much of it as the limits leave room for; the auction's id."""
+        """Auction an unsafe vault's collateral and debt, and return the auction's id.
+
+        If the auction limits leave too little room, only a part of the vault is auctioned. The reward
+        receiver gets the liquidator's reward. Any account may call this. Reverts for a safe vault.
+        """
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
@@ -117,7 +125,11 @@ class LiquidationEngine(VaultFlags):
         receiver: str,
         data: bytes,
     ) -> tuple[int, int]:
-        """Repay debt of an unsafe vault and get collateral at once; both amounts [wad]."""
+        """Repay debt of an unsafe vault and receive collateral at once, by the type's liquidation mechanism.
+
+        Returns the collateral sent and the stablecoin paid [wad]. If `data` is not empty, the receiver's
+        callback runs before the payment. Reverts above the limits that the caller sets, or for a safe vault.
+        """
         require(len(data) <= MAX_DATA, "")
         mechanism = self.mechanisms[collateral_type]
         require(mechanism != ZERO_ADDRESS, "liquidation_engine: no mechanism")
@@ -165,7 +177,11 @@ class LiquidationEngine(VaultFlags):
 
     @external
     def set_mechanism(self, sender: str, collateral_type: int, mechanism: str) -> None:
-        """Set a type's liquidation mechanism, for good, while it has no debt."""
+        """Set a collateral type's liquidation mechanism permanently. Only the admin may call this.
+
+        A mechanism is a contract that prices the sale of unsafe vaults in place of auctions. Reverts if the
+        type has debt, or a mechanism already.
+        """
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         require(sender == engine.admin(self.address), "liquidation_engine: not admin")
@@ -187,7 +203,11 @@ class LiquidationEngine(VaultFlags):
 
     @external
     def call(self, sender: str, collateral_type: int, owner: str) -> None:
-        """Call a vault under the call ratio for more margin."""
+        """Call a vault under the call ratio for more margin. Any account may call this.
+
+        After the grace period the vault may be liquidated for a limited time. Reverts if the vault has enough
+        margin, or if a call is running.
+        """
         require(self.policy is not None, "liquidation_engine: no calls")
         terms = self._call_terms(collateral_type)
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
@@ -206,10 +226,11 @@ class LiquidationEngine(VaultFlags):
 
     @external
     def flag(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Check a vault, set, change or clear its flag, and return the debt in doubt [rad].
+        """Check a vault, mark or unmark its debt as in doubt, and return the debt in doubt [rad].
 
-        It is all of the debt if the vault may be liquidated, or could be at the next price; of an issuer's
-        vault what is missing at the issuer's price, rounded up.
+        Debt in doubt may be lost. All of a vault's debt is in doubt if the vault may be liquidated, or could
+        be at the next price. For an issuer's vault it is the debt not covered at the issuer's price, rounded
+        up. Any account may call this.
         """
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
@@ -228,7 +249,10 @@ class LiquidationEngine(VaultFlags):
 
     @external
     def write_down(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Turn debt of an issuer's own vault into a deficit of its type; the principal, rad."""
+        """Turn debt of the calling issuer's vault into a deficit of its type, and return the principal [rad].
+
+        `amount` [wad] limits the debt. Only the issuer that sets the type's price may call this.
+        """
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
@@ -247,7 +271,10 @@ class LiquidationEngine(VaultFlags):
     def move_to_workout(
         self, sender: str, collateral_type: int, owner: str, collateral: int, normalized_debt: int
     ) -> None:
-        """Move a vault's collateral, and debt with it, into a workout."""
+        """Move a vault's collateral [wad] and normalized debt [wad] into a workout.
+
+        A workout repays a called vault in instalments. Only the workouts contract may call this.
+        """
         require(sender == self.workouts, "liquidation_engine: not workouts")
         # The vault goes over whole, or has no debt.
         self._shrink_flag(collateral_type, owner, 0)
@@ -258,7 +285,10 @@ class LiquidationEngine(VaultFlags):
     def satisfies_margin_call(
         self, sender: str, collateral_type: int, locked_collateral: int, debt: int
     ) -> bool:
-        """Return whether a vault of this size meets its call ratio; without a fresh price it never does."""
+        """Return True if a vault with this collateral [wad] and debt [rad] meets its call ratio.
+
+        With debt and a call ratio above 0, the result is False without a fresh price.
+        """
         if debt == 0:
             return True
         terms = self._call_terms(collateral_type)
@@ -270,7 +300,10 @@ class LiquidationEngine(VaultFlags):
 
     @view
     def is_policy(self, sender: str, policy: str) -> bool:
-        """Return whether a contract is a risk policy of this ledger, in today's mode, and answers all."""
+        """Return True if a contract can serve as the vault engine's risk policy.
+
+        It must name this vault engine, have the present mode and answer all calls for each listed type.
+        """
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         mode = self.policy.mode() if self.policy else NOTHING
         listed = engine.listed(self.address)
@@ -280,12 +313,15 @@ class LiquidationEngine(VaultFlags):
 
     @view
     def max_marginal_add_on_of(self, sender: str, collateral_type: int) -> int:
-        """Return how fast a vault's add-on grows with its debt, at most [basis points]."""
+        """Return the steepest growth of a vault's extra margin for large debt [basis points].
+
+        0 without a risk policy.
+        """
         return self.policy.ask_max_marginal_add_on(collateral_type) if self.policy else 0
 
     @external
     def check_mechanism(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
-        """Revert unless a type's mechanism, if it has one, has terms that fit a ratio."""
+        """Revert unless the type's liquidation mechanism, if any, fits the liquidation ratio."""
         mechanism = self.mechanisms[collateral_type]
         if mechanism != ZERO_ADDRESS:
             contract = cast(ILiquidationMechanism, self.world.at(mechanism))
@@ -293,14 +329,15 @@ class LiquidationEngine(VaultFlags):
 
     @view
     def mechanism_of(self, sender: str, collateral_type: int) -> str:
-        """Return a type's liquidation mechanism; the zero address is an auction."""
+        """Return a type's liquidation mechanism; the zero address if its vaults are auctioned."""
         return str(self.mechanisms[collateral_type])
 
     @view
     def debt_at_risk_of(self, sender: str, collateral_type: int) -> int:
-        """Return a type's debt in doubt that is not booked as lost [rad]: under auction, or flagged.
+        """Return a type's debt that may be lost but is not booked as lost [rad]: under auction, or flagged.
 
-        Sound workouts are not; flags count for no more than all that performs, at the last accrual's rate.
+        Workouts (repayments in instalments) that are not flagged do not count. Flags count at the rate of the
+        last accrual, and for no more than the performing debt.
         """
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         debts = engine.debts_of(self.address, collateral_type)
@@ -315,7 +352,7 @@ class LiquidationEngine(VaultFlags):
 
     @view
     def debt_at_risk_total(self, sender: str) -> int:
-        """Return the debt in doubt of all types that are listed [rad]."""
+        """Return the debt of all listed types that may be lost but is not booked as lost [rad]."""
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         return sum(
             self.debt_at_risk_of(self.address, c) for c in decode_listed_types(engine.listed(self.address))
@@ -323,16 +360,16 @@ class LiquidationEngine(VaultFlags):
 
     @view
     def flag_of(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Return a vault's flag as it was last set [wad of normalized debt]."""
+        """Return a vault's normalized debt that was last marked as in doubt (may be lost) [wad]."""
         return int(self.vault_flags[collateral_type, owner])
 
     @view
     def flagged_of(self, sender: str, collateral_type: int) -> int:
-        """Return the sum of a type's flags [wad of normalized debt]."""
+        """Return the normalized debt of a type's vaults that is marked as in doubt (may be lost) [wad]."""
         return int(self.type_flags[collateral_type])
 
     def _call_terms(self, collateral_type: int) -> CallTerms:
-        """Return when vaults may be called: never above the initial ratio, for any answer of the policy."""
+        """Return the terms of margin calls; the call ratio is limited to the type's initial ratio."""
         assert self.policy is not None  # nobody is called without one
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         most = engine.terms_of(self.address, collateral_type).initial_ratio
@@ -341,15 +378,16 @@ class LiquidationEngine(VaultFlags):
     def _has_ratio(
         self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int
     ) -> bool:
-        """Return whether collateral is worth what a ratio and the debt's size ask for."""
+        """Return True if collateral is worth the debt times a ratio, plus the margin for the debt's size."""
         policy = self.policy
         add_on = policy.add_on(collateral_type, debt) if policy else 0
         return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
 
     def _is_unsafe(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
-        """Return whether a vault may be liquidated at a price: it is under its ratio, or its call is due.
+        """Return True if a vault may be liquidated at a price [ray].
 
-        The policy is asked only about a vault that its own ratio does not make unsafe.
+        It may if it is under its liquidation ratio with the margin for its debt's size, or if its margin call
+        is due. The policy is asked only about a vault that its own ratio does not make unsafe.
         """
         is_under = vault.locked_collateral * price * BASIS_POINTS < debt * vault.liquidation_ratio
         if not is_under and self._has_ratio(
@@ -359,7 +397,10 @@ class LiquidationEngine(VaultFlags):
         return True
 
     def _is_due(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
-        """Return whether a called vault is still under the call ratio after its grace, and in time."""
+        """Return True if a vault may be liquidated because of an unmet margin call.
+
+        The grace period must be over, and the call must not have expired.
+        """
         if vault.called_at == 0 or self.policy is None:
             return False
         terms = self._call_terms(collateral_type)
@@ -370,7 +411,10 @@ class LiquidationEngine(VaultFlags):
 
 
 def _build_position(vault: VaultState, price: int, buyer: str) -> Position:
-    """Return the vault as its type's mechanism is asked about it; the zero address is no buyer."""
+    """Return the vault's state as a liquidation mechanism reads it.
+
+    The zero address as buyer means that there is no buyer.
+    """
     return Position(
         vault.locked_collateral,
         vault.normalized_debt,
@@ -384,9 +428,10 @@ def _build_position(vault: VaultState, price: int, buyer: str) -> Position:
 
 
 def _compute_part_lot_and_debt(vault: VaultState, normalized_debt: int) -> tuple[int, int]:
-    """Return a part's collateral in whole units [wad], and the debt that goes with it, rounded up [wad].
+    """Return the collateral of a part of a vault, and the normalized debt that goes with it [wad].
 
-    Down to the debt that is asked for; up by a unit where that is nothing, or under the floor.
+    The debt is rounded up. The collateral is rounded down for the requested debt. It is rounded up by one
+    unit if it would be 0, or if the debt would be under the debt floor.
     """
     lot = vault.locked_collateral * normalized_debt // vault.normalized_debt // vault.unit * vault.unit
     part = div_up(lot * vault.normalized_debt, vault.locked_collateral)

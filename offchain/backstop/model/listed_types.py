@@ -8,10 +8,10 @@ from backstop.model import bounds
 
 
 def decode_listed_types(word: int) -> list[int]:
-    """Return the types that are listed, of the slot that has them: 8 bits of id + 1 for each."""
+    """Return the collateral type ids that a storage word lists, 8 bits of id + 1 for each."""
     return [each - 1 for each in word.to_bytes(bounds.MAX_COLLATERAL_TYPES, "little") if each]
 
 
 def encode_listed_types(ids: Sequence[int]) -> int:
-    """Return the slot that has the types that are listed."""
+    """Return the storage word that lists collateral type ids, 8 bits of id + 1 for each."""
     return int.from_bytes([c + 1 for c in ids], "little")

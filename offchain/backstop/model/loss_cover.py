@@ -13,7 +13,10 @@ from backstop.model.terms import Governed
 
 
 class Coverage(Governed):
-    """Changes that stages and the treasury make to the ledger. See contracts/modules/loss_cover.vy."""
+    """Part of the vault engine by which stages pay losses and the treasury spends the reserve.
+
+    Model of contracts/modules/loss_cover.vy.
+    """
 
     # Spends the reserve, in the order of income.
     treasury = immutable("TREASURY", str)
@@ -46,33 +49,52 @@ class Coverage(Governed):
 
     @external
     def cover_from_buffer(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Cover a deficit from the type's buffer, exactly."""
+        """Cover a type's deficit [rad] from its first-loss buffer.
+
+        Only a stage of the loss waterfall may call this. Reverts if the amount exceeds the buffer or the
+        deficit.
+        """
         self._only_stage(sender)
         self._subtract_from_buffer(collateral_type, amount)
         self._post_cover(collateral_type, amount)
 
     @external
     def cover_from_reserve(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Cover a deficit from the reserve, exactly."""
+        """Cover a type's deficit [rad] from the reserve.
+
+        Only a stage of the loss waterfall may call this. Reverts if the amount exceeds the reserve or the
+        deficit.
+        """
         self._only_stage(sender)
         self._post_from_reserve(amount)
         self._post_cover(collateral_type, amount)
 
     @external
     def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
-        """Burn stablecoin of a stage or consenting payer [rad, up to the wei]; return rad covered."""
+        """Cover a type's deficit by burning the payer's stablecoin, and return the amount covered [rad].
+
+        The amount [rad] is rounded up to whole wei. A surplus over the deficit goes to the reserve. A payer
+        other than the calling stage must have approved the stage.
+        """
         self._only_stage(sender)
         return self._cover_from_tokens(collateral_type, payer, sender, amount)
 
     @external
     def cover_from_buyer(self, sender: str, collateral_type: int, payer: str, stage: str, amount: int) -> int:
-        """Cover as `cover_from_tokens` does, for a stage that has reserved what it pays now."""
+        """Cover a type's deficit by burning a buyer's stablecoin, and return the amount covered [rad].
+
+        The stage has reserved this part of the deficit, and sold assets to the buyer. Only the loss waterfall
+        may call this.
+        """
         require(sender == self.loss_waterfall_address, "loss_cover: only waterfall")
         return self._cover_from_tokens(collateral_type, payer, stage, amount)
 
     @external
     def cover_by_redistribution(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Cover from the type's own borrowers: all debts grow pro rata; return rad covered, rounded down."""
+        """Cover a deficit by raising all debts of the type pro rata, and return the amount covered [rad].
+
+        The result is rounded down. Only a stage of the waterfall may call this.
+        """
         self._only_stage(sender)
         terms = self._load_terms(collateral_type)
         self._check_not(terms.settling)
@@ -83,14 +105,17 @@ class Coverage(Governed):
 
     @external
     def give_to_reserve(self, sender: str, amount: int) -> None:
-        """Burn a stage's own stablecoin (wad) for the reserve."""
+        """Burn a stage's own stablecoin [wad], and add its value to the reserve."""
         self._only_stage(sender)
         self._add_to_reserve(mul_uint256(amount, RAY))
         self._burn_stablecoin(sender, amount)
 
     @external
     def spend_reserve(self, sender: str, amount: int, receiver: str) -> None:
-        """Pay out of the reserve (wad)."""
+        """Mint stablecoin [wad] to the receiver at the cost of the reserve.
+
+        Only the treasury may call this. Reverts in settlement.
+        """
         require(sender == self.treasury, "loss_cover: only treasury")
         self._check_live()
         self._pay_receiver_from_reserve(receiver, amount)
@@ -99,12 +124,18 @@ class Coverage(Governed):
 
     @view
     def deficit_when_idle(self, sender: str, collateral_type: int) -> int:
-        """Return the type's recognised, uncovered loss [rad]; the contract refuses while it is at work."""
+        """Return a type's deficit, the recognised and uncovered loss [rad].
+
+        The contract reverts if another call of it is running; the model does not.
+        """
         return int(self.deficit[collateral_type])
 
     @view
     def redistribution_room(self, sender: str, collateral_type: int) -> int:
-        """Return what a type's borrowers can still bear in this epoch, at the last accrual's rate [rad]."""
+        """Return the loss that a type's borrowers can still bear in this epoch [rad].
+
+        The result uses the accumulated rate of the last accrual.
+        """
         debts: Debts = self.debts[collateral_type]
         terms = self._load_terms(collateral_type)
         if debts.normalized_debt == 0 or terms.settling:

@@ -28,25 +28,28 @@ WINDING_UP = 2**255
 
 @declare_record_slot_bit_widths(254, 2)
 class Books(NamedTuple):
-    """Open books of collateral types and of settlement."""
+    """Open items of the loss waterfall: collateral types with unresolved losses, and settlement's state."""
 
     open: int = 0  # types with anything unresolved, a bit each
     settlement: int = 0  # 1 winding up, 2 books closed
 
     @property
     def winding_up(self) -> bool:
-        """Whether settlement has begun and its books are not closed."""
+        """True if settlement has begun and the books are not closed."""
         return self.settlement == 1
 
     @property
     def closed(self) -> bool:
-        """Whether settlement has closed the books."""
+        """True if settlement has closed the books."""
         return self.settlement == 2
 
 
 @declare_record_slot_bit_widths(188, 32, 16, 1)
 class Loss(NamedTuple):
-    """A type's loss."""
+    """Unresolved loss of a collateral type [rad], its event's epoch, and the stages that gave up paying.
+
+    A stage is a source of funds of the loss waterfall.
+    """
 
     unresolved: int = 0  # rad recognised and neither covered nor known to be recovered
     epoch: int = 0  # of the type's last event
@@ -55,7 +58,7 @@ class Loss(NamedTuple):
 
 
 class LossEvent(NamedTuple):
-    """The record of one event, rad."""
+    """Record of all losses of a collateral type in one epoch [rad]."""
 
     created: int
     carried_in: int
@@ -66,7 +69,10 @@ class LossEvent(NamedTuple):
 
 
 class LossEvents(Administered):
-    """Part of contracts/LossWaterfall.vy: recognition, events, and the open part of them. Amounts in rad."""
+    """Part of the loss waterfall that records losses by collateral type and epoch; amounts in rad.
+
+    See contracts/LossWaterfall.vy.
+    """
 
     vault_engine_address = immutable("VAULT_ENGINE", str)
     # Knows what debt is in doubt.
@@ -104,14 +110,17 @@ class LossEvents(Administered):
 
     @property
     def epoch(self) -> int:
-        """The present epoch."""
+        """Number of the present epoch."""
         return int(self.world.timestamp // self.epoch_length)
 
     # -------------------------------------------------------------- recognition
 
     @external
     def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Record a deficit that the ledger has booked; no stage pays here."""
+        """Record a deficit [rad] that the ledger has booked; no source of funds pays in this call.
+
+        Only the vault engine may call this.
+        """
         self._only_engine(sender)
         loss = self._carry_unresolved_loss_into_epoch(collateral_type)
         event = collateral_type, loss.epoch
@@ -123,13 +132,16 @@ class LossEvents(Administered):
 
     @external
     def wind_up(self, sender: str) -> None:
-        """Settlement has begun."""
+        """Record that settlement has begun. Only the vault engine may call this."""
         self._only_engine(sender)
         self.books[()] = self.books[()]._replace(settlement=1)
 
     @external
     def close_books(self, sender: str) -> None:
-        """Settlement has covered what it could; holders bear the rest, and nothing is in doubt any more."""
+        """Record that settlement has closed the books: holders of stablecoin bear the losses left.
+
+        From then on no debt counts as one that may be lost. Only the vault engine may call this.
+        """
         self._only_engine(sender)
         books: Books = self.books[()]
         self.books[()] = books._replace(settlement=books.settlement + 1)
@@ -138,12 +150,15 @@ class LossEvents(Administered):
 
     @view
     def outstanding(self, sender: str, collateral_type: int) -> int:
-        """Return a type's recognised and uncovered loss, the ledger's own figure [rad]."""
+        """Return a type's recognised and uncovered loss, as the ledger states it [rad]."""
         return self.vault_engine.deficit_of(self.address, collateral_type)
 
     @view
     def pending_total(self, sender: str) -> int:
-        """Return what is unresolved, of all types [rad]; + WINDING_UP while settlement winds up."""
+        """Return the unresolved losses of all collateral types [rad]; 0 once the books are closed.
+
+        While settlement winds up, the large constant WINDING_UP is added.
+        """
         books: Books = self.books[()]
         if books.closed:
             return 0
@@ -153,12 +168,15 @@ class LossEvents(Administered):
 
     @view
     def last_epoch(self, sender: str, collateral_type: int) -> int:
-        """Return the epoch of a type's last event."""
+        """Return the epoch of a collateral type's last loss event."""
         return int(self.losses[collateral_type].epoch)
 
     @view
     def covered(self, sender: str, collateral_type: int, epoch: int, k: int) -> int:
-        """Return what a stage paid for an event [rad]."""
+        """Return the amount that stage `k` paid for a type's losses of an epoch [rad].
+
+        A stage is a source of funds of the loss waterfall.
+        """
         return int(self.paid[collateral_type, epoch, k])
 
     # ------------------------------------------------------------------ helpers
@@ -167,9 +185,10 @@ class LossEvents(Administered):
         require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
 
     def _carry_unresolved_loss_into_epoch(self, collateral_type: int) -> Loss:
-        """Carry what is left of the last event into the present one, which is returned.
+        """Carry a type's unresolved loss into the event of the present epoch, and return its loss record.
 
-        Stages that gave up are asked again from then on, if all after them were asked meanwhile.
+        If all later stages (sources of funds) were asked meanwhile, stages that gave up are asked again from
+        then on.
         """
         loss: Loss = self.losses[collateral_type]
         epoch = self.epoch
@@ -184,7 +203,10 @@ class LossEvents(Administered):
         return loss
 
     def _note_recovery(self, collateral_type: int, deficit: int) -> None:
-        """Book what the ledger repaid without a stage to the last event, before it is carried on."""
+        """Record the part of a loss that left the deficit without payment by a source of funds.
+
+        The amount is booked to the type's last event. `deficit` is the ledger's present figure [rad].
+        """
         loss: Loss = self.losses[collateral_type]
         amount = sub(loss.unresolved, deficit)
         if amount != 0:
@@ -205,7 +227,7 @@ class LossEvents(Administered):
         self.emit("LossCovered", *event, amount)
 
     def _update_unresolved_loss_bit(self, collateral_type: int) -> None:
-        """Keep the type's bit: whether anything of it is unresolved."""
+        """Set the type's bit in the open books if it has an unresolved loss, or clear it."""
         books: Books = self.books[()]
         bit = 1 << collateral_type
         if self.losses[collateral_type].unresolved == 0:
@@ -214,6 +236,6 @@ class LossEvents(Administered):
             self.books[()] = books._replace(open=books.open | bit)
 
     def _ask_liquidation_debt_at_risk(self, collateral_type: int) -> int:
-        """Return a type's debt that may be lost and is not booked [rad]."""
+        """Return a type's debt that may be lost and is not booked as a loss [rad]."""
         liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
         return liquidations.debt_at_risk_of(self.address, collateral_type)

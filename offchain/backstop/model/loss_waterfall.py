@@ -29,14 +29,20 @@ from backstop.model.stage_order import TOO_MUCH, Lineup, Slot
 
 @declare_record_slot_bit_widths(188, 8)
 class InPlace(NamedTuple):
-    """Part of a reservation that is paid in place of a failed stage [rad]."""
+    """Part of a stage's reservation that is paid in place of a failed stage [rad].
+
+    A reservation is the part of a deficit that a stage pays later. `stage` is the id of the failed stage.
+    """
 
     amount: int = 0
     stage: int = 0  # its id
 
 
 class LossWaterfall(StageCaps):
-    """See contracts/LossWaterfall.vy."""
+    """Loss waterfall: charges deficits to its stages (sources of funds) in a fixed order.
+
+    Model of contracts/LossWaterfall.vy.
+    """
 
     KIND = "LossWaterfall"
 
@@ -61,7 +67,12 @@ class LossWaterfall(StageCaps):
 
     @external
     def cover(self, sender: str, collateral_type: int) -> int:
-        """Cover a deficit, from the first stage on; a busy stage makes the later ones wait."""
+        """Charge a type's deficit to the stages in order; return the amount paid or reserved [rad].
+
+        Any account may call this. A stage that sells assets reserves its part, and later stages wait for it.
+        A stage that fails counts as empty, and owes the amount that others pay in its place. Reverts if the
+        type has neither a deficit nor an open loss record.
+        """
         due = self.vault_engine.deficit_when_idle(self.address, collateral_type)
         # One that was repaid in full without a stage is open until somebody says so here.
         was_open = self.books[()].open >> collateral_type & 1
@@ -119,7 +130,10 @@ class LossWaterfall(StageCaps):
 
     @external
     def book_payment(self, sender: str, collateral_type: int, payer: str, amount: int) -> None:
-        """Pay a part of an asynchronous stage's reservation, with a buyer's stablecoin."""
+        """Book a buyer's stablecoin as payment of a part of the calling stage's reservation [rad].
+
+        The calling stage is one that pays by an auction. Reverts if the amount exceeds the reservation.
+        """
         held = self._load_reservation_of_stage(sender, collateral_type)
         require(amount <= held.amount, "loss_waterfall: not reserved")
         covered = self.vault_engine.cover_from_buyer(self.address, collateral_type, payer, sender, amount)
@@ -138,7 +152,11 @@ class LossWaterfall(StageCaps):
 
     @external
     def repay_missed_share(self, sender: str, collateral_type: int, stage: int) -> int:
-        """Repay to the reserve, from a stage that works again, the amount that others paid in its place."""
+        """Charge a stage for losses that others paid in its place while it failed; return the amount [rad].
+
+        The payment goes to the reserve. Any account may call this. Reverts while a loss is unresolved, or if
+        the stage still fails.
+        """
         owed = int(self.missing[stage, collateral_type])
         require(owed != 0, "loss_waterfall: nothing missed")
         require(self.books[()] == Books(), "loss_waterfall: cover first")
@@ -164,14 +182,21 @@ class LossWaterfall(StageCaps):
 
     @external
     def release(self, sender: str, collateral_type: int) -> None:
-        """Give up what is left of a reservation: the stage is passed over until all after it were asked."""
+        """Release the rest of the calling stage's reservation of a deficit.
+
+        A reservation is the part that a stage would pay later from an auction. The stage is skipped until all
+        stages after it were asked.
+        """
         self._release_reservation(
             collateral_type, sender, self._load_reservation_of_stage(sender, collateral_type)
         )
 
     @external
     def force_release(self, sender: str, collateral_type: int, stage: int) -> None:
-        """Give up a stage's reservation in its place, once it is older than any sale, or in settlement."""
+        """Release a stage's reservation that is older than any sale can last, or any in settlement.
+
+        A reservation is the part of a deficit that a stage pays later. Any account may call this.
+        """
         holder = self.stages[stage].stage
         held: Reservation = self.reservations[collateral_type, holder]
         require(held.amount != 0, "loss_waterfall: nothing reserved")
@@ -181,7 +206,10 @@ class LossWaterfall(StageCaps):
 
     @external
     def retire(self, sender: str, collateral_type: int) -> None:
-        """Close the record of a retired type; no stage may sell for its losses any more."""
+        """Close the record of a retired collateral type. Only the vault engine may call this.
+
+        Reverts while a stage has reserved part of the type's deficit.
+        """
         self._only_engine(sender)
         require(self._sum_reservations(collateral_type) == 0, "loss_waterfall: stages sell")
         self._note_recovery(collateral_type, 0)
@@ -191,26 +219,27 @@ class LossWaterfall(StageCaps):
 
     @view
     def losses_reaching(self, sender: str, stage: str) -> int:
-        """Return what of all deficits and doubts passes the stages before this one, without its reservation.
+        """Return the losses of all types that would reach a stage after the stages before it paid [rad].
 
-        The stage's debt for losses that it missed is added. Asynchronous stages and such as fail, or owe,
-        count as nothing. Return everything while settlement winds up.
+        Deficits and debt that may be lost count, without the stage's own reservation. The stage's debt for
+        missed payments is added. Stages before it that sell assets, fail or owe count as empty. While
+        settlement winds up, the result is an impossibly large amount.
         """
         return self._compute_losses_reaching(stage)
 
     @view
     def losses_at_payment(self, sender: str, stage: str) -> int:
-        """Return the losses that pools pay by [rad]; no payment while a price has just fallen far.
+        """Return the losses that reduce a pool's payment to members [rad], as `losses_reaching` does.
 
-        Nor is there a payment before a stage with a cap by share of its holdings has covered its part of
-        booked losses.
+        Reverts while a price has just fallen far. Reverts also if a stage with a cap by share of its holdings
+        has not yet covered its part of booked losses.
         """
         self._check_no_recent_price_fall()
         return self._compute_losses_reaching(stage, paying=True)
 
     @view
     def debt_at_risk_total(self, sender: str) -> int:
-        """Return what may be lost, of all types [rad]: uncovered deficits, and debt in doubt."""
+        """Return all listed types' possible losses [rad]: uncovered deficits and debt that may be lost."""
         types = decode_listed_types(self.vault_engine.listed(self.address))
         return sum(
             self.vault_engine.deficit_of(self.address, c) + self._ask_liquidation_debt_at_risk(c)
@@ -219,9 +248,9 @@ class LossWaterfall(StageCaps):
 
     @view
     def debt_at_risk_at_payment(self, sender: str) -> int:
-        """Return the doubt that the treasury pays by [rad].
+        """Return the possible losses of all types that limit the treasury's payments [rad].
 
-        No payment while a loss is open, nor while a price has just fallen far.
+        Reverts while a loss is unresolved, or while a price has just fallen far.
         """
         require(self.pending_total(self.address) == 0, "loss_waterfall: losses pending")
         self._check_no_recent_price_fall()
@@ -229,7 +258,10 @@ class LossWaterfall(StageCaps):
 
     @view
     def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
-        """Return the record of an event; `recovered` is the amount that left the deficit without a stage."""
+        """Return the record of a type's losses in an epoch [rad].
+
+        `recovered` is the amount that left the deficit without payment by a source of funds.
+        """
         event = collateral_type, epoch
         recovered = self.recovered[event]
         outstanding = 0
@@ -248,23 +280,26 @@ class LossWaterfall(StageCaps):
 
     @view
     def reserved(self, sender: str, collateral_type: int, stage: int) -> int:
-        """Return what a stage has reserved of a type's deficit [rad]."""
+        """Return the part of a type's deficit that a stage will pay later from its auction [rad]."""
         return int(self.reservations[collateral_type, self.stages[stage].stage].amount)
 
     @view
     def reserved_of(self, sender: str, collateral_type: int) -> int:
-        """Return what stages have reserved of a type's deficit [rad]."""
+        """Return the part of a type's deficit that all stages will pay later from their auctions [rad]."""
         return self._sum_reservations(collateral_type)
 
     @view
     def missed(self, sender: str, k: int, collateral_type: int) -> int:
-        """Return what others paid in a stage's place while it failed, and it owes [rad]."""
+        """Return the amount that stage `k` owes for a type's losses paid by others while it failed [rad].
+
+        A stage is a source of funds of the loss waterfall.
+        """
         return int(self.missing[k, collateral_type])
 
     # ------------------------------------------------------------------ helpers
 
     def _check_no_recent_price_fall(self) -> None:
-        """Revert while the feed reports a recent price drop; a feed without an answer blocks no payment."""
+        """Revert while the price feed reports a recent price drop; a feed that does not answer is ignored."""
         if not self.books[()].settlement:
             feed = self.vault_engine.PRICE_FEED(self.address)
             until = self.world.call_or_return_none(
@@ -309,7 +344,7 @@ class LossWaterfall(StageCaps):
         return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
 
     def _check_stage_covered_losses(self, stage_index: int, types: Sequence[int]) -> None:
-        """Revert while stage k, under a cap by share of its holdings, could cover part of a booked loss."""
+        """Revert if a stage with a cap by share of its holdings can still pay part of a booked loss."""
         cap_bps = self.stages[stage_index].cap_bps
         if cap_bps == BASIS_POINTS:
             return
@@ -323,7 +358,10 @@ class LossWaterfall(StageCaps):
     def _absorb_and_verify_loss_payment(
         self, stage_index: int, collateral_type: int, amount: int
     ) -> tuple[bool, int, int]:
-        """Charge a stage; return whether its report is true, its payment by the ledger, its reservation."""
+        """Charge a stage, and return (whether its report is true, its payment, its reservation) [rad].
+
+        The payment is measured in the ledger.
+        """
         answer = self.world.call_or_return_none(
             lambda: self._get_stage(stage_index).absorb(self.address, collateral_type, amount)
         )
@@ -340,10 +378,10 @@ class LossWaterfall(StageCaps):
         return said == paid, paid, kept
 
     def _compute_shortfall(self, collateral_type: int, stage_index: int, due: int, paid: int) -> int:
-        """Return stage k's missed payment besides its actual payment [rad].
+        """Return the amount that a failed stage should have paid beyond its actual payment [rad].
 
-        Together with its earlier debt it owes no more than it holds, nor than its caps let it pay in a
-        window. A stage that does not even report its holdings may hold all of it.
+        With its earlier debt, the stage owes at most its holdings and the amount that its caps allow in a
+        window. A stage that does not report its holdings counts as rich enough.
         """
         works, capacity = self._read_stage_answer_and_capacity(stage_index, collateral_type)
         capacity, owed = capacity if works else TOO_MUCH, self.owed[stage_index]
@@ -358,9 +396,10 @@ class LossWaterfall(StageCaps):
         kept: int,
         holder: str,
     ) -> None:
-        """Charge failed stages with later stages' payments in their place, the first up to its shortfall.
+        """Record that failed stages owe the payments of later stages in their place [rad].
 
-        A reservation in place of a failed stage is owed once it is paid.
+        Each owes at most its shortfall; the first failed stage is charged first. For a reservation in place
+        of a failed stage, the failed stage owes the amount once it is paid.
         """
         # What was paid before the first of them is nobody's to owe.
         left = paid - failed[0][2] if failed else 0
@@ -384,7 +423,10 @@ class LossWaterfall(StageCaps):
             self.emit("LossMissed", collateral_type, stage_index, amount)
 
     def _release_reservation(self, collateral_type: int, stage: str, held: Reservation) -> None:
-        """End a reservation, if anything is left of it."""
+        """Delete a stage's reservation of a deficit, and note that the stage gave up.
+
+        Without a reservation this has no effect.
+        """
         if held.amount == 0:
             return
         k = held.place - 1

@@ -30,7 +30,10 @@ MAX_SHARES = 2**32
 
 @declare_record_slot_bit_widths(104, 136, 16)
 class Bucket(NamedTuple):
-    """Remaining profits of a bucket of time, in shares, and the number of times that it began again."""
+    """Withdrawn profits of one time bucket that are not claimed or lost [wad], and their shares.
+
+    `generation` counts how often the shares were reset to zero.
+    """
 
     assets: int = 0
     shares: int = 0
@@ -39,14 +42,18 @@ class Bucket(NamedTuple):
 
 @declare_record_slot_bit_widths(136, 16)
 class Holding(NamedTuple):
-    """An owner's shares of a bucket, and the generation in which they were made."""
+    """Owner's shares of a time bucket's profits, and how often the bucket's shares were reset before."""
 
     shares: int = 0
     generation: int = 0
 
 
 class MarginFund(Administered):
-    """See contracts/MarginFund.vy."""
+    """Fund that pays losses of insolvent accounts of the perpetual markets.
+
+    It pays from withdrawn profits that have not vested, then from insurance. Model of
+    contracts/MarginFund.vy.
+    """
 
     KIND = "MarginFund"
 
@@ -96,7 +103,11 @@ class MarginFund(Administered):
 
     @external
     def lock(self, sender: str, owner: str, amount: int) -> None:
-        """Keep a withdrawn profit until it has vested."""
+        """Lock an owner's withdrawn profit [wad] in the present time bucket until it vests.
+
+        A time bucket is a fixed period of `length` seconds. Until the profit vests, losses can reduce it.
+        Only the perpetual market may call this.
+        """
         self._only_market(sender)
         require(owner != ZERO_ADDRESS, "margin_fund: zero owner")
         bucket = self._get_bucket()
@@ -111,7 +122,11 @@ class MarginFund(Administered):
 
     @external
     def claim(self, sender: str, owner: str, bucket: int) -> int:
-        """Pay an owner the remainder of vested profits; the last owner gets the rounding."""
+        """Pay an owner the vested profits of a time bucket, and return the amount [wad, rounded down].
+
+        Any account may call this. Reverts before the bucket has vested, or if nothing is left. The last owner
+        of a bucket gets the rounding.
+        """
         vested = add_uint256(bucket, self.bucket_count) <= self._get_bucket()
         require(vested, "margin_fund: not vested")
         state: Bucket = self.buckets[bucket]
@@ -130,7 +145,11 @@ class MarginFund(Administered):
 
     @external
     def absorb(self, sender: str, loss: int, most: int) -> int:
-        """Pay for a loss; how much."""
+        """Pay for a loss from unvested profits, insurance and the protocol, and return the sum [wad].
+
+        The sources pay in this order. Unvested profits pay at most `most`. Only the perpetual market may call
+        this.
+        """
         self._only_market(sender)
         clawed_back = self._claw_back(min(loss, most))
         insured = self._pay_loss_from_insurance(loss - clawed_back)
@@ -141,7 +160,11 @@ class MarginFund(Administered):
 
     @external
     def cover(self, sender: str, cycle: int, markets: int) -> tuple[int, tuple[int, ...]]:
-        """Pay for the losses of a cycle with insurance alone; return how much [wad], and off which losses."""
+        """Pay for a cycle's losses from insurance alone; return the amount [wad] and each market's part.
+
+        The payment is split pro rata to the losses of each market and side. A part packs the long side in the
+        low 128 bits and the short side above. Only the perpetual market may call this.
+        """
         self._only_market(sender)
         require(markets <= bounds.MAX_MARGIN_MARKETS, "")
         losses = [
@@ -158,19 +181,25 @@ class MarginFund(Administered):
 
     @external
     def add_fees(self, sender: str, amount: int) -> None:
-        """Book fees of liquidations as insurance."""
+        """Book collected fees that the market has transferred as insurance [wad].
+
+        Only the perpetual market may call this.
+        """
         self._only_market(sender)
         self._add_insurance(sender, amount)
 
     @external
     def insure(self, sender: str, amount: int) -> None:
-        """Add to the insurance, for good."""
+        """Add the caller's stablecoin [wad] to the insurance permanently. Any account may call this."""
         self._add_insurance(sender, amount)
         self.stablecoin.transferFrom(self.address, sender, self.address, amount)
 
     @external
     def set_cap(self, sender: str, new: int) -> None:
-        """Set how much insurance may be spent in a bucket of time [whole stablecoins]."""
+        """Set the most insurance that may be spent in a time bucket [whole stablecoins].
+
+        A time bucket is a fixed period of `length` seconds. Only the admin may call this.
+        """
         self._only_admin(sender)
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "margin_fund: cap bounds")
         self.caps[()] = new
@@ -180,37 +209,45 @@ class MarginFund(Administered):
 
     @view
     def insurance_of(self, sender: str) -> Insurance:
-        """Return insurance, and the amount spent of it in the current bucket of time."""
+        """Return the insurance, and the amount spent from it in the current period (time bucket) [wad]."""
         return self._load_insurance_for_current_bucket()
 
     @view
     def spendable(self, sender: str) -> int:
-        """Return the amount that insurance may pay now, by its balance and its cap [wad]."""
+        """Return the amount that insurance may pay now, within its balance and the period's cap [wad]."""
         return self._compute_spendable(self._load_insurance_for_current_bucket())
 
     @view
     def bucket_of(self, sender: str, bucket: int) -> Bucket:
-        """Return what is left of the profits of a bucket of time."""
+        """Return the record of the withdrawn profits that are left in a time bucket (a fixed period)."""
         return cast(Bucket, self.buckets[bucket])
 
     @view
     def profit_of(self, sender: str, owner: str, bucket: int) -> int:
-        """Return the remainder of an owner's profits of a bucket of time."""
+        """Return the owner's profits left in a time bucket [wad, rounded down]."""
         return _compute_value(self.holdings[owner, bucket], self.buckets[bucket])
 
     @view
     def unvested(self, sender: str) -> int:
-        """Return what can be clawed back now [wad]."""
+        """Return all profits that are not vested and can pay for losses now [wad]."""
         return sum(self.buckets[bucket].assets for bucket in self._list_unvested_buckets())
 
     @view
     def cap(self, sender: str) -> int:
-        """Return how much insurance may be spent in a bucket of time [whole stablecoins]."""
+        """Return the most insurance that may be spent in a time bucket [whole stablecoins].
+
+        A time bucket is a fixed period of `length` seconds.
+        """
         return int(self.caps[()])
 
     @view
     def allocate(self, sender: str, late: int, cycle: int, markets: int) -> tuple[int, tuple[int, ...]]:
-        """Return the earlier late losses that a cycle's gains pay [wad], and each gain's part, by room."""
+        """Return the late losses that a cycle's gains pay [wad], and each market's share of them.
+
+        A late loss is one that no gain of its own cycle could pay. A side of a market pays at most a part of
+        its net gain, which the policy sets (`haircut`). A share packs the long side in the low 128 bits and
+        the short side above.
+        """
         require(markets <= bounds.MAX_MARGIN_MARKETS, "")
         policy = cast(IMarginPolicy, self.world.at(self.margin_market.POLICY(self.address)))
         rooms = []
@@ -238,7 +275,10 @@ class MarginFund(Administered):
         return range(self._get_bucket(), self._get_bucket() - self.bucket_count, -1)
 
     def _claw_back(self, loss: int) -> int:
-        """Take floor(loss*so far/all) less what was taken before from each bucket in turn."""
+        """Take a loss from all unvested profits pro rata, and return the amount taken [wad].
+
+        Each time bucket pays the difference of two cumulative shares, each rounded down.
+        """
         everything = sum(self.buckets[bucket].assets for bucket in self._list_unvested_buckets())
         taken = min(loss, everything)
         if taken == 0:
@@ -258,7 +298,7 @@ class MarginFund(Administered):
         return int(taken)
 
     def _post_loss(self, loss: int, receiver: str) -> int:
-        """Draw from the protocol for a loss and pay it to the market; return how much [wad]."""
+        """Mint protocol stablecoin to the market for a loss, and return the amount [wad]; 0 if that fails."""
         if loss == 0 or self.facilitator_address == ZERO_ADDRESS:
             return 0
         facilitator = cast(IBridgeFacilitator, self.world.at(self.facilitator_address))
@@ -271,7 +311,7 @@ class MarginFund(Administered):
         return posted
 
     def _pay_loss_from_insurance(self, loss: int) -> int:
-        """Take insurance for a loss, up to the current bucket's cap."""
+        """Deduct a loss from insurance, up to the bucket's cap, and return the amount [wad]."""
         insurance = self._load_insurance_for_current_bucket()
         insured = min(loss, self._compute_spendable(insurance))
         self._store_insurance_balance(
@@ -280,7 +320,7 @@ class MarginFund(Administered):
         return insured
 
     def _compute_spendable(self, insurance: Insurance) -> int:
-        """Return the part of insurance that the current bucket's cap leaves [wad]."""
+        """Return the part of the insurance that the current time bucket's cap still allows to spend [wad]."""
         return int(min(insurance.amount, max(0, self.caps[()] * WAD - insurance.spent)))
 
     def _add_insurance(self, payer: str, amount: int) -> None:
@@ -309,6 +349,9 @@ def _compute_value(holding: Holding, state: Bucket) -> int:
 
 
 def _pack_sides_into_market_words(side_amounts: Sequence[int]) -> tuple[int, ...]:
-    """Return parts of sides as the word of each market that there may be: the long side's in the low bits."""
+    """Return one word for each market, with the long amount in the low 128 bits, the short above.
+
+    `side_amounts` lists long and short amounts in turn. Markets without amounts get 0.
+    """
     words = [long | short << 128 for long, short in zip(side_amounts[::2], side_amounts[1::2], strict=True)]
     return (*words, *[0] * (bounds.MAX_MARGIN_MARKETS - len(words)))

@@ -22,9 +22,10 @@ _ORDER_TYPE = keccak256(
 
 
 class Order(NamedTuple):
-    """Order that an account signs: lots (above zero buys), the worst price (wei a lot), and the expiry.
+    """Signed order in a perpetual market: lots (above 0 to buy), price limit [wei a lot], expiry.
 
-    The nonce is the time of signing, nanoseconds since 1970: of two orders the lower one's is the maker's.
+    The nonce is the time of signing in nanoseconds since 1970. Of two matched orders, the one with the lower
+    nonce is the maker's.
     """
 
     account: str
@@ -37,7 +38,7 @@ class Order(NamedTuple):
 
 
 def order_digest(order: Order, chain_id: int, contract: str) -> bytes:
-    """Return the digest that the account signs, which is also the order's id."""
+    """Return the EIP-712 digest that the account signs for an order; it is also the order's id."""
     domain = domain_separator(DOMAIN_NAME, DOMAIN_VERSION, chain_id, contract)
     size = order.size % 2**256
     content = encode_words(
@@ -47,7 +48,7 @@ def order_digest(order: Order, chain_id: int, contract: str) -> bytes:
 
 
 class MarginOrders(Contract):
-    """See contracts/MarginOrders.vy."""
+    """Contract that matches signed orders of perpetual markets (model of contracts/MarginOrders.vy)."""
 
     KIND = "MarginOrders"
 
@@ -69,7 +70,11 @@ class MarginOrders(Contract):
         taker_signature: bytes,
         lots: int,
     ) -> None:
-        """Match two orders of different accounts, at the limit of the one that was signed first."""
+        """Match two signed orders of different accounts for a number of lots, at the maker's limit price.
+
+        The maker's order is the one that was signed first. Any account may call this. Reverts if an order is
+        invalid or expired, or has fewer lots left.
+        """
         maker, taker = Order(*maker), Order(*taker)
         require(maker.account != taker.account, "margin_orders: same account")
         require(maker.market == taker.market, "margin_orders: other market")
@@ -106,7 +111,7 @@ class MarginOrders(Contract):
 
     @external
     def cancel(self, sender: str, order: Order) -> None:
-        """Void an order for good."""
+        """Cancel an order permanently. Only the order's account or its owner may call this."""
         order = Order(*order)
         require(is_own_or_subaccount(self.world, order.account, sender), "margin_orders: not its account")
         digest = self._compute_order_digest(order)
@@ -115,7 +120,10 @@ class MarginOrders(Contract):
 
     @external
     def raise_nonce(self, sender: str, new: int, account: str | None = None) -> None:
-        """Void all orders of an account, by default the sender's, with a nonce under a new floor."""
+        """Cancel all orders of an account with a nonce below `new`, which must exceed the present floor.
+
+        The account is by default the caller's; the owner of a sub-account may name it.
+        """
         account = account or sender
         require(is_own_or_subaccount(self.world, account, sender), "margin_orders: not its owner")
         require(new > self.floors[account], "margin_orders: floor only rises")
@@ -124,26 +132,29 @@ class MarginOrders(Contract):
 
     @view
     def digest_of(self, sender: str, order: Order) -> bytes:
-        """Return the digest that an order's account signs."""
+        """Return the EIP-712 digest that the account signs for an order; it is also the order's id."""
         return self._compute_order_digest(Order(*order))
 
     @view
     def filled(self, sender: str, digest: bytes) -> int:
-        """Return the lots of an order that were filled; more than any size once it is cancelled."""
+        """Return the lots of an order that were filled; 2**256 - 1 if the order was cancelled."""
         return int(self.fills[digest])
 
     @view
     def nonce_floor(self, sender: str, account: str) -> int:
-        """Orders under it are void."""
+        """Return the lowest nonce with which an account's orders are valid."""
         return int(self.floors[account])
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """Return the fields of the domain (EIP-5267)."""
+        """Return the fields of the contract's EIP-712 domain, in the order of EIP-5267."""
         return b"\x0f", DOMAIN_NAME, DOMAIN_VERSION, self.world.chain_id, self.address, bytes(32), []
 
     def _use_order(self, order: Order, signature: bytes, lots: int) -> bytes:
-        """Count lots of an order as filled, if its account signed it and it is good for as many."""
+        """Check an order's signature, expiry and nonce, count `lots` of it as filled, and return its digest.
+
+        Reverts if fewer lots of the order are left.
+        """
         digest = self._compute_order_digest(order)
         signed = is_signed(self, order.account, digest, signature)
         require(signed, "margin_orders: not its signer")

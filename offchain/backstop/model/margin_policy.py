@@ -28,7 +28,7 @@ from backstop.model.roles import Administered
 
 
 class MarketTerms(NamedTuple):
-    """Terms of a market that the admin sets."""
+    """Terms of a perpetual market as the admin sets them: margins, brackets, limits and funding."""
 
     initial: int  # basis points of notional
     maintenance: int
@@ -44,7 +44,7 @@ class MarketTerms(NamedTuple):
 
 @declare_record_slot_bit_widths(14, 14, 16, 14, 14, 32, 14, 32, 14, 32, 14, 32, 14)
 class Margins(NamedTuple):
-    """A market's terms up to its brackets, as stored."""
+    """Margin terms and size brackets of a perpetual market, as the contract stores them."""
 
     initial: int = 0
     maintenance: int = 0
@@ -69,13 +69,17 @@ class Margins(NamedTuple):
         return Bracket(*self[9:11]), Bracket(*self[11:13])
 
     def initial_margin(self, notional: int) -> int:
-        """Return the initial margin of one position [basis points x wei]."""
+        """Return the initial margin of a position with this notional value [basis points x wei]."""
         return add_uint256(
             mul_uint256(notional, self.initial), _sum_bracket_steps(self.of_accounts, notional)
         )
 
     def new_risk_margin(self, notional: int, market_open_notional: int) -> int:
-        """Return the initial margin of new risk, with `open` the notional that is open in the market."""
+        """Return the initial margin of a trade that raises risk [basis points x wei].
+
+        Above the plain rate it adds brackets for size: the higher of the position's own brackets and those of
+        the last part of the market's open notional value.
+        """
         everything = max(notional, market_open_notional)
         last = _sum_bracket_steps(self.of_market, everything) - _sum_bracket_steps(
             self.of_market, everything - notional
@@ -84,7 +88,7 @@ class Margins(NamedTuple):
         return add_uint256(self.initial_margin(notional), max(last, own) - own)
 
     def maintenance_margin(self, notional: int) -> int:
-        """Return the maintenance margin of one position [basis points x wei]."""
+        """Return the maintenance margin of a position with this notional value [basis points x wei]."""
         return add_uint256(
             mul_uint256(notional, self.maintenance), _sum_bracket_steps(self.of_accounts, notional)
         )
@@ -92,7 +96,7 @@ class Margins(NamedTuple):
 
 @declare_record_slot_bit_widths(63, 32, 96, 8, 32, 14)
 class Underlying(NamedTuple):
-    """Further terms of a market, and its constants."""
+    """Base asset, limits and end time of a perpetual market."""
 
     open_limit: int = 0
     dust: int = 0
@@ -102,12 +106,18 @@ class Underlying(NamedTuple):
     insured: int = 0  # basis points of what is open that insurance has to have; 0 is off
 
     def of_lot(self, price: int) -> int:
-        """Return a price [ray] as one of a lot [wei], rounded down; never zero: dust is counted in lots."""
+        """Return the price of one lot [wei] for a price of the asset [ray], rounded down, at least 1.
+
+        The price is never 0, because small remainders (dust) are counted in lots.
+        """
         return max(1, price * self.lot // RAY)
 
 
 class MarginPolicy(Administered):
-    """See contracts/MarginPolicy.vy."""
+    """Contract with the prices, margin terms and liquidation rewards of perpetual markets.
+
+    Model of contracts/MarginPolicy.vy.
+    """
 
     KIND = "MarginPolicy"
 
@@ -126,7 +136,10 @@ class MarginPolicy(Administered):
 
     @external
     def add_market(self, sender: str, feed: int, lot: int, terms: Sequence[Any]) -> int:
-        """List a market; its id."""
+        """List a perpetual market, and return its id. Only the admin may call this.
+
+        `feed` is the market of the price feed, and `lot` the size of a lot of the base asset [wad].
+        """
         self._only_admin(sender)
         market = int(self.count[()])
         require(market < bounds.MAX_MARGIN_MARKETS, "margin_policy: too many markets")
@@ -140,14 +153,20 @@ class MarginPolicy(Administered):
 
     @external
     def set_terms(self, sender: str, market: int, terms: Sequence[Any]) -> None:
-        """Set a market's terms; an open limit of 0 lets it only shrink."""
+        """Set the terms of a perpetual market; with an open limit of 0, positions can only be reduced.
+
+        Only the admin may call this.
+        """
         self._only_admin(sender)
         require(market < self.count[()], "margin_policy: unknown market")
         self._set_terms(market, terms)
 
     @external
     def delist(self, sender: str, market: int, at: int) -> None:
-        """End a market, for good: it only shrinks from now on, and is settled from a moment on."""
+        """Delist a perpetual market permanently: positions can only be reduced, until it is settled.
+
+        Settlement at a final price begins at the time `at` [seconds]. Only the admin may call this.
+        """
         self._only_admin(sender)
         require(market < self.count[()], "margin_policy: unknown market")
         base: Underlying = self.underlyings[market]
@@ -162,7 +181,11 @@ class MarginPolicy(Administered):
     def margin_requirement(
         self, sender: str, market: int, size: int, price: int, open: int, risk: bool
     ) -> MarginRequirement:
-        """Return the margin that a position needs at a price [wei a lot], as new risk or as it is."""
+        """Return the margins of a position of `size` lots at a price [wei a lot].
+
+        If `risk` is True, the initial margin is that of a trade that raises risk. `open` is the market's open
+        interest in lots.
+        """
         notional = mul_uint256(abs(size), price)
         terms: Margins = self.terms[market]
         if risk:
@@ -173,10 +196,11 @@ class MarginPolicy(Administered):
 
     @view
     def mark_price(self, sender: str, market: int, age: int) -> Mark:
-        """Return the price of reports of at most an age, and their range [wei a lot]; zeros are none.
+        """Return a market's mark price with the range of reported prices [wei a lot].
 
-        Price and low are rounded down, high up. For a market that is being settled, return its final price if
-        these prices hold.
+        Reports are at most `age` seconds old. All are zero without a price. The price and the low are rounded
+        down, the high up. For a market in settlement, the result is its final price if the present prices
+        hold.
         """
         base: Underlying = self.underlyings[market]
         if not base.lot:
@@ -188,14 +212,14 @@ class MarginPolicy(Administered):
 
     @view
     def index_price(self, sender: str, market: int) -> int:
-        """Return the current price of a market's feed [wei a lot], rounded down; 0 if it is stale."""
+        """Return the feed's current price for a market [wei a lot, rounded down]; 0 if it is stale."""
         base: Underlying = self.underlyings[market]
         price = self.feed.current_price(self.address, base.feed) if base.lot else 0
         return base.of_lot(price) if price else 0
 
     @view
     def final_price(self, sender: str, market: int) -> int:
-        """Return the price that a market is settled at [wei a lot], rounded down; 0 is none yet."""
+        """Return the price at which a market is settled [wei a lot, rounded down]; 0 if there is none yet."""
         base: Underlying = self.underlyings[market]
         if base == Underlying():
             return 0
@@ -204,18 +228,21 @@ class MarginPolicy(Administered):
 
     @view
     def ends_at(self, sender: str, market: int) -> int:
-        """Return when a market that is delisted begins to be settled [seconds]; 0 if it is not."""
+        """Return the time at which a delisted market's settlement begins [seconds]; 0 if not delisted."""
         return int(self.underlyings[market].ends_at)
 
     @view
     def maintenance(self, sender: str, market: int, notional: int) -> int:
-        """Return the maintenance margin of a position [basis points x wei]."""
+        """Return the maintenance margin of a position with this notional value [basis points x wei]."""
         terms: Margins = self.terms[market]
         return terms.maintenance_margin(notional)
 
     @view
     def reward(self, sender: str, takeover: Takeover) -> tuple[int, int]:
-        """Return how many lots of an account under its maintenance margin go, and for what [wad]."""
+        """Return the number of lots that a liquidator takes over, and the liquidator's reward [wad].
+
+        Reverts if the account is not under its initial margin.
+        """
         each = Takeover(*takeover)
         return compute_takeover_lots_and_reward(
             self.terms[each.market], self.underlyings[each.market].dust, each
@@ -223,9 +250,9 @@ class MarginPolicy(Administered):
 
     @view
     def max_funding_premium(self, sender: str, market: int, price: int) -> int:
-        """Return how far from a price [wei a lot] funding may follow trades [wei a lot and period].
+        """Return the most that funding may deviate from the price [wei a lot, each funding period].
 
-        Not at all in a market that is delisted.
+        0 in a delisted market.
         """
         if self.underlyings[market].ends_at:
             return 0
@@ -233,12 +260,12 @@ class MarginPolicy(Administered):
 
     @view
     def open_limit(self, sender: str, market: int) -> int:
-        """Return the lots that may be long."""
+        """Return the limit on a market's open interest [lots]."""
         return int(self.underlyings[market].open_limit)
 
     @view
     def insured(self, sender: str, market: int) -> int:
-        """Return the part of open interest that insurance must hold [basis points]; 0 requires none."""
+        """Return the part of open interest that insurance must hold [basis points]; 0 if none is required."""
         return int(self.underlyings[market].insured)
 
     @view
@@ -248,7 +275,7 @@ class MarginPolicy(Administered):
 
     @view
     def terms_of(self, sender: str, market: int) -> MarketTerms:
-        """Return a market's terms."""
+        """Return the terms of a perpetual market, as the admin set them."""
         terms: Margins = self.terms[market]
         base: Underlying = self.underlyings[market]
         last = base.open_limit, base.dust, base.insured
@@ -256,13 +283,13 @@ class MarginPolicy(Administered):
 
     @view
     def base_of(self, sender: str, market: int) -> tuple[int, int]:
-        """Return the market of the feed, and a lot of the base asset [wad]."""
+        """Return the market of the price feed that prices the base asset, and the size of a lot [wad]."""
         base: Underlying = self.underlyings[market]
         return base.feed, base.lot
 
     @view
     def markets(self, sender: str) -> int:
-        """Return how many markets there are."""
+        """Return the number of perpetual markets."""
         return int(self.count[()])
 
     def _set_terms(self, market: int, terms: Sequence[Any]) -> None:
@@ -299,10 +326,11 @@ class MarginPolicy(Administered):
 def compute_takeover_lots_and_reward(
     terms: Margins, min_remainder: int, takeover: Takeover
 ) -> tuple[int, int]:
-    """Return how many of the requested lots are taken, and a liquidator's reward [wad], rounded down.
+    """Return the number of lots that a liquidator takes over, and the reward [wad, rounded down].
 
-    No more go than bring the account back to its initial margin; all if the rest would be dust, which is in
-    whole stablecoins.
+    The lots are at most those that bring the account back to its initial margin. The whole position is taken
+    if the rest would be worth less than `min_remainder` [whole stablecoins]. Raises RevertError if no lot is
+    needed.
     """
     lots = takeover.lots
     if not _is_short(terms, takeover, sub(lots, 1)):
@@ -321,7 +349,7 @@ def compute_takeover_lots_and_reward(
 
 
 def _is_short(terms: Margins, each: Takeover, lots: int) -> bool:
-    """Return whether the account would be under its initial margin after a number of its lots is sold."""
+    """Return True if an account would still be under its initial margin after `lots` lots are taken over."""
     left = sub(each.equity, _compute_liquidator_reward(terms, each, lots))
     initial = add_uint256(
         sub(each.initial, terms.initial_margin(mul_uint256(each.whole, each.price))),
@@ -331,7 +359,7 @@ def _is_short(terms: Margins, each: Takeover, lots: int) -> bool:
 
 
 def _sum_bracket_steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:
-    """Sum of max(0, notional - above)*rate over two brackets."""
+    """Return the extra margin for size: the sum of max(0, notional - above)*rate over both brackets."""
     return sum(max(0, notional - bracket.above * WAD) * bracket.rate for bracket in brackets)
 
 

@@ -22,7 +22,11 @@ from backstop.model.vesting_assets import VestingAssets
 
 
 class BatchState(NamedTuple):
-    """The record of a batch; amounts in wad."""
+    """Record of a batch of withdrawal requests: shares, time, amounts paid and held back [wad], state.
+
+    The time is that of the first request, then that of the batch's close. Losses may still take the amount
+    held back.
+    """
 
     shares: int
     since: int  # seconds: the first request, then the cut
@@ -32,7 +36,7 @@ class BatchState(NamedTuple):
 
 
 class ClaimableShare(NamedTuple):
-    """Claimable part of a request."""
+    """Part of a withdrawal request that can be claimed now: shares and assets [wad]."""
 
     all_shares: int  # as many of its shares as its batch was paid for
     shares: int  # those of them that are not claimed yet
@@ -46,7 +50,10 @@ WITH_REQUESTS = {bytes.fromhex("620ee8e4"), bytes.fromhex("e3bc4e65")}
 
 
 class MemberPool(VestingAssets, RedeemQueue, ABC):
-    """Common part of the pools of stablecoin and of equity."""
+    """ERC-4626 pool whose members earn income and bear losses; base of the stablecoin and equity pools.
+
+    With a cooldown, withdrawals need a request (ERC-7540).
+    """
 
     loss_waterfall_address = immutable("LOSS_WATERFALL", str)
 
@@ -72,64 +79,70 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     @view
     def maxDeposit(self, sender: str, receiver: str) -> int:
-        """Return the room for bookings: far more than all coins."""
+        """Return the most assets that can be deposited [wad]: the room of the storage field."""
         return self._compute_room()
 
     # ------------------------------------------------------- what subclasses say
 
     @abstractmethod
     def _get_vested_assets(self) -> int:
-        """Return A: the assets that shares are worth."""
+        """Return the vested assets that belong to the pool's shares [wad]."""
 
     @abstractmethod
     def _compute_assets_left(self, assets: int) -> int:
-        """Return what known losses will leave of assets, rounded down."""
+        """Return the part of `assets` [wad] that known losses will leave, rounded down."""
 
     def _present_terms(self) -> tuple[int, int]:
-        """Return the shares and assets, the virtual ones included, as they are counted now."""
+        """Return the present shares and assets for pricing, with the virtual ones included."""
         return self.state[()].supply + VIRTUAL_SHARES, self._get_vested_assets() + VIRTUAL_ASSETS
 
     @abstractmethod
     def _entry_terms(self) -> tuple[int, int, int]:
-        """Return shares and assets, the virtual ones included, and generations that an entry goes on by."""
+        """Return the shares and assets that price a deposit, and the number of share divisions before it.
+
+        Shares and assets include the virtual ones.
+        """
 
     @abstractmethod
     def _begin_entry(self) -> tuple[int, int]:
-        """Return the shares and assets that an entry is priced by, after shares were divided."""
+        """Divide shares if a deposit needs it, and return the shares and assets that price it."""
 
     @abstractmethod
     def _compute_claimable(self, id: int, controller: str) -> ClaimableShare:
-        """Return what may be claimed of a request."""
+        """Return the part of a withdrawal request that can be claimed now."""
 
     @abstractmethod
     @view
     def batch_of(self, sender: str, batch: int) -> BatchState:
-        """Return the record of a batch."""
+        """Return the record of a batch of withdrawal requests; amounts are in wad."""
 
     @abstractmethod
     @view
     def queue(self, sender: str) -> tuple[int, int, int]:
-        """Return the first open batch, the first that waits for its cooldown, and the last batch."""
+        """Return the numbers of the first open batch, the first in cooldown, and the last batch."""
 
     def _settle_owner(self, owner: str) -> None:
-        """Renew an owner's record and credit claims due for losses, before the shares change."""
+        """Update an owner's share record and credit recovery claims for losses, before shares change."""
         self._renew_record(owner, self.state[()].mark)
 
     def _hand_claims(self, id: int, controller: str, is_done: bool) -> None:
-        """Credit claims that are due to a request for losses, and store the checkpoint, unless it is done."""
+        """Credit the recovery claims for losses that a request bore.
+
+        The loss checkpoint is recorded for the request, unless it is done.
+        """
 
     def _part_of_unvested(self, shares: int) -> int:
-        """Return the income that has not vested on shares that leave, which the reserve gets."""
+        """Return the unvested income on shares that leave [wad], which goes to the reserve; 0 by default."""
         return 0
 
     def _give_unearned_income_to_reserve(self, assets: int) -> None:
-        """Give income that leavers have not earned to the reserve."""
+        """Pay the unvested income of leaving members [wad] to the protocol's reserve; nothing by default."""
 
     # ------------------------------------------------------------------------------------------------ entry
 
     @external
     def deposit(self, sender: str, assets: int, receiver: str) -> int:
-        """Put assets in; the shares, rounded down."""
+        """Deposit assets [wad], and return the shares minted to the receiver, rounded down."""
         supply, held = self._begin_entry()
         shares = mul_uint256(assets, supply) // held
         self._enter_pool(sender, assets, shares, receiver)
@@ -137,7 +150,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     @external
     def mint(self, sender: str, shares: int, receiver: str) -> int:
-        """Put assets in for a number of shares; the assets, rounded up."""
+        """Mint a number of shares to the receiver, and return the assets taken [wad, rounded up]."""
         supply, held = self._begin_entry()
         assets = div_up(mul_uint256(shares, held), supply)
         self._enter_pool(sender, assets, shares, receiver)
@@ -147,7 +160,11 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     @external
     def requestRedeem(self, sender: str, shares: int, controller: str, owner: str) -> int:
-        """Commit shares to the batch that collects now, for a controller; the batch."""
+        """Commit an owner's shares to the present withdrawal batch, and return the batch's number.
+
+        The controller can claim the payment later. A caller other than the owner and its operators spends an
+        allowance. Reverts in a pool without a cooldown.
+        """
         require(self.cooldown != 0, "pool: no request needed")
         require(shares != 0, "pool: empty request")
         self._check_receiver(controller)
@@ -160,12 +177,16 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         return self._commit_shares(sender, shares, controller, owner)
 
     def _commit_shares(self, sender: str, shares: int, controller: str, owner: str) -> int:
-        """Add shares to the batch that collects; the batch."""
+        """Add shares to the present withdrawal batch, and return the batch's number."""
         return self._add_request_and_get_previous(sender, shares, controller, owner)[0]
 
     @external
     def withdraw(self, sender: str, assets: int, receiver: str, controller: str) -> int:
-        """Take assets out, of requests or, without a cooldown, for shares; the shares, rounded up."""
+        """Pay assets [wad] to the receiver, and return the shares used, rounded up.
+
+        With a cooldown, the assets come from paid withdrawal requests of the controller. Otherwise the
+        controller's shares are burned at the exit price.
+        """
         if self.cooldown:
             shares, _ = self._take_claims(MAX_UINT256, assets, controller)
         else:
@@ -175,7 +196,11 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     @external
     def redeem(self, sender: str, shares: int, receiver: str, controller: str) -> int:
-        """Take assets out for a number of shares, of requests or one's own; the assets, rounded down."""
+        """Redeem a number of shares, and return the assets paid to the receiver [wad, rounded down].
+
+        With a cooldown, the shares are those of paid withdrawal requests of the controller. Otherwise the
+        controller's shares are burned at the exit price.
+        """
         if self.cooldown:
             _, assets = self._take_claims(shares, MAX_UINT256, controller)
         else:
@@ -187,60 +212,70 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     @view
     def totalAssets(self, sender: str) -> int:
-        """Return the vested assets of the shares, before losses not covered yet."""
+        """Return the vested assets of the shares [wad], before losses that are not yet covered."""
         return self._get_vested_assets()
 
     @view
     def pending_losses(self, sender: str) -> int:
-        """Return UL: the part of all vested assets that known losses will take, rounded up."""
+        """Return the part of the pool's vested assets that known losses will take [wad, rounded up]."""
         all_vested = self._compute_all_vested_assets()
         return all_vested - self._compute_assets_left(all_vested)
 
     @view
     def pendingRedeemRequest(self, sender: str, requestId: int, controller: str) -> int:
-        """Return the shares of a request that wait, rounded up."""
+        """Return the shares of a withdrawal request that cannot be claimed yet, rounded up."""
         part = self._compute_claimable(requestId, controller)
         return self.get_committed_shares(requestId, controller) - part.all_shares
 
     def get_committed_shares(self, id: int, controller: str) -> int:
-        """Return the shares of a request, in the units of its claimable part."""
+        """Return all shares of a withdrawal request, in the units of its claimable part."""
         return self.shares_at_cut(id, controller)
 
     @view
     def claimableRedeemRequest(self, sender: str, requestId: int, controller: str) -> int:
-        """Return the shares of a request that may be claimed, rounded down."""
+        """Return the shares of a withdrawal request that can be claimed, rounded down."""
         return self._compute_claimable(requestId, controller).shares
 
     @view
     def share(self, sender: str) -> str:
-        """Return the token of the shares: this contract."""
+        """Return the address of the share token, which is this contract."""
         return self.address
 
     @view
     def supportsInterface(self, sender: str, interface_id: bytes) -> bool:
-        """Return True if this pool implements the standard (ERC-165)."""
+        """Return True if this pool implements the interface with this id (ERC-165)."""
         return interface_id in ALWAYS or (self.cooldown != 0 and interface_id in WITH_REQUESTS)
 
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
-        """Return the shares for assets at the current price, before any division, rounded down."""
+        """Return the shares for an amount of assets [wad] at the present price, rounded down.
+
+        A division of shares before the next deposit is not taken into account.
+        """
         supply, held = self._present_terms()
         return mul_uint256(assets, supply) // held
 
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
-        """Return the assets for shares at the current price, before any division, rounded down."""
+        """Return the assets [wad] for a number of shares at the present price, rounded down.
+
+        A division of shares before the next deposit is not taken into account.
+        """
         supply, held = self._present_terms()
         return mul_uint256(shares, held) // supply
 
     @view
     def maxMint(self, sender: str, receiver: str) -> int:
-        """Return the shares for all that can be booked."""
+        """Return the most shares that can be minted: those for the largest possible deposit."""
         return self._to_shares(self._compute_room())
 
     @view
     def maxWithdraw(self, sender: str, controller: str) -> int:
-        """Return the assets that may be claimed or, without a cooldown, that the owner's shares are worth."""
+        """Return the most assets that the controller can withdraw now [wad].
+
+        With a cooldown, these are the claimable assets of its requests. Otherwise it is the exit value of its
+        shares.
+        """
         if self.cooldown:
             return sum(
                 self._compute_claimable(id, controller).assets for id in self.list_request_batches(controller)
@@ -249,7 +284,10 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     @view
     def maxRedeem(self, sender: str, controller: str) -> int:
-        """Return the shares that may be claimed or, without a cooldown, the owner's."""
+        """Return the most shares that the controller can redeem now.
+
+        With a cooldown, these are the claimable shares of its requests. Otherwise it is the shares it holds.
+        """
         if self.cooldown:
             return sum(
                 self._compute_claimable(id, controller).shares for id in self.list_request_batches(controller)
@@ -258,24 +296,30 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     @view
     def previewDeposit(self, sender: str, assets: int) -> int:
-        """Return the shares for a deposit, rounded down."""
+        """Return the shares that a deposit of assets [wad] would mint, rounded down."""
         return self._to_shares(assets)
 
     @view
     def previewMint(self, sender: str, shares: int) -> int:
-        """Return the assets for new shares, rounded up."""
+        """Return the assets [wad] that minting a number of shares would take, rounded up."""
         supply, held, _ = self._entry_terms()
         return div_up(mul_uint256(shares, held), supply)
 
     @view
     def previewWithdraw(self, sender: str, assets: int) -> int:
-        """Return the shares burned for assets at the exit price, rounded up, where there is no cooldown."""
+        """Return the shares that a withdrawal of assets [wad] would burn at the exit price, rounded up.
+
+        Reverts in a pool with a cooldown.
+        """
         self._only_plain()
         return self._to_burn(assets)
 
     @view
     def previewRedeem(self, sender: str, shares: int) -> int:
-        """Return the assets for shares at the exit price, rounded down, where there is no cooldown."""
+        """Return the assets [wad] that redeeming shares would pay at the exit price, rounded down.
+
+        Reverts in a pool with a cooldown.
+        """
         self._only_plain()
         return self._to_claim(shares)
 
@@ -319,9 +363,10 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         require(self.cooldown == 0, "pool: request first")
 
     def _take_claims(self, shares: int, assets: int, controller: str) -> tuple[int, int]:
-        """Take shares, or assets, out of requests, oldest first, credit claims, and return the amount taken.
+        """Take shares or assets from paid withdrawal requests, oldest first; return both amounts.
 
-        Where no shares are wanted, claims alone, of all requests.
+        Recovery claims of these requests are credited as well. With `shares` 0, only the claims of all
+        requests are credited. Reverts if the requests hold less.
         """
         shares_left, assets_left = shares, assets
         is_first = True
@@ -347,12 +392,12 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         return shares - shares_left, assets - assets_left
 
     def _to_shares(self, assets: int) -> int:
-        """Entry price, rounded down."""
+        """Return the shares for assets [wad] at the deposit price, rounded down."""
         supply, held, _ = self._entry_terms()
         return mul_uint256(assets, supply) // held
 
     def _to_claim(self, shares: int) -> int:
-        """Exit price, rounded down."""
+        """Return the assets [wad] for shares at the exit price, rounded down."""
         supply = int(self.state[()].supply) + VIRTUAL_SHARES
         return (
             mul_uint256(shares, self._compute_assets_left(self._compute_all_vested_assets()) + VIRTUAL_ASSETS)
@@ -360,6 +405,6 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         )
 
     def _to_burn(self, assets: int) -> int:
-        """Shares for assets at the exit price, rounded up."""
+        """Return the shares for assets [wad] at the exit price, rounded up."""
         left = self._compute_assets_left(self._compute_all_vested_assets())
         return div_up(mul_uint256(assets, self.state[()].supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)

@@ -11,13 +11,16 @@ from backstop.model.token import Token
 
 
 class IAdapter(Protocol):
-    """Where deficits are reported."""
+    """Interface of the adapter to which a lender reports its deficits."""
 
     def report_deficit(self, sender: str, amount: int) -> None: ...
 
 
 class OtherLender(Contract):
-    """See contracts/devnet/OtherLender.vy."""
+    """Example of a lending protocol that reports bad debt to a loss cover adapter.
+
+    Model of contracts/devnet/OtherLender.vy.
+    """
 
     KIND = "OtherLender"
 
@@ -47,19 +50,19 @@ class OtherLender(Contract):
 
     @external
     def set_adapter(self, sender: str, new: str) -> None:
-        """Name the adapter."""
+        """Set the address of the adapter to which deficits are reported. Only the owner may call this."""
         self._only_owner(sender)
         self.adapters[()] = new
 
     @external
     def set_price(self, sender: str, new: int) -> None:
-        """Set the token's value [units of the coin for one of the token]."""
+        """Set the token's price [units of the coin per unit of the token]. Only the owner may call this."""
         self._only_owner(sender)
         self.prices[()] = new
 
     @external
     def borrow(self, sender: str, collateral: int, amount: int) -> None:
-        """Give tokens, and get coins for at most two thirds of their worth."""
+        """Deposit collateral tokens, and borrow coins up to two thirds of all collateral's value."""
         held = add_uint256(self.collaterals[sender], collateral)
         debt = add_uint256(self.debts[sender], amount)
         most = mul_uint256(mul_uint256(held, self.prices[()]), 2)
@@ -71,7 +74,10 @@ class OtherLender(Contract):
 
     @external
     def liquidate(self, sender: str, owner: str) -> None:
-        """Buy all tokens of a loan that are worth less than its debt; report what is missing."""
+        """Buy all collateral of an owner at its price, if it is worth less than the debt.
+
+        The difference is reported to the adapter as bad debt. Any account may call this.
+        """
         collateral, debt = int(self.collaterals[owner]), int(self.debts[owner])
         worth = mul_uint256(collateral, self.prices[()])
         require(worth < debt, "other_lender: is covered")
@@ -86,7 +92,7 @@ class OtherLender(Contract):
 
     @external
     def heal(self, sender: str) -> int:
-        """Retire coins that came in, and count as much bad debt as healed [units of the coin]."""
+        """Repay bad debt with the coins received, and return the amount [units of the coin]."""
         held = self.coin.balanceOf(self.address, self.address)
         amount = min(sub(held, self.all_retired[()]), int(self.bad_debts[()]))
         self.all_retired[()] = self.all_retired[()] + amount

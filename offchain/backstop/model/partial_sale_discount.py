@@ -9,7 +9,10 @@ from backstop.model.interfaces import Position, Sale
 
 
 class PartialSaleDiscount(FixedDiscount):
-    """See contracts/naive/PartialSaleDiscount.vy."""
+    """Simple fixed discount that sells any part of a vault, even if that worsens the vault's health.
+
+    It serves comparison studies. Model of contracts/naive/PartialSaleDiscount.vy.
+    """
 
     KIND = "PartialSaleDiscount"
 
@@ -20,7 +23,11 @@ class PartialSaleDiscount(FixedDiscount):
 
 
 def plan_any_part(terms: Terms, position: Position, max_collateral: int, max_repay: int) -> Sale:
-    """Return the sale of any part of an unsafe vault, within what the buyer wants; revert without one."""
+    """Return the amounts of a sale of any part of an unsafe vault, within the buyer's limits [wad].
+
+    The whole vault is sold if the collateral left would be worth less than the debt floor; the unpaid debt is
+    then a loss. Raises RevertError if the limits allow no sale.
+    """
     quote = quote_position(terms, position)
     if not quote.is_under_bonus:
         return plan_part(terms, quote, position, max_collateral, max_repay)

@@ -21,7 +21,7 @@ from backstop.model.erc20 import domain_separator, permit_digest
 
 
 class Permits(Contract, ABC):
-    """Balances, and how they move, belong to the subclass."""
+    """Allowances and EIP-2612 permits of an ERC-20 token; the subclass keeps balances and moves tokens."""
 
     VERSION: ClassVar[str] = "1"
 
@@ -40,20 +40,26 @@ class Permits(Contract, ABC):
 
     @external
     def transfer(self, sender: str, to: str, amount: int) -> bool:
-        """Move the sender's tokens; earlier claims and payments stay with the sender."""
+        """Transfer the caller's tokens to an account, and return True.
+
+        Recovery claims and payments earned before stay with the caller.
+        """
         self._move_tokens(sender, to, amount)
         return True
 
     @external
     def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
-        """Move tokens on an allowance."""
+        """Transfer an owner's tokens on the caller's allowance, and return True."""
         self._spend_allowance(owner, sender, amount)
         self._move_tokens(owner, to, amount)
         return True
 
     @external
     def approve(self, sender: str, spender: str, amount: int) -> bool:
-        """Set an allowance; the highest value means without end."""
+        """Set the spender's allowance over the caller's tokens, and return True.
+
+        The value 2**256 - 1 is an unlimited allowance.
+        """
         self._set_allowance(sender, spender, amount)
         return True
 
@@ -61,7 +67,10 @@ class Permits(Contract, ABC):
     def permit(
         self, sender: str, owner: str, spender: str, amount: int, deadline: int, v: int, r: bytes, s: bytes
     ) -> None:
-        """Set an allowance by the owner's signature over the next nonce."""
+        """Set a spender's allowance by the owner's EIP-2612 signature over the next nonce.
+
+        Reverts after the deadline [seconds], or if the signature is not the owner's.
+        """
         require(self.world.timestamp <= deadline, "shares: expired deadline")
         nonce = self.permits[owner]
         self.permits[owner] = nonce + 1
@@ -75,17 +84,17 @@ class Permits(Contract, ABC):
 
     @view
     def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
-        """Return the EIP-712 domain of permits."""
+        """Return the EIP-712 domain separator for permits of this token on this chain."""
         return domain_separator(self.token_name, self.VERSION, self.world.chain_id, self.address)
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """Return the fields of the domain (EIP-5267)."""
+        """Return the fields of the token's EIP-712 domain, in the order of EIP-5267."""
         return b"\x0f", self.token_name, self.VERSION, self.world.chain_id, self.address, bytes(32), []
 
     @view
     def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """Return what the spender may still move."""
+        """Return the amount that the spender may still transfer from the owner [smallest unit]."""
         return int(self.allowances[owner, spender])
 
     @view
@@ -97,7 +106,7 @@ class Permits(Contract, ABC):
 
     @abstractmethod
     def _move_tokens(self, owner: str, to: str, amount: int) -> None:
-        """Update the records of both owners, then move tokens from `owner` to `to`."""
+        """Update the share records of both accounts, then move tokens from `owner` to `to`."""
 
     def _spend_allowance(self, owner: str, spender: str, amount: int) -> None:
         allowed = self.allowances[owner, spender]

@@ -44,7 +44,10 @@ CRUMBS = 10**4
 
 
 class Wiring(NamedTuple):
-    """Contracts that a pool works with, and the admin that names keepers and sets limits."""
+    """Addresses of the market, trading and order contracts and of the vault's admin.
+
+    The admin names keepers and sets limits.
+    """
 
     market: str
     trading: str
@@ -53,7 +56,7 @@ class Wiring(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Constants of a pool's rules."""
+    """Constant rules of a liquidity vault: withdrawal notice, leverage and terms of its quotes."""
 
     notice: int  # seconds in a batch, and from its end until it is due
     leverage: int  # basis points of what it has, that all positions may be together
@@ -64,7 +67,10 @@ class Rules(NamedTuple):
 
 @declare_record_slot_bit_widths(64, 32, 32)
 class Batch(NamedTuple):
-    """How many requests of a batch have not left, without crumbs, and its neighbours in the list."""
+    """Batch of withdrawal requests in a linked list: the number of open requests, and its neighbours.
+
+    Requests of less than 1/`CRUMBS` of all shares are not counted.
+    """
 
     requests: int = 0
     next: int = 0  # 0 is none
@@ -73,7 +79,11 @@ class Batch(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 1, 32)
 class Request(NamedTuple):
-    """The shares that a controller has committed to a batch, and whether they are no crumb."""
+    """Shares that a controller has committed to a withdrawal batch.
+
+    `counts` tells whether the batch's number of requests includes this request. Requests of less than
+    1/`CRUMBS` of all shares are not counted.
+    """
 
     shares: int = 0
     counts: bool = False
@@ -82,19 +92,22 @@ class Request(NamedTuple):
 
 @declare_record_slot_bit_widths(64, 64)
 class Quote(NamedTuple):
-    """A quote: the lots for sale, beyond the lots that the position keeps, and its expiry."""
+    """Offer of lots from the vault's position, down to `down_to` lots, and its expiry [seconds]."""
 
     down_to: int = 0  # lots
     until: int = 0  # seconds
 
 
 def encode_offer(market: int, size: int, price: int, expiry: int, nonce: int) -> bytes:
-    """Return the pool's signature of an order, which encodes the order."""
+    """Return the signature bytes by which the vault signs an order; they encode the order's fields."""
     return b"".join((each % 2**256).to_bytes(32, "big") for each in (market, size, price, expiry, nonce))
 
 
 class PerpetualLiquidityVault(Administered, Shares):
-    """See contracts/PerpetualLiquidityVault.vy."""
+    """Pool of stablecoin that takes over liquidated positions in perpetual markets.
+
+    Members share its gains and losses. Model of contracts/PerpetualLiquidityVault.vy.
+    """
 
     KIND = "PerpetualLiquidityVault"
 
@@ -150,34 +163,37 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @property
     def accounts(self) -> IAccounts:
-        """The markets, with the functions that an account owner calls."""
+        """Perpetual markets contract, with the functions for account owners."""
         return cast(IAccounts, self.world.at(self.market_address))
 
     @property
     def market(self) -> IPerpetualMarket:
-        """The markets, as their trading calls them."""
+        """Perpetual markets contract, with the functions for its trading contract."""
         return cast(IPerpetualMarket, self.world.at(self.market_address))
 
     @property
     def trading(self) -> IAccounts:
-        """The trading contract, with the functions that an account owner calls."""
+        """Trading contract of the perpetual markets, with the functions for account owners."""
         return cast(IAccounts, self.world.at(self.trading_address))
 
     @property
     def coin(self) -> IERC20:
-        """The token of the account."""
+        """Stablecoin that the vault's margin account holds."""
         return cast(IERC20, self.world.at(self.asset_address))
 
     @property
     def policy(self) -> IMarginPolicy:
-        """The policy that provides prices."""
+        """Margin policy, which provides the mark prices."""
         return cast(IMarginPolicy, self.world.at(self.policy_address))
 
     # ------------------------------------------------------------------ entry
 
     @external
     def deposit(self, sender: str, assets: int, receiver: str) -> int:
-        """Put assets in, at rest; the shares, rounded down."""
+        """Deposit stablecoin [wad], and return the shares minted to the receiver, rounded down.
+
+        Reverts while the vault has a position.
+        """
         supply, held = self._begin_entry()
         minted = mul_uint256(assets, supply) // held
         self._enter_pool(sender, assets, minted, receiver)
@@ -185,7 +201,10 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def mint(self, sender: str, shares: int, receiver: str) -> int:
-        """Put assets in for a number of shares, at rest; the assets, rounded up."""
+        """Mint a number of shares to the receiver, and return the stablecoin taken [wad, rounded up].
+
+        Reverts while the vault has a position.
+        """
         supply, held = self._begin_entry()
         assets = div_up(mul_uint256(shares, held), supply)
         self._enter_pool(sender, assets, shares, receiver)
@@ -195,7 +214,10 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def requestRedeem(self, sender: str, shares: int, controller: str, owner: str) -> int:
-        """Commit shares to the batch of today, for good; the batch."""
+        """Commit an owner's shares to the current withdrawal batch permanently, and return its number.
+
+        The controller is paid after the notice. A caller other than the owner spends an allowance.
+        """
         require(shares != 0, "liquidity_vault: empty request")
         self._check_receiver(controller)
         if sender != owner:
@@ -215,7 +237,12 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def leave(self, sender: str, batch: int, controller: str) -> int:
-        """Pay a request of a batch that is due, at rest; return the amounts paid and locked."""
+        """Pay a withdrawal request whose notice is over, and return the stablecoin paid and locked [wad].
+
+        Deposits are paid at once, profit is locked until it vests. Any account may call this, but while the
+        markets have late losses (losses that no gain could pay) only the controller may. Reverts while the
+        vault has a position.
+        """
         key = self.era[()], batch, controller
         require(self.requests[key] != Request(), "liquidity_vault: no request")
         request = self._load_request(batch, controller)
@@ -254,7 +281,10 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def take(self, sender: str, market: int, lots: int) -> None:
-        """Take over unassigned lots; keepers only."""
+        """Take over unassigned lots of insolvent accounts in a market. Only a keeper may call this.
+
+        Reverts if the new position breaks the vault's limits.
+        """
         self._check_role(sender, KEEPER)
         waiting = self._has_due_members_after_update()
         before = self._get_size(market)
@@ -263,7 +293,10 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def liquidate(self, sender: str, owner: str, market: int, lots: int) -> int:
-        """Take over lots of an account that is under its maintenance margin; keepers only; the reward."""
+        """Take over lots of an account under its maintenance margin, and return the reward [wad].
+
+        Only a keeper may call this. Reverts if the new position breaks the vault's limits.
+        """
         self._check_role(sender, KEEPER)
         waiting = self._has_due_members_after_update()
         before = self._get_size(market)
@@ -275,7 +308,10 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def quote(self, sender: str, market: int) -> None:
-        """Offer a share of the pool's position in a market, for some time."""
+        """Offer a share of the vault's position in a market for sale, for the quote time.
+
+        Any account may call this. Reverts without a position, or while the last quote is valid.
+        """
         require(self.world.timestamp >= self.quotes[market].until, "liquidity_vault: quote runs")
         size = self._get_size(market)
         require(size != 0, "liquidity_vault: none to quote")
@@ -286,7 +322,11 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @view
     def isValidSignature(self, sender: str, digest: bytes, signature: bytes) -> bytes:
-        """Return whether the pool signs an order: within its quote, at the current mark less the spread."""
+        """Return the ERC-1271 magic value if the vault accepts this order, else 0xffffffff.
+
+        `signature` encodes the order (see `encode_offer`). The order must be within the market's quote and
+        reduce the position. Its price must be better than the mark price by at least the spread.
+        """
         if len(signature) != 160:
             raise RevertError("")
         market, size, price, expiry, nonce = (
@@ -315,7 +355,10 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def set_limit(self, sender: str, market: int, new: int) -> None:
-        """Set how large the pool's position in a market may be, whole stablecoins."""
+        """Set the largest position in a market [whole stablecoins of notional value].
+
+        Only the admin may call this.
+        """
         self._only_admin(sender)
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "liquidity_vault: limit bounds")
         self.limits[market] = new
@@ -325,60 +368,66 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @view
     def is_idle(self, sender: str) -> bool:
-        """Return whether members may enter and leave, by the account as it was touched last."""
+        """Return True if the vault has no position and no debt, so that members may enter and leave.
+
+        The result is that of the account's last update.
+        """
         return self._has_no_position()
 
     @view
     def totalAssets(self, sender: str) -> int:
-        """Return the cash of the account, as it was touched last; 0 if it owes."""
+        """Return the cash of the vault's margin account at its last update [wad]; 0 if it is negative."""
         return self._get_account_cash()
 
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
-        """Return shares for assets, as if the pool were at rest, rounded down."""
+        """Return the shares for an amount of stablecoin [wad], rounded down, as if no position were open."""
         supply, held, _ = self._entry_terms()
         return mul_uint256(assets, supply) // held
 
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
-        """Return assets for shares, as if the pool were at rest, rounded down."""
+        """Return the stablecoin [wad] for a number of shares, rounded down, as if no position were open."""
         return mul_uint256(shares, self._get_account_cash() + VIRTUAL_ASSETS) // (
             int(self.state[()].supply) + VIRTUAL_SHARES
         )
 
     @view
     def request_of(self, sender: str, batch: int, controller: str) -> int:
-        """Return the shares of a request that has not left yet, as they are counted now."""
+        """Return the shares of a withdrawal request that is not paid yet, after all share divisions."""
         return self._load_request(batch, controller).shares
 
     @view
     def batch_of(self, sender: str, batch: int) -> Batch:
-        """Return how many requests of a batch have not left yet, and its neighbours."""
+        """Return the number of unpaid requests of a withdrawal batch, and its neighbours in the list."""
         return cast(Batch, self.batches[self.era[()], batch])
 
     @view
     def due_at(self, sender: str, batch: int) -> int:
-        """Return when a batch may leave at rest."""
+        """Return the time from which the requests of a withdrawal batch can be paid [seconds]."""
         return self._compute_due_time(batch)
 
     @view
     def first_batch(self, sender: str) -> int:
-        """Return the oldest batch that has not left; 0 is none."""
+        """Return the number of the oldest withdrawal batch with unpaid requests; 0 if there is none."""
         return int(self.state[()].mark % 2**32)
 
     @view
     def quote_of(self, sender: str, market: int) -> Quote:
-        """Return the last quote in a market."""
+        """Return the vault's last offer of lots in a market, with its expiry [seconds]."""
         return cast(Quote, self.quotes[market])
 
     @view
     def limit(self, sender: str, market: int) -> int:
-        """Return how large a position may be, whole stablecoins."""
+        """Return the largest position allowed in a market [whole stablecoins of notional value]."""
         return int(self.limits[market])
 
     @view
     def room(self, sender: str, market: int) -> int:
-        """Return how many lots more the pool may take on its side, at the current mark."""
+        """Return the lots that the vault may add to its position in a market, at the current mark price.
+
+        0 without a mark price, or while due withdrawals go first.
+        """
         mark = self.policy.mark_price(self.address, market, self.mark_age).price
         if mark == 0 or self._is_due():
             return 0
@@ -392,7 +441,10 @@ class PerpetualLiquidityVault(Administered, Shares):
     # ---------------------------------------------------------------- helpers
 
     def waiting(self) -> list[tuple[int, str, Request]]:
-        """Return batch, controller and request of all that have not left, shares as they are counted now."""
+        """Return (batch, controller, request) of all unpaid withdrawal requests.
+
+        Shares are counted after all share divisions.
+        """
         return [
             (batch, who, self._load_request(batch, who))
             for (era, batch, who), each in self.requests.items()
@@ -400,7 +452,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         ]
 
     def _begin_entry(self) -> tuple[int, int]:
-        """Return shares and assets that an entry is priced by, after shares were divided, or voided."""
+        """Divide or void shares if a deposit needs it, and return the shares and assets that price it."""
         self.market.update_account(self.address, self.address)
         require(self._has_no_position(), "liquidity_vault: not idle")
         supply, held, steps = self._entry_terms()
@@ -441,7 +493,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         return max(0, int(self._load_margin_account().cash))
 
     def _entry_terms(self) -> tuple[int, int, int]:
-        """Return shares and assets that an entry is priced by, and generations to go on by first."""
+        """Return the shares and assets that price a deposit, and the number of share divisions before it."""
         supply, held = self.state[()].supply, self._get_account_cash()
         steps = VOID if supply and held < LEAST_ASSETS else count_generation_steps(supply, held)
         return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
@@ -450,7 +502,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         return mul_uint256(add_uint256(batch, 2), self.notice)
 
     def _is_due(self) -> bool:
-        """Return whether members that are due go before new risk."""
+        """Return True if due withdrawals must be paid before the vault takes new risk."""
         first = self.state[()].mark % 2**32
         if first == 0 or self.world.timestamp < self._compute_due_time(first):
             return False
@@ -459,12 +511,15 @@ class PerpetualLiquidityVault(Administered, Shares):
         return self.world.timestamp >= self._compute_due_time(first + 1) or self._has_no_position()
 
     def _has_due_members_after_update(self) -> bool:
-        """Update the account, then return whether due members go before new risk."""
+        """Update the vault's margin account, and return True if due withdrawals go before new risk."""
         self.market.update_account(self.address, self.address)
         return self._is_due()
 
     def _check_risk(self, market: int, before: int, waiting: bool) -> None:
-        """Revert unless the pool may have done what it has just done."""
+        """Revert if a position that has grown breaks a limit of the vault, or if due withdrawals wait.
+
+        `before` is the size of the position in lots before the change.
+        """
         size = self._get_size(market)
         if abs(size) <= abs(before) and size * before >= 0:
             return
@@ -489,12 +544,15 @@ class PerpetualLiquidityVault(Administered, Shares):
         return sum(abs(each.size) * each.price for each in held)
 
     def _compute_value_without_unfinal_gains(self) -> int:
-        """Return what the account has less known haircuts and gains that are not final [wei]."""
+        """Return the margin account's value less known haircuts and gains that are not final [wei].
+
+        A haircut is the part of a gain that pays other accounts' losses.
+        """
         standing = self.market.standing_of(self.address, self.address)
         return standing.own - standing.haircut - standing.unfinal
 
     def _load_request(self, number: int, controller: str) -> Request:
-        """Return a request, its shares as they are counted now, rounded down."""
+        """Return a withdrawal request, with its shares after all share divisions, rounded down."""
         request: Request = self.requests[self.era[()], number, controller]
         generation = self.state[()].generation
         return Request(
@@ -502,7 +560,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         )
 
     def _add_request_to_batch_list(self, number: int) -> None:
-        """Count a request of the batch of today, which is the last one of the list then."""
+        """Add a request to the count of the current batch, and append the batch to the list if it is new."""
         era = self.era[()]
         batch, mark = self.batches[era, number], self.state[()].mark
         first, last = mark % 2**32, mark >> 32
@@ -516,7 +574,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         self.batches[era, number] = batch._replace(requests=batch.requests + 1)
 
     def _remove_request_from_batch_list(self, number: int) -> None:
-        """Remove a request from its batch; a batch without any leaves the list."""
+        """Subtract a request from a batch's count, and remove an empty batch from the list."""
         era = self.era[()]
         batch = self.batches[era, number]
         left = sub(batch.requests, 1)
