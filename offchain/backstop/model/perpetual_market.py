@@ -214,8 +214,7 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def update_and_seize(self, sender: str, owners: Sequence[str]) -> int:
-        """Settle the past cycles of accounts in order and seize each insolvent account; return their number.
-        """
+        """Settle the accounts' past cycles in order, seize insolvent accounts and return their number."""
         found = 0
         for owner in owners:
             self._settle_missed_cycles(owner)
@@ -288,8 +287,7 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def holdings_of(self, sender: str, owner: str) -> tuple[Holding, ...]:
-        """Return an account's open positions, each with the last mark price and open interest of its market.
-        """
+        """Return an account's open positions, with the last mark price and open lots of each market."""
         return tuple(
             Holding(market, size, self.paths[market].price, self._get_open_lots(market))
             for market in _list_markets_of_bits(self.accounts[owner].markets)
@@ -311,8 +309,7 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def clock_of(self, sender: str) -> Clock:
-        """Return the number of the open cycle, its start, its last booking of a loss, and the ended markets.
-        """
+        """Return number and start of the open cycle, its last booking of a loss, and the ended markets."""
         return cast(Clock, self.clocks[()])
 
     @view
@@ -365,9 +362,7 @@ class PerpetualMarket(CycleLosses):
         require(sender == self.trading_address, "perpetuals: not trading")
 
     def _seize_insolvent(self, owner: str, finder: str) -> bool:
-        """Seize an updated account's positions and book its shortfall; return True if either changed
-        anything.
-        """
+        """Seize an updated account's positions, book its shortfall, and return True if anything changed."""
         seized = self._close_positions_of_debtor(owner, finder)
         return self._book_pending_cycle_shortfall(owner, finder) or seized
 

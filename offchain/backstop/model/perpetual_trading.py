@@ -124,9 +124,9 @@ class PerpetualTrading(Contract):
         """Execute a trade of `delta` lots between two accounts that have both signed it, and charge fees.
 
         The maker buys the lots, or sells them if `delta` is negative. The price [wei a lot] must lie within
-        the band around the mark price. An account whose `..._reduces` is True may only reduce its position.
-        Raises RevertError if a margin, open interest or insurance limit is broken. Only the orders contract
-        may call.
+        the band around the mark price. With `maker_reduces` or `taker_reduces` that account may only reduce
+        its position. Raises RevertError if a margin, open interest or insurance limit is broken. Only the
+        orders contract may call.
         """
         require(sender == self.margin_orders_address, "trading: not orders")
         require(0 < price <= bounds.MAX_LOT_PRICE, "trading: price bounds")
@@ -152,10 +152,10 @@ class PerpetualTrading(Contract):
 
     @external
     def take(self, sender: str, market: int, lots: int, owner: str | None = None) -> None:
-        """Transfer unassigned lots (seized from insolvent accounts) to the caller's account at the mark
-        price.
+        """Transfer unassigned lots to the caller's account at the mark price.
 
-        The account pays the taker fee and receives its pro rata share of the reward pot.
+        Unassigned lots were seized from insolvent accounts. The account pays the taker fee and receives its
+        pro rata share of the reward pot.
         """
         owner = owner or sender
         require(is_own_or_subaccount(self.world, owner, sender), "trading: not its owner")
@@ -216,11 +216,10 @@ class PerpetualTrading(Contract):
     def liquidate(
         self, sender: str, owner: str, market: int, lots: int, liquidator: str | None = None
     ) -> int:
-        """Transfer up to `lots` of an account below its maintenance margin to the liquidator; return the
-        reward.
+        """Transfer up to `lots` of an account below maintenance margin to a liquidator; return the reward.
 
-        The reward is in wei, paid by the account; a share of it is booked as insurance fees. Raises
-        RevertError if the account is safe, insolvent, or has no current price in this market.
+        The reward is in wei and paid by the account; a share of it becomes insurance. Raises RevertError if
+        the account is safe, insolvent, or has no current price in this market.
         """
         liquidator = liquidator or sender
         require(owner != liquidator, "trading: own account")
@@ -254,8 +253,9 @@ class PerpetualTrading(Contract):
 
     @external
     def check_risk(self, sender: str, owner: str) -> None:
-        """Raise RevertError unless an account has its initial margin, at the worse ends of current price
-        ranges.
+        """Raise RevertError unless an account has its initial margin.
+
+        Positions are valued at the worse ends of the current price ranges.
         """
         self._check_risk(owner)
 
@@ -285,8 +285,7 @@ class PerpetualTrading(Contract):
         return needed <= fund.spendable(self.address) * BASIS_POINTS
 
     def _compute_reward_pot_and_notional(self) -> tuple[int, int]:
-        """Return the reward pot for taking over unassigned lots [wad], and the value of all these lots [wei].
-        """
+        """Return the reward pot for taking over unassigned lots [wad], and these lots' value [wei]."""
         pot, notional = self.market.rewards(self.address), 0
         if pot:
             for market in range(self.policy.markets(self.address)):
@@ -385,8 +384,7 @@ class PerpetualTrading(Contract):
         require(gained >= 0 or equity >= unfinal, "trading: gains are not final")
 
     def _has_mark_diverged_from_index(self, owner: str) -> bool:
-        """Return True if a market of the account has no index price, or a mark price too far from the index.
-        """
+        """Return True if a market of the account lacks an index price or deviates too far from its index."""
         if not self.divergence:
             return False
         for held in self.market.holdings_of(self.address, owner):

@@ -29,7 +29,7 @@ from backstop.model.shares import Balance, State
 
 
 class Pool(MemberPool, ExitBatches):
-    """Pool of stablecoin whose depositors absorb losses and receive claims (model of contracts/Pool.vy).
+    """Pool of stablecoin that absorbs losses and gives its members claims (model of contracts/Pool.vy).
 
     Assets are in wad, shares have 18 decimals.
     """
@@ -160,8 +160,7 @@ class Pool(MemberPool, ExitBatches):
 
     @external
     def collect_claims(self, sender: str, owner: str) -> None:
-        """Credit an owner with the recovery claims for losses that shares and withdrawal requests absorbed.
-        """
+        """Credit an owner with recovery claims for losses that shares and withdrawal requests absorbed."""
         require(owner != self.address, "pool: no member")
         self._settle_owner(owner)
         self._take_claims(0, MAX_UINT256, owner)
@@ -182,17 +181,14 @@ class Pool(MemberPool, ExitBatches):
 
     @view
     def batch_of(self, sender: str, batch: int) -> BatchState:
-        """Return a withdrawal batch: its shares, its time, its assets paid and held [wad], and if it is over.
-        """
+        """Return a withdrawal batch: shares, time, assets paid and held [wad], and whether it is over."""
         record = self.batches[batch]
         paid, held, over = self._compute_standing(batch, record.units)
         return BatchState(record.units, record.since, paid, held, over)
 
     @view
     def queue(self, sender: str) -> tuple[int, int, int]:
-        """Return the first open batch, the first batch still in its cooldown, and the batch that takes
-        requests.
-        """
+        """Return the first open batch, the first batch in its cooldown, and the batch that takes requests."""
         queue: Queue = self.line[()]
         waits = self.state[()].open == queue.collecting - queue.unsettled
         return (queue.unsettled if waits else self.first_run[()]), queue.unsettled, queue.collecting
@@ -200,7 +196,9 @@ class Pool(MemberPool, ExitBatches):
     # ----------------------------------------------------------------- batches
 
     def _spread_loss_over_shares(self, assets: int) -> None:
-        """Charge a loss pro rata to live shares and open withdrawal groups; groups left with no assets end.
+        """Charge a loss [wad] pro rata to live shares and open withdrawal groups.
+
+        A group left without assets ends.
         """
         queue, groups, open = self.line[()], self.list_open_groups_by_ceiling(), self.state[()].open
         shares = self.state[()].supply + VIRTUAL_SHARES
@@ -256,8 +254,7 @@ class Pool(MemberPool, ExitBatches):
         return state.generation, state.mark
 
     def _compute_standing(self, id: int, shares: int) -> tuple[int, int, bool]:
-        """Return the assets that shares of a batch were paid and still hold [wad], and True if the batch is
-        over.
+        """Return the assets that shares of a batch were paid and still hold [wad], and if the batch is over.
 
         `shares` are as counted when the batch was closed.
         """
@@ -332,8 +329,9 @@ class Pool(MemberPool, ExitBatches):
         return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
     def _begin_entry(self) -> tuple[int, int]:
-        """Divide shares if losses have made them too cheap, and return the shares and assets that price a
-        deposit.
+        """Return the shares and assets that price a deposit.
+
+        Before that, all shares are divided if losses have made their price too low.
         """
         supply, held, steps = self._entry_terms()
         if steps:
@@ -345,17 +343,13 @@ class Pool(MemberPool, ExitBatches):
     # ----------------------------------------------------- claims, generations
 
     def _settle_owner(self, owner: str) -> None:
-        """Credit an owner with claims up to the last loss checkpoint, for the shares held since the previous
-        one.
-        """
+        """Credit an owner with the claims of all losses since the owner's last checkpoint."""
         state: State = self.state[()]
         before = self._renew_record(owner, self.state[()].mark)
         self._issue_claims(owner, before.shares, before, (state.generation, state.mark))
 
     def _issue_claims(self, owner: str, shares: int, since: Balance | Request, end: tuple[int, int]) -> None:
-        """Credit an owner with the claims of `shares`, from the checkpoint in `since` to the checkpoint
-        `end`.
-        """
+        """Credit an owner with the claims of `shares` for losses from checkpoint `since` to `end`."""
         start = since.generation, since.mark
         if shares and start != end and self.claims_address != ZERO_ADDRESS:
             self.claims.issue(self.address, owner, shares, *start, *end)

@@ -62,8 +62,7 @@ class Config(NamedTuple):
     settled: bool = False
 
     def has_halt_or_grace(self, now: int) -> bool:
-        """Return True if a halt or a grace period suspends new risk and liquidations at time `now` [seconds].
-        """
+        """Return True if a halt or grace period suspends new risk and liquidations at `now` [seconds]."""
         return self.halted or now < self.grace_until
 
 
@@ -658,8 +657,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         return at, self.prices[collateral_type].current // RAY_TO_8_DECIMALS, at, at, at
 
     def _count_final_price_time(self, collateral_type: int, config: Config) -> Config:
-        """Add the elapsed time to running computations of final prices, and return the updated configuration.
-        """
+        """Count the elapsed time in running final price computations and return the new configuration."""
         if not config.closing and not config.planned:
             return config
         market, at = self._build_market_for_final_price(collateral_type, config), self.plans[collateral_type]
@@ -684,10 +682,9 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def _compute_first_final_price(
         self, collateral_type: int, at: int, config: Config
     ) -> tuple[bool, int, Closing]:
-        """Return whether the earlier of the planned and the settlement's final price is final, with its
-        state.
+        """Return the state of the final price that was planned or the settlement's, whichever began earlier.
 
-        The result holds the flag, the price [ray], and the computation counted up to now.
+        The result holds a flag for a final price, the price [ray], and the computation counted up to now.
         """
         key, begun, otherwise = self._choose_earlier_closing_key(collateral_type, at), 0, 0
         due = key != collateral_type and self.world.timestamp >= at and self.plans[collateral_type] == at
@@ -698,23 +695,21 @@ class PriceFeed(PriceDrops, SettlementPrices):
         )
 
     def _get_last_fresh_average(self, collateral_type: int, at: int) -> int:
-        """Return the average price at time `at`, or at the end of the last fresh price if that was earlier
-        [ray].
-        """
+        """Return the average price [ray] at time `at`, but not after the last price went stale."""
         return self._compute_average(collateral_type, min(at, self.prices[collateral_type].fresh_until))
 
     def _get_reporter_index(self, collateral_type: int, sender: str, price: int) -> int:
-        """Return the index of the listed reporter that submits a price; raise RevertError if there is none.
-        """
+        """Return the index of the listed reporter `sender`; raise RevertError if it is not listed."""
         index = int(self.reporter_index[collateral_type, sender])
         require(index != 0, "price_feed: not a reporter")
         require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
         return index
 
     def _compute_median_mark(self, collateral_type: int, config: Config, age: int) -> Mark:
-        """Return the medians of prices and range ends [ray] of reports whose range contains now less `age`.
+        """Return the medians of reported prices and range ends [ray], `age` seconds back.
 
-        Return zeros if fewer than a quorum of reports count, or in a halt.
+        A report counts if its range contains the time `age` seconds ago. Return zeros if fewer than a quorum
+        of reports count, or in a halt.
         """
         oldest = self.world.timestamp - min(age, config.max_age)
         reports: list[Report] = [
@@ -742,15 +737,14 @@ class PriceFeed(PriceDrops, SettlementPrices):
         return int((average.cumulative + current * (at - average.stepped_at)) // (at - average.since))
 
     def _highest_price(self, collateral_type: int, prices: Prices, config: Config) -> int:
-        """Return the highest of the current and next price [ray], also if a guard holds back the next price.
-        """
+        """Return the higher of the current and next price [ray], even if a guard holds the next one back."""
         coming = prices.next or self.withheld_prices[collateral_type]
         if coming == 0 and self.world.timestamp <= prices.fresh_until:
             coming = self._compute_recent_median(collateral_type, config, config.max_age)
         return highest_price(prices, coming, config, self.world.timestamp)
 
     def _compute_lower_current_next_price(self, collateral_type: int) -> int:
-        """Return the lower of the current and next price [ray], also if a guard holds back the next price."""
+        """Return the lower of the current and next price [ray], even if a guard holds the next one back."""
         current, coming = (
             self.prices[collateral_type].current,
             self._get_next_or_withheld_price(collateral_type),

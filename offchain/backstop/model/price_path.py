@@ -68,8 +68,7 @@ class Funding(NamedTuple):
 
 @declare_record_slot_bit_widths(-160, 64, 32)
 class Premium(NamedTuple):
-    """Sum of lots times trade price above the mark price [wei], lots traded, and start of the sum [seconds].
-    """
+    """Sum of lots times price above the mark price [wei], lots traded, and start time of the sum."""
 
     total: int = 0
     volume: int = 0
@@ -171,10 +170,10 @@ class PricePath(Contract):
         return gain, winners * gain, losers
 
     def _move_lot_values(self, market: int, values: Values, moved: int) -> tuple[Values, int]:
-        """Apply a price move less funding to the values of a lot; return new values and rounding remainder
-        [wei].
+        """Return the values of a lot after a price move, and the remainder from rounding [wei].
 
-        A loss is rounded up. If a new value does not fit its bounds, the values stay.
+        The move is less funding. A loss is rounded up. If a new value does not fit its bounds, the values
+        stay.
         """
         gain, gained, losers = self._split_move_between_sides(market, moved < 0, abs(moved))
         loss = div_up(gained, losers)
@@ -206,8 +205,7 @@ class PricePath(Contract):
             self.totals[market, cycle] = SideTotals(*totals)
 
     def _end_market_at_price(self, market: int, price: int) -> None:
-        """Move a market to its final price and mark the market as ended; its price is constant from now on.
-        """
+        """Move a market to its final price and mark the market as ended."""
         self._move_market_to_price(market, price, True)
         clock: Clock = self.clocks[()]
         self.clocks[()] = clock._replace(ended=clock.ended | 1 << market)
@@ -241,8 +239,9 @@ class PricePath(Contract):
         self.lots[market] = SideTotals(long, short)
 
     def _get_open_lots(self, market: int) -> int:
-        """Return the lots of a market's larger side; the other side lacks the lots seized from insolvent
-        accounts.
+        """Return the lots of a market's larger side.
+
+        The other side lacks the lots that were seized from insolvent accounts.
         """
         return int(max(self.lots[market]))
 
@@ -267,8 +266,9 @@ class PricePath(Contract):
         return funding.rate * (self.world.timestamp - funding.updated)
 
     def _update_market_funding_rate(self, market: int) -> None:
-        """Update a market to now at its mark price; after each interval set a new funding rate from its
-        trades.
+        """Update a market to now at its mark price, and set a new funding rate once an interval is over.
+
+        The new rate follows from the trades of the interval.
         """
         self._move_market_to_price(market, self.paths[market].price, False)
         premium: Premium = self.premiums[market]

@@ -118,8 +118,7 @@ class ProductSum(Contract):
         return gain
 
     def _mark_stake(self, state: State, stake_id: int, coins: int) -> None:
-        """Store a stake of `coins` [wad] with the present product and sums; delete the stake if `coins` is 0.
-        """
+        """Store a stake of `coins` [wad] with the present product and sums; delete it if `coins` is 0."""
         if coins == 0:
             self.stakes[stake_id] = Stake()
             self.stake_collateral_sums[stake_id] = 0

@@ -151,8 +151,7 @@ class RecoveryClaims(SeriesToken):
 
     @external
     def repay(self, sender: str, amount: int) -> int:
-        """Pay up to `amount` of stablecoin to all claim holders pro rata, and return the amount used [wad].
-        """
+        """Pay up to `amount` of stablecoin to all claim holders pro rata; return the amount used [wad]."""
         series: Series = self.series[()]
         used = _compute_repayable(series, amount)
         if used == 0:
@@ -181,9 +180,7 @@ class RecoveryClaims(SeriesToken):
 
     @external
     def convert(self, sender: str, tokens: int, receiver: str) -> int:
-        """Exchange the caller's claim tokens for newly minted equity, and return the equity [wad], rounded
-        down.
-        """
+        """Exchange the caller's claim tokens for new equity and return the equity [wad], rounded down."""
         require(self.set_price != 0, "recovery_claims: no conversion")
         generation = self.state[()].generation
         self._settle_owner(generation, sender)
@@ -243,9 +240,7 @@ class RecoveryClaims(SeriesToken):
     # ----------------------------------------------------------------- helpers
 
     def _issue_claims(self, owner: str, shares: int, generation: int, mark: int, last: int) -> None:
-        """Credit a member with the claims of `shares` between two loss checkpoints of one generation of
-        shares.
-        """
+        """Credit a member with the claims of `shares` between two checkpoints of one share generation."""
         if mark == last:
             return
         end: Checkpoint = self.checkpoints[generation, last]

@@ -38,8 +38,9 @@ class ReturnsFalseToken(Token):
 
     @external
     def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
-        """Transfer an owner's tokens by allowance; return False if frozen or if balance or allowance is too
-        low.
+        """Transfer an owner's tokens by allowance and return True.
+
+        Return False if the token is frozen, or if balance or allowance is too low.
         """
         allowance = self.allowances[owner, sender]
         if allowance < amount or self.freezes[()] or self.balances[owner] < amount:

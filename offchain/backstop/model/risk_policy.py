@@ -310,8 +310,7 @@ class RiskPolicy(Administered):
 
     @external
     def set_call_terms(self, sender: str, collateral_type: int, ratio: int, grace: int, valid: int) -> None:
-        """Set the ratio below which vaults may be called [basis points] and the times of a margin call
-        [seconds].
+        """Set the ratio below which vaults may be called [basis points] and the periods of a call [seconds].
 
         A ratio of 0 disables margin calls. Only the admin may call.
         """
@@ -387,9 +386,7 @@ class RiskPolicy(Administered):
 
     @view
     def growth_of(self, sender: str, collateral_type: int) -> Growth:
-        """Return a type's cap on price growth: starting price [ray], its time, and growth a year [basis
-        points].
-        """
+        """Return a type's cap on price growth: start price [ray], start time, basis points a year."""
         growth: Growth = self.growths[collateral_type]
         return growth
 

@@ -26,9 +26,7 @@ class ScriptedWaterfall(Contract):
 
     @external
     def charge(self, sender: str, stage: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Charge a stage with a loss and return the amounts that the stage reports as covered and reserved
-        [rad].
-        """
+        """Charge a stage with a loss; return the amounts that it reports as covered and reserved [rad]."""
         return cast(IStage, self.world.at(stage)).absorb(self.address, collateral_type, amount)
 
     @view
@@ -38,8 +36,7 @@ class ScriptedWaterfall(Contract):
 
     @view
     def losses_at_payment(self, sender: str, stage: str) -> int:
-        """Return the scripted losses as those to deduct at a payment [rad]; recent price drops do not matter.
-        """
+        """Return the scripted losses to deduct at a payment [rad], also after a price drop."""
         return int(self.claimed_losses[()])
 
     @view

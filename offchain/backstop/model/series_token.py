@@ -25,7 +25,7 @@ class Balance(NamedTuple):
 
 
 class SeriesToken(Permits):
-    """ERC-20 token with permits whose balances expire when a new generation begins.
+    """ERC-20 token with permits; all balances expire when a new generation begins.
 
     It mirrors contracts/modules/series_token.vy. Subclasses mint, burn and move tokens.
     """

@@ -126,8 +126,7 @@ class Settlement(Administered):
 
     @external
     def record_deficit_breach(self, sender: str) -> int:
-        """Record whether the total deficit exceeds the bound; return since when [seconds], 0 if it does not.
-        """
+        """Record whether the total deficit exceeds the bound; return since when [seconds] or 0."""
         progress = self._note_total_deficit_breach(self._load_unbegun())
         self.progress[()] = progress
         return progress.above_since
@@ -189,9 +188,7 @@ class Settlement(Administered):
 
     @external
     def cover_last(self, sender: str, collateral_type: int) -> int:
-        """Charge the loss-absorbing stages a last time with a type's deficit; return the uncovered rest
-        [rad].
-        """
+        """Charge the stages a last time with a type's deficit and return the uncovered rest [rad]."""
         self._load_open()
         self.waterfall.cover(self.address, collateral_type)
         self._check_no_stage_reservation(collateral_type)
@@ -237,8 +234,7 @@ class Settlement(Administered):
 
     @external
     def cash(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Transfer a type's collateral for `amount` of the caller's redeemed stablecoin [wad]; return it
-        [wad].
+        """Transfer a type's collateral for `amount` of the caller's redeemed stablecoin, and return it [wad].
 
         The collateral is rounded down over all amounts cashed so far, so splitting a call changes nothing.
         """

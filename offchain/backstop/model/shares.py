@@ -80,10 +80,9 @@ class Shares(Permits):
         self.state[()] = self.state[()]._replace(open=open)
 
     def _advance_share_generations(self, steps: int) -> State:
-        """Advance the generation by a number of steps, each of which divides all shares; return the new
-        state.
+        """Advance the generation by a number of steps and return the new state.
 
-        After VOID steps no shares are left. The loss checkpoint starts again at 0.
+        Each step divides all shares. After VOID steps none is left. The loss checkpoint starts again at 0.
         """
         state: State = self.state[()]
         supply, open = convert_shares(state.supply, 0, steps), state.open if steps < VOID else 0

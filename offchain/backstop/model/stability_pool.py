@@ -51,8 +51,7 @@ class Entries(NamedTuple):
 
 @declare_record_slot_bit_widths(96, 32, 96, 32)
 class Requests(NamedTuple):
-    """A member's deposit that waits to take part, and coins requested for withdrawal [wad]; time in seconds.
-    """
+    """A member's deposit that waits to take part, and coins requested for withdrawal [wad]."""
 
     entry: int = 0
     epoch: int = 0
@@ -363,9 +362,7 @@ class OffsetPool(VestingAssets, ProductSum):
     # ----------------------------------------------------------------- helpers
 
     def _is_at_risk(self) -> bool:
-        """Return True if a vault of the collateral type is flagged as unsafe, or a large price drop was
-        recent.
-        """
+        """Return True if a vault of the type is flagged as unsafe, or a large price drop was recent."""
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         is_flagged = engine.flagged_of(self.address, self.collateral_type) != 0
@@ -453,8 +450,7 @@ class OffsetPool(VestingAssets, ProductSum):
         return StakeBalance(*(a + b for a, b in zip(found, entered, strict=True)))
 
     def _count_gains(self, state: State, owner: str) -> int:
-        """Record a member's gains and merge all coins that take part into one stake; return the coins [wad].
-        """
+        """Record a member's gains, merge all coins that take part into one stake, and return them [wad]."""
         self._share_income(state)
         requests: Requests = self.member_requests[owner]
         found = self._sum_stake_balances(state, owner, requests)

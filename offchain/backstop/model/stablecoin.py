@@ -7,8 +7,7 @@ from backstop.model.erc20 import ERC20
 
 
 class Stablecoin(ERC20):
-    """The protocol's ERC-20 debt token, minted and burned by the ledger (model of contracts/Stablecoin.vy).
-    """
+    """ERC-20 debt token, minted and burned by the ledger alone (model of contracts/Stablecoin.vy)."""
 
     KIND = "Stablecoin"
 

@@ -210,8 +210,9 @@ class Governed(Ledger):
 
     @external
     def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set the share of a type's future fees that fills its buffer [basis points]; only the admin may
-        call.
+        """Set the share of a type's future fees that fills its buffer [basis points].
+
+        Only the admin may call.
         """
         self._check_admin_and_type(sender, collateral_type)
         self._emit_parameter(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
@@ -244,7 +245,9 @@ class Governed(Ledger):
 
     @external
     def set_global_auction_limit(self, sender: str, new: int) -> None:
-        """Set the maximum principal of all types under auction [whole stablecoins]; only the admin may call.
+        """Set the maximum principal of all types under auction [whole stablecoins].
+
+        Only the admin may call.
         """
         self._only_admin(sender)
         self._emit_parameter(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
@@ -326,7 +329,9 @@ class Governed(Ledger):
         return cast(ICollateralAuction, self.world.at(self.collateral_auction))
 
     def _get_policy(self, replaced: bool) -> str:
-        """Return the address of the present risk policy; `replaced` is the flag stored with a type's terms.
+        """Return the address of the present risk policy.
+
+        `replaced` is the flag stored with a type's terms.
         """
         return str(self.policies[()]) if replaced else self.first_policy
 
@@ -372,10 +377,9 @@ class Governed(Ledger):
     # ------------------------------------------------------------------ limits
 
     def _compute_auction_room(self, collateral_type: int, factor: int) -> int:
-        """Return how much more principal may go under auction [rad], by the limits of the type and of all
-        types.
+        """Return how much more principal of a type may go under auction [rad].
 
-        Both limits are multiplied by `factor` [basis points].
+        The limits of the type and of all types apply, each multiplied by `factor` [basis points].
         """
         used = sum(int(self.auctions[c].in_auction) for c in self._list_types())
         auctions = self.auctions[collateral_type]

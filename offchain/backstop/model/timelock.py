@@ -55,8 +55,7 @@ def hash_proposal(calls: Sequence[Call], salt: bytes) -> bytes:
 
 
 class Timelock(Contract):
-    """Admin of the other contracts, which executes proposals after a delay (model of contracts/Timelock.vy).
-    """
+    """Admin of the other contracts; it executes proposals after a delay (model of Timelock.vy)."""
 
     KIND = "Timelock"
 
@@ -103,8 +102,7 @@ class Timelock(Contract):
 
     @external
     def propose(self, sender: str, calls: Sequence[Call], salt: bytes) -> bytes:
-        """Propose calls, which can be executed after the longest of their delays, and return the proposal's
-        id.
+        """Propose calls to be executed after the longest of their delays, and return the proposal's id.
 
         Only the governor may call.
         """
@@ -219,9 +217,7 @@ class Timelock(Contract):
 
     @view
     def proposal_of(self, sender: str, id: bytes) -> Proposal:
-        """Return the period in which a proposal can be executed [seconds]; zeros if there is no such
-        proposal.
-        """
+        """Return the period in which a proposal can be executed [seconds]; zeros if there is none."""
         ready_at, governors = self.proposals[id]
         return Proposal(ready_at, ready_at + self.window if ready_at else 0, governors)
 

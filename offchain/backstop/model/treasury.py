@@ -227,14 +227,14 @@ class Treasury(Administered):
         return max(0, self.vault_engine.reserve(self.address) // RAY - doubt)
 
     def _compute_surplus(self, doubt: int) -> int:
-        """Return how much the reserve exceeds possible losses of `doubt` and its target [wad], rounded down.
-        """
+        """Return how much the reserve exceeds its target and possible losses [wad], rounded down."""
         plan: Plan = self.plan[()]
         return max(0, self._compute_free_reserve(doubt) - plan.target * WAD)
 
     def _add_insurance(self, fresh: int) -> int:
-        """Pay a share of new surplus into the margin market's insurance up to its target; return the amount
-        [wad].
+        """Pay a share of new surplus into the margin market's insurance, up to its target.
+
+        Return the amount paid [wad].
         """
         if self.fund_address == ZERO_ADDRESS:
             return 0

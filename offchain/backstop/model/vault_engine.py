@@ -25,8 +25,7 @@ MAX_LOTS = 2**15 - 1
 
 
 class VaultEngine(Coverage):
-    """Vaults: collateral, debt, liquidation, loss coverage, settlement (model of contracts/VaultEngine.vy).
-    """
+    """Vaults: collateral, debt, liquidation, loss coverage, settlement (model of VaultEngine.vy)."""
 
     KIND = "VaultEngine"
 
@@ -123,8 +122,7 @@ class VaultEngine(Coverage):
     def repay_and_withdraw(
         self, sender: str, collateral_type: int, owner: str, repay: int, withdraw: int, receiver: str
     ) -> None:
-        """Repay a vault's debt with the caller's stablecoin [wad] and withdraw collateral to a receiver
-        [wad].
+        """Repay a vault's debt from the caller's stablecoin and withdraw collateral to a receiver [wad].
 
         At most the whole debt is repaid, rounded up; a partial repayment stops at the debt floor. Only the
         owner or an operator may withdraw. Raises RevertError if the vault would be unsafe.
@@ -235,10 +233,9 @@ class VaultEngine(Coverage):
 
     @external
     def note_mechanism(self, sender: str, collateral_type: int) -> None:
-        """Record permanently that a liquidation mechanism sells a type's vaults, so that auctions have no
-        room.
+        """Record permanently that a liquidation mechanism sells a type's vaults.
 
-        Only the liquidation engine may call.
+        Auctions of the type then have no room any more. Only the liquidation engine may call.
         """
         self._only_liquidation(sender)
         self._note_mechanism(collateral_type)
@@ -323,8 +320,7 @@ class VaultEngine(Coverage):
 
     @external
     def write_off(self, sender: str, collateral_type: int, owner: str, principal: int, salvage: int) -> None:
-        """Book the unpaid principal of a closed auction as a deficit [rad], and the unsold lot as salvage
-        [wad].
+        """Book a closed auction's unpaid principal as deficit [rad] and its unsold lot as salvage [wad].
 
         Only the auction contract may call.
         """
@@ -441,8 +437,7 @@ class VaultEngine(Coverage):
 
     @view
     def vault(self, sender: str, collateral_type: int, owner: str) -> Vault:
-        """Return the record of a vault: locked collateral, normalized debt [wad], margin call and open lots.
-        """
+        """Return a vault's record: locked collateral, normalized debt [wad], margin call, open lots."""
         found: Vault = self.vaults[collateral_type, owner]
         return found
 
