@@ -58,10 +58,16 @@ RULES: tuple[Rule, ...] = (
 
 
 def check_parameters(parameters: Parameters, prices: Prices = MappingProxyType({})) -> list[RuleFinding]:
-    """Return where a setting breaks rules, in the order of the table; a scenario has prices, its first."""
+    """Return every rule that the parameters break, with the place and the values, in the rules' order.
+
+    `prices` are the first prices of a scenario; they may be empty.
+    """
     return [RuleFinding(each, misfit) for each in RULES for misfit in each.misfits(parameters, prices)]
 
 
 def list_refused_findings(parameters: Parameters, prices: Prices = MappingProxyType({})) -> list[RuleFinding]:
-    """Return where a setting breaks what the protocol promises."""
+    """Return every rule with the verdict "refused" that the parameters break.
+
+    Parameters that break such a rule break a promise of the protocol.
+    """
     return [found for found in check_parameters(parameters, prices) if found.rule.verdict == REFUSED]
