@@ -198,8 +198,9 @@ class Immutable(Generic[V]):
         self.kind = kind
 
     def __set_name__(self, owner: type[Contract], name: str) -> None:
-        """Add the view function to the class and remove the declaration, since each contract has its own
-        value.
+        """Add the view function to the class and remove the declaration.
+
+        Each contract stores a value of its own in an attribute of this name.
         """
 
         def answer(contract: Contract, sender: str) -> V:

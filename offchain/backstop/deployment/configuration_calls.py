@@ -204,7 +204,7 @@ def _build_margin_calls(deployment: Deployment, margin: MarginParameters) -> lis
 
 
 def _build_guard_calls(deployment: Deployment, guards: GuardsParameters) -> list[Action]:
-    """Return the calls that set the guards, and the risk policy of each type as far as it is on."""
+    """Return the calls that set the guards, and each type's risk policy where it is on."""
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         ("RiskPolicy", "set_effects", (guards.caution_margin, guards.emergency_factor)),
     ]

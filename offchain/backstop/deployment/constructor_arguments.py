@@ -234,8 +234,8 @@ def build_timelock_arguments(
 ) -> tuple[Any, ...]:
     """Return the constructor arguments of the timelock.
 
-    It gets a shorter delay for cancelling a facilitator's announced loss, so that a guardian's false
-    announcement can be cancelled in time.
+    The timelock gets a shorter delay for cancelling a facilitator's announced loss. A guardian's false
+    announcement can so be cancelled in time.
     """
     timelock = parameters.timelock
     assert timelock is not None

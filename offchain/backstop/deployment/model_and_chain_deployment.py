@@ -55,7 +55,7 @@ def create_model(deployment: Deployment, timestamp: int = GENESIS) -> ModelSyste
 
 
 def create_chain(deployment: Deployment, host: Host, artifacts: Artifacts | None = None) -> ChainSystem:
-    """Create the contracts of a deployment on a host, without configuration."""
+    """Create the contracts of a deployment on a chain, without configuration."""
     from backstop.hosts.artifacts import Artifacts
 
     artifacts = artifacts or Artifacts()
@@ -66,7 +66,7 @@ def create_chain(deployment: Deployment, host: Host, artifacts: Artifacts | None
 
 
 def attach_system(deployment: Deployment, host: Host, artifacts: ArtifactSource | None = None) -> ChainSystem:
-    """Return a system for a deployment that already exists on a host.
+    """Return a system (actions, views, snapshots) for a deployment that already exists on a chain.
 
     Raises BackstopError if a contract has no code there.
     """
@@ -82,7 +82,7 @@ def attach_system(deployment: Deployment, host: Host, artifacts: ArtifactSource 
 
 
 def _build_chain_system(deployment: Deployment, host: Host, artifacts: ArtifactSource) -> ChainSystem:
-    """Return a system for contracts that exist on a host."""
+    """Return a system (actions, views, snapshots) for contracts that exist on a chain."""
     from backstop.hosts.chain_system import ChainSystem
 
     block_time = deployment.parameters.block_time
@@ -92,9 +92,9 @@ def _build_chain_system(deployment: Deployment, host: Host, artifacts: ArtifactS
 def deploy_protocol(
     host: Host | None, parameters: Parameters, artifacts: Artifacts | None = None
 ) -> tuple[Deployment, ModelSystem, ChainSystem | None]:
-    """Plan, create and configure a deployment in a new model, and on a host if one is given.
+    """Plan, create and configure a deployment in a new model, and on a chain if a host is given.
 
-    Return the deployment, the model, and the system on the host or None.
+    Return the deployment, the model, and the system on the chain or None.
     """
     deployment = plan_deployment(parameters)
     model = create_model(deployment, GENESIS if host is None else host.timestamp)

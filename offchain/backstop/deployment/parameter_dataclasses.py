@@ -77,7 +77,7 @@ class FeedParameters:
     """Terms of a market of the price feed and its guards; times in seconds.
 
     With the default of four reporters and a quorum of three, one reporter may lie or be silent permanently.
-    One may lie and another may be silent at the same time.
+    One may also lie while another is silent.
     """
 
     reporters: int = 4

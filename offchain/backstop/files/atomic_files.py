@@ -54,7 +54,7 @@ def write_bytes(content: bytes, path: Path) -> None:
 
 
 def write_long_json(content: Mapping[str, Any], name: str, items: Iterable[Any], path: Path) -> None:
-    """Replace a JSON file atomically by an object whose last field `name` is a list of items.
+    """Replace a JSON file atomically by an object that ends with a list of items named `name`.
 
     Each item is written on its own line; the items are not held in memory.
     """

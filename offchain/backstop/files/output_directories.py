@@ -41,10 +41,10 @@ def hash_value_repr(value: object) -> str:
 
 
 def hash_program_and_contract_sources(contracts: Path, *roots: str) -> str:
-    """Return a digest of this program's and the contracts' sources, which identifies their results.
+    """Return a digest of the sources of this program and of the contracts.
 
-    With `roots` only these modules and all their imports count, so that edits of other files do not change
-    it.
+    Results with equal digests come from equal programs. With `roots` only the named modules and all their
+    imports count, so that edits of other files do not change the digest.
     """
     modules = _find_imported_files(roots) if roots else set(PACKAGE.rglob("*.py"))
     code = [(path, PACKAGE) for path in (*modules, *PACKAGE.rglob("*.json"))]

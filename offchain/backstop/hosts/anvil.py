@@ -32,9 +32,9 @@ _MOST_EMPTY = 5_000
 
 
 class RpcHost:
-    """Host on a JSON-RPC node that mines blocks at this program's request.
+    """Chain host on a JSON-RPC node that mines blocks at this program's request.
 
-    The node must accept any sender (Anvil: --auto-impersonate).
+    A chain host runs the compiled contracts. The node must accept any sender (Anvil: --auto-impersonate).
     """
 
     name = "rpc"
@@ -272,7 +272,7 @@ class RpcHost:
 
 
 class AnvilHost(RpcHost):
-    """Host on a temporary Anvil node, which is killed with this process and keeps little history."""
+    """Chain host on a temporary Anvil node, which is killed with this process and keeps little history."""
 
     name = "anvil"
     process: AnvilProcess

@@ -45,7 +45,7 @@ class SlotReader:
     def read_slot_words_in_batch(self, slots: Sequence[Slot], block: str = "latest") -> list[int]:
         """Return the words of storage slots at a block, in order.
 
-        A sequence passed again may only have grown, since its encoding is cached.
+        The reader caches a sequence: if it is passed again, items may only have been appended.
         """
         if self._overrides:
             try:

@@ -25,7 +25,7 @@ class SlotMeaning(NamedTuple):
 
 
 class ChainSystem:
-    """Compiled contracts on a host, with the System interface (actions, views, snapshots).
+    """Compiled contracts on a chain, with the System interface (actions, views, snapshots).
 
     The keys of a mapping cannot be listed on a chain. `snapshot` therefore reads only tracked slots, which
     are added by `track_slot`, or from a model's tables by `track_world_slots`.
@@ -39,7 +39,7 @@ class ChainSystem:
         addresses: Mapping[str, str],
         block_time: int = 0,
     ) -> None:
-        """Wrap contracts on a host; `block_time` is the seconds per block, 0 if blocks do not matter."""
+        """Wrap contracts on a chain; `block_time` is the seconds per block, 0 if blocks do not matter."""
         self.host = host
         self.block_time = block_time
         self.artifacts = artifacts
@@ -74,7 +74,7 @@ class ChainSystem:
     def apply(self, action: Action) -> Outcome:
         """Run one action as a transaction and return its outcome.
 
-        `gas` and `changed` are set to the gas used and the changed slots if the host reports them.
+        `gas` and `changed` are set to the gas used and the changed slots if the chain reports them.
         """
         function = self.get_function(action.contract, action.method, len(action.args))
         to = self._addresses[action.contract]
@@ -85,9 +85,9 @@ class ChainSystem:
     def apply_all_with_changed_slots(
         self, actions: Sequence[Action]
     ) -> list[tuple[Outcome, dict[Slot, int] | None]]:
-        """Run actions in order, in one block if the host has blocks; return outcomes and changed slots.
+        """Run actions in order, in one block if the chain has blocks; return outcomes and changed slots.
 
-        `spent` is set to the gas used by each action, if the host reports it.
+        `spent` is set to the gas used by each action, if the chain reports it.
         """
         if len(actions) == 1:
             alone = self.apply(actions[0]), self.changed

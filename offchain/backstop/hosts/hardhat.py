@@ -78,7 +78,7 @@ class HardhatProcess(NodeProcess):
 
 
 class HardhatHost(RpcHost):
-    """Host on a temporary Hardhat node, which is killed with this process."""
+    """Chain host on a temporary Hardhat node, which is killed with this process."""
 
     name = "hardhat"
     process: HardhatProcess

@@ -97,7 +97,7 @@ class Host(Protocol):
     def read_slots(self, slots: Sequence[Slot]) -> list[int]:
         """Return the words of storage slots, in order.
 
-        A sequence passed again may only have grown.
+        The host may cache a sequence: if it is passed again, items may only have been appended.
         """
         ...
 
@@ -131,7 +131,7 @@ class Host(Protocol):
 
 @runtime_checkable
 class StorageRootHost(Protocol):
-    """Interface of a host that cannot list a contract's storage but returns its storage root."""
+    """Interface of a chain host that cannot list a contract's storage but returns its storage root."""
 
     def read_storage_root(self, address: str) -> str:
         """Return the root hash of a contract's storage trie."""

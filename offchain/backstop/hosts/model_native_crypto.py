@@ -11,8 +11,8 @@ from backstop.evm_crypto import CryptoFunctions, replace_crypto_functions
 def use_native_crypto() -> None:
     """Replace the model's hash and signature functions by native libraries, if they are installed.
 
-    The change holds for this process. libsecp256k1 recovers a signer 40 times faster. A test checks that both
-    implementations give equal results.
+    The change holds for this process. libsecp256k1 recovers a signer 40 times faster. A test checks that
+    model and libraries give equal results.
     """
     try:
         from coincurve import PublicKey

@@ -54,7 +54,7 @@ class _TrackedState(CancunState):
 
 
 class PyEvmHost:
-    """Host with one chain in memory on py-evm, without blocks; slow, used to cross-check revm."""
+    """Chain in memory on py-evm, without blocks; slow, used to cross-check the results of revm."""
 
     name = "py-evm"
 

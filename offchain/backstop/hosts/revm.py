@@ -29,9 +29,9 @@ class CallHaltedError(BackstopError):
 
 
 class RevmHost:
-    """Host with one chain in memory on revm.
+    """Chain in memory on revm, the fast in-process EVM.
 
-    Memory grows with every call: use a new host for each sequence of calls.
+    Memory grows with every call: use a new chain for each sequence of calls.
     """
 
     name = "revm"
@@ -156,8 +156,8 @@ class RevmHost:
     def set_code(self, address: str, code: bytes) -> None:
         """Replace the code at an address directly; its storage stays.
 
-        `restore_snapshot` keeps the new code. `get_code` then returns too few bytes, so read the old code
-        before.
+        `restore_snapshot` does not bring the old code back, and `get_code` then cuts bytes off the new code.
+        So read the old code with `get_code` before.
         """
         nonce = self._evm.basic(address).nonce
         self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce, code=code))

@@ -90,7 +90,7 @@ def check_value_is_string(value: Any) -> None:
 
 
 def make_list_check(each: Check, most: int | None = None) -> Check:
-    """Return a check that raises ValueError unless a value is a list whose items pass `each`.
+    """Return a check that raises ValueError unless a value is a list and each item passes `each`.
 
     With `most` the list may have at most this number of items.
     """

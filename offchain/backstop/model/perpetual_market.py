@@ -104,8 +104,8 @@ class PerpetualMarket(CycleLosses):
         """Withdraw cash from an account and return the amount paid [wad].
 
         The caller must own the account. The part above the account's deposits is profit: the fund holds it
-        until it has vested. While losses are unpaid, `amount` is paid only pro rata to the stablecoin held.
-        Raises RevertError if less than `least` is paid or the remaining margin is too low.
+        until it has vested. If losses are unpaid that no gain absorbed, `amount` is reduced pro rata to the
+        stablecoin held. Raises RevertError if less than `least` is paid or the remaining margin is too low.
         """
         owner = owner or sender
         require(is_own_or_subaccount(self.world, owner, sender), "perpetuals: not its owner")
@@ -205,9 +205,10 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def seize_insolvent(self, sender: str, owner: str) -> None:
-        """Seize an insolvent account's positions and book its shortfall in the pending cycle.
+        """Seize an insolvent account's positions and book its shortfall, which accounts with gains pay.
 
-        Raises RevertError if there is nothing to seize and nothing to book.
+        The shortfall is that of the pending cycle (the last period, not yet final). Raises RevertError if
+        there is nothing to seize or book.
         """
         self._settle_missed_cycles(owner)
         require(self._seize_insolvent(owner, sender), "perpetuals: nothing to do")
@@ -230,7 +231,8 @@ class PerpetualMarket(CycleLosses):
     def gains_of(self, sender: str, owner: str, market: int) -> Gains:
         """Update an account and return its gains per side in a market in the pending cycle [wei].
 
-        The result also holds the number of that cycle and the account's worth at its end [wei].
+        The pending cycle is the last period, not yet final. The result also holds its number and the
+        account's worth at its end [wei].
         """
         self._settle_missed_cycles(owner)
         cycle = self.clocks[()].cycle - 1
@@ -239,7 +241,11 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def advance_cycle(self, sender: str) -> None:
-        """Make the pending cycle final, the open cycle pending, and open a new cycle."""
+        """Start a new cycle: the pending cycle becomes final, and the open cycle becomes pending.
+
+        A cycle is a period for which gains absorb losses. The losses of a pending cycle are still being
+        booked.
+        """
         self._finalise_cycle_and_open_next()
 
     @external
@@ -276,7 +282,7 @@ class PerpetualMarket(CycleLosses):
         """Return an account's equity, known haircuts and gains not yet final, at the last mark prices [wei].
 
         A haircut is the part of a gain that pays others' losses. The account is not updated first: the values
-        belong to the cycle of its last update.
+        belong to the period (cycle) of its last update.
         """
         return self._compute_standing(owner)
 
@@ -369,8 +375,8 @@ class PerpetualMarket(CycleLosses):
     def _close_positions_of_debtor(self, owner: str, finder: str) -> bool:
         """Seize the positions of an insolvent account in all markets with a current price.
 
-        Return True if positions were seized. The account counts as insolvent only if its equity, at the
-        better end of the price range, is below its haircuts.
+        Return True if positions were seized. An account is insolvent if its equity is below its haircuts,
+        even at the better end of the price range.
         """
         fresh = better = 0
         for market in _list_markets_of_bits(self.accounts[owner].markets):

@@ -308,7 +308,11 @@ class PerpetualTrading(Contract):
         return next((each.size for each in held if each.market == market), 0)
 
     def _mark_markets_of_account(self, owner: str) -> Marks:
-        """Update the mark prices of all markets in which an account has positions, and return a summary."""
+        """Update the mark prices of all markets in which an account has positions.
+
+        Return the markets with a current price, and how much the positions gain or lose at the ends of the
+        price ranges [wei].
+        """
         fresh = better = worse = 0
         silent = False
         for held in self.market.holdings_of(self.address, owner):

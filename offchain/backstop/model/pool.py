@@ -227,7 +227,8 @@ class Pool(MemberPool, ExitBatches):
         self.line[()] = queue._replace(unsettled=unsettled, held=held)
 
     def _part_of_unvested(self, shares: int) -> int:
-        """Return the unvested income on shares that leave, rounded down; all of it if they are all shares."""
+        """Return the unvested income on shares to be withdrawn [wad], rounded down; all of it for all shares.
+        """
         rest, supply = self.unvested(self.address), self.state[()].supply
         return rest if shares == supply else mul_uint256(rest, shares) // (supply + VIRTUAL_SHARES)
 
@@ -245,7 +246,10 @@ class Pool(MemberPool, ExitBatches):
     # ---------------------------------------------------------------- requests
 
     def _find_last_batch_checkpoint(self, batch_id: int) -> tuple[int, int]:
-        """Return generation and number of the last loss checkpoint that a batch takes part in."""
+        """Return share generation and number of the last loss that a withdrawal batch took part in.
+
+        Each division of all shares begins a new generation.
+        """
         state: State = self.state[()]
         if batch_id < self.line[()].unsettled:
             run: ExitRun = self.runs[self.find_first_batch_of_run(batch_id)]

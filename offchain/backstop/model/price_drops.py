@@ -28,7 +28,8 @@ class PriceDropState(NamedTuple):
     def withdrawals_paused_until(self) -> int:
         """Time until which pools pay no withdrawals [seconds].
 
-        It is a fixed time after the last drop, and at most one day after the first in a row of drops.
+        The pause lasts a fixed time after the last drop. Drops in a row extend it to at most one day after
+        the first.
         """
         return min(self.last + LOOK, self.began + MAX_LOOK)
 

@@ -121,7 +121,7 @@ def compute_minority_proof_quorum(reporter_count: int) -> int:
 def compute_renewal_window_seconds(step_seconds: int) -> int:
     """Return how long after a step the next price may be replaced by a newer median [seconds].
 
-    This is a sixth of the step or the maximum age of a signed report, whichever is longer, but at most half a
+    This is the longer of a sixth of the step and the maximum age of a signed report. It is at most half a
     step. After this window the next price is fixed until the next step.
     """
     return max(step_seconds // 6, min(step_seconds // 2, bounds.MAX_SIGNED_AGE))
@@ -134,9 +134,9 @@ def get_lower_median(prices: Iterable[int]) -> int:
 
 
 def compute_valid_price_or_zero(prices: Prices, config: Config, now: int, obeys_halts: bool = False) -> int:
-    """Return the current price [ray] if it is fresh, or if the feed has been silent long enough to be dead.
+    """Return the current price if it is fresh, or if the feed has been silent long enough to be dead [ray].
 
-    Return 0 between these times. With `obeys_halts` also return 0 during a halt or a grace period.
+    Return 0 in between. With `obeys_halts` also return 0 during a halt or a grace period.
     """
     if obeys_halts and config.has_halt_or_grace(now):
         return 0
@@ -228,9 +228,9 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def poke(self, sender: str, collateral_type: int) -> None:
         """Advance the price by one step: the next price becomes current, the reporters' median becomes next.
 
-        After a gap in the updates the median becomes both. A median that deviates too far from the average
-        becomes next only after a number of steps in a row. Early in a step the call only replaces the next
-        price by a newer median.
+        After a gap in the updates the median becomes current and next at once. A median that deviates too far
+        from the average becomes next only after a number of steps in a row. Early in a step the call only
+        replaces the next price by a newer median.
         """
         now = self.world.timestamp
         config = self._count_final_price_time(collateral_type, self._get_config(collateral_type))
@@ -461,7 +461,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def liquidation_price(self, sender: str, collateral_type: int) -> int:
         """Return the price at which liquidations start [ray]; 0 if stale, or in a halt or grace period.
 
-        The last price of a dead feed counts.
+        If the feed has been silent long enough to be dead, its last price counts.
         """
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]

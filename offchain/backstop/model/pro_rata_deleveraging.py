@@ -66,8 +66,9 @@ class ProRataDeleveraging(Contract):
     def share(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
         """Close each account's pro rata part of the unassigned lots; return the lots that stay unassigned.
 
-        An account's part follows from its share of the side's gain in the pending cycle. Lots closed earlier
-        in the cycle count. The accounts must be in ascending order. Raises RevertError if no lot is closed.
+        Unassigned lots were seized from insolvent accounts. An account's part follows from its share of the
+        side's gain in the last period (pending cycle). Lots closed earlier in the period count. The accounts
+        must be in ascending order. Raises RevertError if no lot is closed.
         """
         require(side < 2, "deleveraging: no such side")
         cycle = self.market.clock_of(self.address).cycle - 1

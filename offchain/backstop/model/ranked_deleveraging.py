@@ -103,9 +103,9 @@ class RankedDeleveraging(Contract):
     def submit(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> None:
         """Append accounts to the caller's ranking of a market side; a complete ranking is stored as proven.
 
-        The accounts must have gained in the pending cycle and come in descending order of score. The ranking
-        is complete once it contains the whole gain of the side. Raises RevertError if a ranking is already
-        proven.
+        The accounts must have gained in the last period (pending cycle), in descending order of gain over
+        worth. The ranking is complete once it contains the whole gain of the side. Raises RevertError if a
+        ranking is already proven.
         """
         cycle = self.market.clock_of(self.address).cycle - 1
         require(self.cases[market, side].cycle != cycle, "deleveraging: proven")

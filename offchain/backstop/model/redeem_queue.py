@@ -145,12 +145,15 @@ class RedeemQueue(Shares):
         return self.get_maturity(waits.start) if waits else MAX_UINT256
 
     def get_units(self, id: int) -> int:
-        """Return the shares of an unpaid batch in the present generation of shares, rounded down."""
+        """Return the shares of an unpaid batch in present units, rounded down.
+
+        Present units are those after all divisions of shares.
+        """
         batch: Batch = self.batches[id]
         return convert_shares(batch.units, batch.generation, self.state[()].generation)
 
     def _end_batch_collection(self, queue: Queue) -> Batch:
-        """Close the batch that takes requests, and return its record in the present generation of shares.
+        """Close the batch that takes requests, and return its record with shares in present units.
 
         Raises RevertError if the batch is empty or too young, or if too many batches wait.
         """
@@ -196,12 +199,16 @@ class RedeemQueue(Shares):
         return id, before
 
     def get_share_generation_at_cut(self, batch_id: int) -> int:
-        """Return the generation of shares when a batch was closed; the present one for the open batch."""
+        """Return how often shares had been divided when a batch was closed; the present count if it is open.
+        """
         collects = batch_id == self.line[()].collecting
         return int(self.state[()].generation if collects else self.batches[batch_id].generation)
 
     def shares_at_cut(self, id: int, controller: str) -> int:
-        """Return a request's shares in the generation in which its batch was closed, rounded down."""
+        """Return a request's shares in the units at the time its batch was closed, rounded down.
+
+        Each division of all shares changes the units.
+        """
         request: Request = self.requests[id, controller]
         return convert_shares(
             request.shares, request.generation, max(request.generation, self.get_share_generation_at_cut(id))

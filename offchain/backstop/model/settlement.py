@@ -188,7 +188,7 @@ class Settlement(Administered):
 
     @external
     def cover_last(self, sender: str, collateral_type: int) -> int:
-        """Charge the stages a last time with a type's deficit and return the uncovered rest [rad]."""
+        """Charge the loss-absorbing stages a last time with a type's deficit; return the rest [rad]."""
         self._load_open()
         self.waterfall.cover(self.address, collateral_type)
         self._check_no_stage_reservation(collateral_type)
@@ -266,7 +266,8 @@ class Settlement(Administered):
 
     @view
     def left_of(self, sender: str, collateral_type: int) -> int:
-        """Return the deficit of a type that the stages left uncovered at their last charge [rad]."""
+        """Return a type's deficit that the loss-absorbing stages left uncovered at their last charge [rad].
+        """
         return int(self.left[collateral_type])
 
     @view

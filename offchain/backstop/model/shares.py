@@ -41,12 +41,12 @@ class Shares(Permits):
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Return the total supply of shares in units of the present generation."""
+        """Return the total supply of shares in present units (after all divisions of shares)."""
         return int(self.state[()].supply)
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Return an owner's shares in units of the present generation, rounded down."""
+        """Return an owner's shares in present units (after all divisions of shares), rounded down."""
         return self.held(owner)
 
     @view
@@ -57,7 +57,7 @@ class Shares(Permits):
     # --------------------------------------------------------------- internals
 
     def held(self, owner: str) -> int:
-        """Return an owner's shares in units of the present generation, rounded down."""
+        """Return an owner's shares in present units (after all divisions of shares), rounded down."""
         balance: Balance = self.balances[owner]
         return convert_shares(balance.shares, balance.generation, self.state[()].generation)
 
@@ -66,7 +66,8 @@ class Shares(Permits):
         return [owner for owner in self.balances if self.held(owner)]
 
     def _renew_record(self, owner: str, mark: int) -> Balance:
-        """Update an owner's record to the present generation and checkpoint `mark`; return the old record."""
+        """Update an owner's record to present share units and loss checkpoint `mark`; return the old record.
+        """
         before: Balance = self.balances[owner]
         generation = self.state[()].generation
         if (before.generation, before.mark) != (generation, mark):

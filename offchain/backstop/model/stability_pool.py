@@ -450,7 +450,7 @@ class OffsetPool(VestingAssets, ProductSum):
         return StakeBalance(*(a + b for a, b in zip(found, entered, strict=True)))
 
     def _count_gains(self, state: State, owner: str) -> int:
-        """Record a member's gains, merge all coins that take part into one stake, and return them [wad]."""
+        """Record a member's gains and merge the member's coins into one stake; return these coins [wad]."""
         self._share_income(state)
         requests: Requests = self.member_requests[owner]
         found = self._sum_stake_balances(state, owner, requests)
@@ -503,9 +503,9 @@ class StabilityPool(OffsetPool):
 
     @external
     def withdraw(self, sender: str, owner: str) -> int:
-        """Pay a member's requested withdrawal and return the coins paid [wad].
+        """Pay a member's requested withdrawal and return the stablecoin paid [wad].
 
-        In settlement all of the member's coins are paid without a request. Otherwise RevertError is raised
+        In settlement all coins of the member are paid without a request. Otherwise RevertError is raised
         during the cooldown or while debt is at risk.
         """
         requests: Requests = self.member_requests[owner]

@@ -57,7 +57,10 @@ class Auction(NamedTuple):
 
 
 class SurplusAuction(Contract):
-    """Dutch auction that sells surplus stablecoin for equity and burns it (model of SurplusAuction.vy)."""
+    """Dutch auction that sells surplus stablecoin for equity and burns the equity.
+
+    It mirrors contracts/SurplusAuction.vy.
+    """
 
     KIND = "SurplusAuction"
 

@@ -320,7 +320,7 @@ class VaultEngine(Coverage):
 
     @external
     def write_off(self, sender: str, collateral_type: int, owner: str, principal: int, salvage: int) -> None:
-        """Book a closed auction's unpaid principal as deficit [rad] and its unsold lot as salvage [wad].
+        """Book a closed auction's unpaid principal as deficit [rad], and keep its unsold collateral [wad].
 
         Only the auction contract may call.
         """
@@ -342,7 +342,7 @@ class VaultEngine(Coverage):
 
     @external
     def take_salvage(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Take collateral left over from closed auctions out of salvage for a new auction [wad].
+        """Remove collateral left over from closed auctions (salvage) for a new auction [wad].
 
         Only the auction contract may call.
         """
@@ -370,7 +370,8 @@ class VaultEngine(Coverage):
     def unwind(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
         """Return the lot [wad] and the unpaid principal [rad] of an open auction to its vault.
 
-        The debt is rounded up. Without an owner the lot goes to salvage. Only the auction contract may call.
+        The debt is rounded up. Without an owner the lot stays with the protocol as salvage (collateral left
+        over from auctions). Only the auction contract may call.
         """
         self._only_auction(sender)
         if owner == ZERO_ADDRESS:
@@ -423,7 +424,8 @@ class VaultEngine(Coverage):
 
     @external
     def pay_out(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
-        """Transfer collateral from salvage to a receiver [wad]; only the settlement contract may call."""
+        """Transfer collateral taken by settlement to a receiver [wad]; only the settlement contract may call.
+        """
         self._only_settlement(sender)
         self._subtract_salvage_collateral(collateral_type, amount)
         self._deliver_collateral(self.terms[collateral_type], amount, receiver)

@@ -78,7 +78,7 @@ class Schedule(NamedTuple):
 
 @declare_record_slot_bit_widths(104, 48, 90)
 class WorkoutBalances(NamedTuple):
-    """Initial debt of a workout [wad], the premium in it [micro stablecoins], and its rounding [rad]."""
+    """Initial debt of an instalment plan [wad], premium in it [micro stablecoins], and rounding [rad]."""
 
     owed: int = 0
     premium: int = 0
@@ -112,12 +112,12 @@ def can_repay(lot: int, price: int, discount: int, principal: int) -> bool:
 
 
 def principal_left(balance: Balance, sums: WorkoutBalances) -> int:
-    """Return the principal of a workout that is still unpaid [rad]."""
+    """Return the principal of an instalment plan that is still unpaid [rad]."""
     return debt_repayment.compute_principal_left(balance.left, sums.premium, sums.excess)
 
 
 def _is_short(balance: Balance, schedule: Schedule, price: int, principal: int) -> bool:
-    """Return True if the lot is worth less than the workout's collateral ratio requires."""
+    """Return True if the collateral is worth less than the instalment plan's ratio requires."""
     return balance.lot * price * BASIS_POINTS < principal * schedule.ratio
 
 
@@ -226,7 +226,7 @@ class Workouts(Administered):
 
     @external
     def pay(self, sender: str, workout_id: int, amount: int) -> int:
-        """Pay up to `amount` of a workout's debt [wad] and return the stablecoin burned.
+        """Pay up to `amount` of a vault's debt under an instalment plan [wad]; return the stablecoin burned.
 
         The last payment returns the collateral to the owner's vault. Raises RevertError if the rest would be
         a debt below the floor.
@@ -264,7 +264,7 @@ class Workouts(Administered):
 
     @external
     def top_up(self, sender: str, workout_id: int, amount: int) -> None:
-        """Move collateral [wad] from the owner's vault into the workout, rounded down to the token's unit.
+        """Move collateral [wad] from the owner's vault to its instalment plan, rounded down to the unit.
 
         The vault must have no debt. The owner or an operator may call.
         """
@@ -286,9 +286,10 @@ class Workouts(Administered):
 
     @external
     def flag(self, sender: str, workout_id: int) -> int:
-        """Set or clear a workout's flag and return the principal at risk [rad].
+        """Set or clear the flag of an instalment plan and return the principal at risk [rad].
 
-        The whole principal is at risk if the workout may be foreclosed now or at the next price; otherwise 0.
+        The whole principal is at risk if the collateral may be auctioned now or at the next price; otherwise
+        0.
         """
         balance = self._load_open_workout_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
@@ -308,7 +309,7 @@ class Workouts(Administered):
 
     @external
     def foreclose(self, sender: str, workout_id: int, reward_receiver: str) -> None:
-        """Start an auction of the collateral of a workout that breaks its conditions.
+        """Start an auction of the collateral of a vault that breaks its instalment plan.
 
         This is so if an instalment is overdue, or if the collateral ratio is too low. Otherwise RevertError
         is raised. The auction repays the unpaid principal.
@@ -333,7 +334,7 @@ class Workouts(Administered):
 
     @external
     def unwind(self, sender: str, workout_id: int) -> None:
-        """End a workout in settlement: collateral and unpaid principal return to the vault."""
+        """End an instalment plan in settlement: collateral and unpaid principal return to the vault."""
         require(self.engine.in_settlement(self.address), "workouts: not settling")
         balance = self._load_open_workout_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
@@ -358,10 +359,10 @@ class Workouts(Administered):
         period: int,
         cap: int,
     ) -> None:
-        """Set the conditions of a type's new workouts; open workouts keep theirs.
+        """Set the conditions of a type's new instalment plans (workouts); open ones keep theirs.
 
         Discount, ratio and premium are in basis points, interval and period in seconds, cap in whole
-        stablecoins. A cap of 0 disables workouts. Only the admin may call.
+        stablecoins. A cap of 0 disables instalment plans. Only the admin may call.
         """
         self._only_admin(sender)
         require(collateral_type < self.engine.collateral_types(self.address), "workouts: unknown type")
@@ -381,13 +382,13 @@ class Workouts(Administered):
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """Return the conditions of a type's new workouts."""
+        """Return the conditions of a collateral type's new instalment plans (workouts)."""
         terms: Terms = self.terms[collateral_type]
         return terms
 
     @view
     def workout_of(self, sender: str, workout_id: int) -> Workout:
-        """Return the state of an open workout; `due` is the time of the first instalment not met."""
+        """Return the state of an open instalment plan; `due` is the time of the first instalment not met."""
         balance = self._load_open_workout_balance(workout_id)
         schedule: Schedule = self.schedules[workout_id]
         sums: WorkoutBalances = self.sums[workout_id]
@@ -409,7 +410,10 @@ class Workouts(Administered):
 
     @view
     def position_of(self, sender: str, workout_id: int) -> tuple[int, str, int, int]:
-        """Return type, owner, collateral lot [wad] and unpaid principal [rad] of a workout; zeros if none."""
+        """Return type, owner, collateral [wad] and unpaid principal [rad] of an instalment plan.
+
+        Return zeros if there is no plan with this id.
+        """
         if self.balances[workout_id] == Balance():
             return 0, ZERO_ADDRESS, 0, 0
         balance = self._load_open_workout_balance(workout_id)
@@ -418,27 +422,28 @@ class Workouts(Administered):
 
     @view
     def in_workouts(self, sender: str, collateral_type: int) -> int:
-        """Return the unpaid principal in all workouts of a type [rad]."""
+        """Return the unpaid principal in all instalment plans (workouts) of a type [rad]."""
         return int(self.principals[collateral_type])
 
     @view
     def flagged_principal(self, sender: str, collateral_type: int) -> int:
-        """Return the principal in a type's workouts that is flagged as at risk [rad]."""
+        """Return the principal in a type's instalment plans (workouts) that is flagged as at risk [rad]."""
         return int(self.doubts[collateral_type])
 
     @view
     def unflagged_principal_of(self, sender: str, collateral_type: int) -> int:
-        """Return the principal in a type's workouts that is not flagged as at risk [rad]."""
+        """Return the principal in a type's instalment plans (workouts) that is not flagged as at risk [rad].
+        """
         return int(self.principals[collateral_type] - self.doubts[collateral_type])
 
     @view
     def is_flagged(self, sender: str, workout_id: int) -> bool:
-        """Return True if a workout's principal was at risk when its flag was last updated."""
+        """Return True if an instalment plan's principal was at risk when its flag was last updated."""
         return bool(self._load_open_workout_balance(workout_id).flagged)
 
     @view
     def last_entries(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Return when a vault last entered a workout [seconds]; 0 if never."""
+        """Return when a vault last entered an instalment plan [seconds]; 0 if never."""
         return int(self.entries[collateral_type, owner])
 
     # ----------------------------------------------------------------- helpers
@@ -469,7 +474,7 @@ class Workouts(Administered):
         return self.world.timestamp > schedule.compute_due_time(balance.met)
 
     def _subtract_workout_principal(self, balance: Balance, principal: int) -> None:
-        """Deduct principal from the type's total in workouts, and from its flagged total if it is flagged."""
+        """Deduct principal from the total in workouts, and from the flagged total if the plan is flagged."""
         c = balance.collateral_type
         self.principals[c] = self.principals[c] - principal
         if balance.flagged:
@@ -481,7 +486,7 @@ class Workouts(Administered):
         self.sums[workout_id] = WorkoutBalances()
 
     def _load_open_workout_balance(self, workout_id: int) -> Balance:
-        """Return the balance of an open workout; raise RevertError if there is none with this id."""
+        """Return the balance of an open instalment plan; raise RevertError if there is none with this id."""
         balance: Balance = self.balances[workout_id]
         require(balance != Balance(), "workouts: no workout")
         return balance

@@ -1,6 +1,8 @@
-"""Whether the parameters of a deployment fit each other: one table of rules, and what of it a setting breaks.
+"""Rules that the parameters of a deployment fit each other, in one table, and a check of parameters against
+it.
 
-Setters check a value against its bounds. What is here needs two values or more, of different contracts often.
+Setters check a single value against its bounds. Each rule here relates two values or more, often of different
+contracts.
 """
 
 from __future__ import annotations
@@ -68,6 +70,6 @@ def check_parameters(parameters: Parameters, prices: Prices = MappingProxyType({
 def list_refused_findings(parameters: Parameters, prices: Prices = MappingProxyType({})) -> list[RuleFinding]:
     """Return every rule with the verdict "refused" that the parameters break.
 
-    Parameters that break such a rule break a promise of the protocol.
+    Breaking a refused rule breaks a promise of the protocol.
     """
     return [found for found in check_parameters(parameters, prices) if found.rule.verdict == REFUSED]

@@ -1,4 +1,4 @@
-"""Rules of amounts: ceilings, limits, floors, and what one unit of a token is worth."""
+"""Rules of amounts: ceilings, limits, floors, and the value of one unit of a token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of who bears a loss: the waterfall's epochs, stages and auctions, pools, and settlement."""
+"""Rules of loss absorption: the waterfall's epochs, stages and auctions, pools, and settlement."""
 
 from __future__ import annotations
 

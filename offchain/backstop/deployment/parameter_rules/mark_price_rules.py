@@ -1,4 +1,4 @@
-"""Rules of the margin market: margins, fees, the band and times against what a mark may be off."""
+"""Rules of the margin market: margins, fees, band and times against possible errors of a mark price."""
 
 from __future__ import annotations
 
