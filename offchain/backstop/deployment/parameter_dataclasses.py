@@ -320,7 +320,7 @@ class BackstopParameters:
 
 @dataclass(frozen=True)
 class MarginParameters:
-    """Perpetual markets with one margin for all positions of an account (cross margin)."""
+    """Parameters of the perpetual markets, with one margin for all positions of an account (cross margin)."""
 
     markets: tuple[PerpetualParameters, ...]
     facilitator: str = ""  # that bears what nobody else does, by its name; "": none

@@ -94,7 +94,10 @@ class PolicyCalls:
         return proven and all(self._has_answers(c) for c in decode_listed_types(listed))
 
     def mode(self) -> int:
-        """Return the policy's mode: 0 normal, 1 caution, 2 emergency, or NOTHING if the call fails."""
+        """Return the risk policy's mode: 0 normal, 1 caution, 2 emergency.
+
+        Return NOTHING (the maximum integer) if the call fails.
+        """
         return self._ask_number(lambda: self.policy.mode(self.sender))
 
     def _has_answers(self, collateral_type: int) -> bool:

@@ -227,7 +227,9 @@ class Pool(MemberPool, ExitBatches):
         self.line[()] = queue._replace(unsettled=unsettled, held=held)
 
     def _part_of_unvested(self, shares: int) -> int:
-        """Return the unvested income on shares to be withdrawn [wad], rounded down; all of it for all shares.
+        """Return the unvested income on shares to be withdrawn [wad], rounded down.
+
+        If these are all shares, return all unvested income.
         """
         rest, supply = self.unvested(self.address), self.state[()].supply
         return rest if shares == supply else mul_uint256(rest, shares) // (supply + VIRTUAL_SHARES)
@@ -359,9 +361,9 @@ class Pool(MemberPool, ExitBatches):
             self.claims.issue(self.address, owner, shares, *start, *end)
 
     def _record_loss_checkpoint(self, shares: int, assets: int) -> None:
-        """Record a loss [wad] that these shares absorb as a checkpoint of the claims contract.
+        """Record a loss of `assets` [wad] in the claims contract, absorbed by `shares`.
 
-        The shares include the virtual ones.
+        The number of shares includes the virtual shares. Nothing happens without a claims contract.
         """
         if self.claims_address == ZERO_ADDRESS or shares == VIRTUAL_SHARES:
             return

@@ -489,7 +489,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @view
     def auction_price(self, sender: str, collateral_type: int) -> int:
-        """Return the current price for auctions [ray]; 0 if stale, but the last price if the feed is dead."""
+        """Return the current price for auctions [ray]; 0 if it is stale.
+
+        If the feed has been silent long enough to be dead, return its last price.
+        """
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
         return compute_valid_price_or_zero(prices, config, self.world.timestamp)

@@ -23,7 +23,7 @@ from backstop.model.interfaces import Gains, IPerpetualMarket, IPerpetualTrading
 
 @declare_record_slot_bit_widths(32, 64)
 class ClosedLots(NamedTuple):
-    """Number of lots that deleveraging closed in a given cycle."""
+    """Number of lots that deleveraging closed, and the cycle (period of losses and gains) of the closing."""
 
     cycle: int = 0
     lots: int = 0
@@ -97,12 +97,18 @@ class ProRataDeleveraging(Contract):
 
     @view
     def part_of(self, sender: str, market: int, side: int, owner: str) -> ClosedLots:
-        """Return the lots of an account that were last closed on a side of a market, with their cycle."""
+        """Return how many lots of an account's position were closed last, and in which cycle.
+
+        A cycle is a period for which gains absorb losses.
+        """
         return cast(ClosedLots, self.parts[market, side, owner])
 
     @view
     def total_of(self, sender: str, market: int, side: int) -> ClosedLots:
-        """Return the lots that were last closed on a side of a market, with their cycle."""
+        """Return how many lots of a market side were closed last, and in which cycle.
+
+        A cycle is a period for which gains absorb losses.
+        """
         return cast(ClosedLots, self.totals[market, side])
 
 

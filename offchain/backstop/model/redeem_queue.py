@@ -199,7 +199,9 @@ class RedeemQueue(Shares):
         return id, before
 
     def get_share_generation_at_cut(self, batch_id: int) -> int:
-        """Return how often shares had been divided when a batch was closed; the present count if it is open.
+        """Return how often all shares had been divided when a withdrawal batch was closed.
+
+        For the batch that takes requests, return the present count.
         """
         collects = batch_id == self.line[()].collecting
         return int(self.state[()].generation if collects else self.batches[batch_id].generation)

@@ -67,7 +67,7 @@ class ScriptedPolicy(Contract):
 
     @view
     def fee_at(self, sender: str, collateral_type: int, performing: int) -> int:
-        """Return the scripted fee [ray a second]."""
+        """Return the fee set by the script [ray a second] regardless of the debt."""
         return self._answer_unless_failing(self.fee[()])
 
     @view

@@ -29,7 +29,7 @@ class ScriptedStage(Contract):
 
     @external
     def claim(self, sender: str, capacity: int, payment: int, reservation: int) -> None:
-        """Set the capacity, payment and reservation that the stage reports from now on [rad]."""
+        """Set the capacity, payment and reservation that the stage claims from now on [rad]."""
         self.claimed_capacity[()] = capacity
         self.claimed_payment[()] = payment
         self.claimed_reservation[()] = reservation
@@ -46,7 +46,7 @@ class ScriptedStage(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """Return the scripted capacity."""
+        """Return the capacity that the script claims regardless of its real assets [rad]."""
         return int(self.claimed_capacity[()])
 
     @view

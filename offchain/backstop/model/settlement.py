@@ -266,8 +266,7 @@ class Settlement(Administered):
 
     @view
     def left_of(self, sender: str, collateral_type: int) -> int:
-        """Return a type's deficit that the loss-absorbing stages left uncovered at their last charge [rad].
-        """
+        """Return a type's deficit that its last charge of the loss-absorbing stages left uncovered [rad]."""
         return int(self.left[collateral_type])
 
     @view

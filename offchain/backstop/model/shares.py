@@ -66,7 +66,9 @@ class Shares(Permits):
         return [owner for owner in self.balances if self.held(owner)]
 
     def _renew_record(self, owner: str, mark: int) -> Balance:
-        """Update an owner's record to present share units and loss checkpoint `mark`; return the old record.
+        """Update an owner's record to present share units and loss checkpoint `mark`.
+
+        Return the record before the update.
         """
         before: Balance = self.balances[owner]
         generation = self.state[()].generation

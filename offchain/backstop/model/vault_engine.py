@@ -424,7 +424,9 @@ class VaultEngine(Coverage):
 
     @external
     def pay_out(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
-        """Transfer collateral taken by settlement to a receiver [wad]; only the settlement contract may call.
+        """Transfer collateral that settlement has taken to a receiver [wad].
+
+        Only the settlement contract may call.
         """
         self._only_settlement(sender)
         self._subtract_salvage_collateral(collateral_type, amount)

@@ -432,8 +432,7 @@ class Workouts(Administered):
 
     @view
     def unflagged_principal_of(self, sender: str, collateral_type: int) -> int:
-        """Return the principal in a type's instalment plans (workouts) that is not flagged as at risk [rad].
-        """
+        """Return the principal in a type's instalment plans (workouts) without a flag for risk [rad]."""
         return int(self.principals[collateral_type] - self.doubts[collateral_type])
 
     @view

@@ -1,5 +1,4 @@
-"""Rules that the parameters of a deployment fit each other, in one table, and a check of parameters against
-it.
+"""Rules about parameters that must fit each other, and the check of a deployment against all rules.
 
 Setters check a single value against its bounds. Each rule here relates two values or more, often of different
 contracts.
