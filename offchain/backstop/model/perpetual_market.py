@@ -155,11 +155,11 @@ class PerpetualMarket(CycleLosses):
         buyer_gets: int,
         seller_gets: int,
     ) -> None:
-        """Move `delta` lots of a market from seller to buyer at a price, for the trading contract.
+        """Move `delta` lots of a market from seller to buyer at a price [wei a lot].
 
-        The price is in wei a lot. `buyer_gets` and `seller_gets` change the accounts' cash [wei]; their sum
-        must not be positive, and the difference is booked as fees. A seller equal to this contract's address
-        means unassigned lots (lots seized from insolvent accounts). Raises RevertError for any other caller.
+        `buyer_gets` and `seller_gets` change the accounts' cash [wei]. Their sum must not be positive, and
+        the difference is booked as fees. A seller equal to this contract's address means unassigned lots
+        (seized from insolvent accounts). Only the trading contract may call.
         """
         self._only_trading_contract(sender)
         require(not self._has_ended(market), "perpetuals: price is final")

@@ -372,7 +372,7 @@ class Pool(MemberPool, ExitBatches):
         self._set_mark(mark)
 
     def _void_shares(self) -> int:
-        """Void all shares, requests and groups after a total loss; return the remaining assets [wad].
+        """Void all shares and withdrawal requests after a total loss; return the remaining assets [wad].
 
         The caller gives the remainder to the reserve, so that it does not belong to the next depositor.
         """

@@ -123,7 +123,7 @@ class PricePath(Contract):
         return mark
 
     def _move_market_to_price(self, market: int, price: int, final: bool) -> None:
-        """Update a market's funding index, mark price, price path and lot values to now, at a price.
+        """Update a market's funding index, mark price, price history and lot values to now, at a price.
 
         A price counts as a move if it passes the last extreme, or if it turns back far enough. With `final`
         every price counts, and funding ends.

@@ -292,7 +292,7 @@ class RecoveryClaims(SeriesToken):
         self.emit("Credited", generation, owner, amount)
 
     def _reduce_series(self, series: Series, tokens: int, owed: int) -> None:
-        """Reduce the tokens and the debt of the series; if no debt is left, begin a new generation."""
+        """Reduce the number of claims and the debt owed to them; without debt begin a new generation."""
         if owed == series.outstanding:
             self.series[()] = Series()
             self._new_generation()

@@ -271,7 +271,7 @@ class Settlement(Administered):
 
     @view
     def share_of(self, sender: str, collateral_type: int) -> int:
-        """Return the collateral [wad] that one unit of stablecoin redeems [ray], rounded down."""
+        """Return how much of a type's collateral one unit of stablecoin redeems [ray], rounded down."""
         return int(self.shares[collateral_type])
 
     @view

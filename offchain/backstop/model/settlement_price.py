@@ -19,7 +19,7 @@ class Closing(NamedTuple):
     sum: int = 0  # ray x seconds
 
     def count_time(self, market: Market, now: int) -> Closing:
-        """Return the computation with the time up to `now` counted at the market's present price.
+        """Return the final price computation with the time up to `now` counted at the market's present price.
 
         Time without a fresh price, in a halt, or while a price waits for confirmation does not count.
         """
@@ -29,7 +29,7 @@ class Closing(NamedTuple):
         return Closing(self.begun_at, now, self.valid + seconds, self.sum + market.price * seconds)
 
     def is_over(self, now: int) -> bool:
-        """Return True if the computation is complete: its window is full, or its deadline has passed.
+        """Return True if the final price can be computed: its window is full or its deadline has passed.
 
         The time up to `now` must have been counted.
         """
