@@ -16,7 +16,7 @@ ZERO_ADDRESS = "0x" + "00" * 20
 
 
 class RevertError(Exception):
-    """A call failed: `reason` is the contract's revert string, empty for a failed arithmetic check."""
+    """A contract call reverted; `reason` is the revert string, empty for a failed arithmetic check."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -24,9 +24,9 @@ class RevertError(Exception):
 
 
 class NoSuchFunctionError(RevertError, AttributeError):
-    """The contract called has no function of that name.
+    """Revert because the called contract has no function of this name.
 
-    `told` says so where Python asks for the name; an AttributeError, too, so that `getattr` has a default.
+    It is also an AttributeError with the message `told`, so that `getattr` with a default works.
     """
 
     def __init__(self, name: str, told: str = "", contract: Contract | None = None) -> None:
@@ -37,7 +37,7 @@ class NoSuchFunctionError(RevertError, AttributeError):
 
 
 class Log(NamedTuple):
-    """One event: the emitting contract's name, the event's name, its values in ABI order."""
+    """One emitted event: name of the contract, name of the event, values in ABI order."""
 
     contract: str
     event: str
@@ -45,9 +45,10 @@ class Log(NamedTuple):
 
 
 def declare_record_slot_bit_widths(*bit_widths: int) -> Callable[[type[T]], type[T]]:
-    """Declare a NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0.
+    """Return a decorator for a NamedTuple that fills one storage slot.
 
-    Less than zero bits are those of a signed field, in two's complement.
+    The widths are the bits of its fields, from bit 0 on. A negative width means a signed field in two's
+    complement.
     """
 
     def declare(record: type[T]) -> type[T]:
@@ -67,12 +68,12 @@ MISSING = object()
 
 
 class Table(dict[Any, Any]):
-    """One storage variable: key -> value, where a value is exactly one storage slot.
+    """One storage variable of a model contract: key -> value, where each value fills one storage slot.
 
-    The key is () for a scalar, the key itself for one mapping level, a tuple for several. Missing
-    keys read as `default`, as empty storage does. A value is an int, a bool, an address or a
-    record declared with `slot`. Records are replaced, never
-    changed, so that the journal holds every old value.
+    The key is () for a scalar, a plain key for one mapping level, a tuple for several. A missing key reads as
+    `default`, like empty storage. A value is an int, a bool, an address, or a record declared with
+    `declare_record_slot_bit_widths`. Records are replaced, never changed, so that the journal holds every old
+    value.
     """
 
     __slots__ = ("contract", "default", "journal", "path")
@@ -97,7 +98,7 @@ ReadCall = Callable[[str, bytes], tuple[str, tuple[Any, ...]] | None]
 
 
 class Written(NamedTuple):
-    """A slot that a call wrote (its value may be unchanged)."""
+    """Storage slot that a call wrote; its value may be unchanged."""
 
     contract: str
     path: str
@@ -105,9 +106,9 @@ class Written(NamedTuple):
 
 
 class World:
-    """The block environment, the contracts by name and address, the journal and the events.
+    """State shared by all model contracts: block environment, contracts, journal and events.
 
-    `block_number` is that of the block in which the next call runs.
+    `block_number` is the number of the block in which the next call runs.
     """
 
     def __init__(self, timestamp: int, chain_id: int, block_number: int = 1) -> None:
@@ -124,14 +125,17 @@ class World:
         """The account that creates a contract, while its constructor runs; only campaigns set it."""
 
     def at(self, address: str) -> Contract:
-        """Return the contract at an address; a call to an address without code reverts with empty data."""
+        """Return the contract at an address; raise RevertError with an empty reason if there is none."""
         try:
             return self.addresses[address]
         except KeyError:
             raise RevertError("") from None
 
     def call(self, sender: str, target: str, data: bytes) -> None:
-        """Execute a call that is given as call data, and drop its result."""
+        """Execute a call given as call data and discard its result.
+
+        Raises RevertError if the contract has no such function.
+        """
         contract = self.at(target)
         if self.read_call is None:
             raise RuntimeError("nobody here can read call data: put the model beside a chain")
@@ -142,11 +146,11 @@ class World:
         getattr(contract, name)(sender, *args)
 
     def mark(self) -> tuple[int, int]:
-        """Return a point to roll back to. Marks nest."""
+        """Return a savepoint of journal and events for `roll_back`; savepoints can be nested."""
         return len(self.journal), len(self.logs)
 
     def roll_back(self, mark: tuple[int, int]) -> None:
-        """Undo every write and event since the mark."""
+        """Undo every write and event since a savepoint."""
         undone = self.journal[mark[0] :]
         undone.reverse()
         for table, key, old in undone:
@@ -158,7 +162,7 @@ class World:
         del self.logs[mark[1] :]
 
     def call_or_return_none(self, call: Callable[[], R]) -> R | None:
-        """Return what a call answers, or None if it reverts: then nothing of it stays."""
+        """Return the result of a call; if it reverts, undo its changes and return None."""
         mark = self.mark()
         try:
             return call()
@@ -167,7 +171,7 @@ class World:
             return None
 
     def get_old_values_by_slot(self, mark: tuple[int, int]) -> dict[Written, Any]:
-        """Return the slots written since the mark, each with its value before."""
+        """Return the storage slots written since a savepoint, each with its value before."""
         changes = {}
         for table, key, old in reversed(self.journal[mark[0] :]):
             changes[Written(table.contract, table.path, key)] = table.default if old is MISSING else old
@@ -175,26 +179,29 @@ class World:
 
 
 def external(abi_method: F) -> F:
-    """Mark a method as part of the contract's ABI."""
+    """Mark a method as an external function of the contract's ABI."""
     abi_method.__dict__["abi"] = "external"
     return abi_method
 
 
 def view(method: F) -> F:
-    """Mark a method as a view of the contract's ABI."""
+    """Mark a method as a view function of the contract's ABI."""
     method.__dict__["abi"] = "view"
     return method
 
 
 class Immutable(Generic[V]):
-    """A value that is set when a contract is created, and the view that answers it."""
+    """Descriptor of a value set at a contract's creation, with its ABI view function."""
 
     def __init__(self, getter: str, kind: type[V]) -> None:
         self.getter = getter
         self.kind = kind
 
     def __set_name__(self, owner: type[Contract], name: str) -> None:
-        """Replace the declaration by the view: the attribute is every contract's own."""
+        """Add the view function to the class and remove the declaration.
+
+        Each contract stores a value of its own in an attribute of this name.
+        """
 
         def answer(contract: Contract, sender: str) -> V:
             found: V = contract.__dict__[name]
@@ -205,7 +212,7 @@ class Immutable(Generic[V]):
 
 
 class Constant(Generic[V]):
-    """A value that all contracts of a kind share; its own view."""
+    """Descriptor of a value that all contracts of a class share, with its ABI view function."""
 
     def __init__(self, value: V) -> None:
         self.value = value
@@ -220,7 +227,7 @@ class Constant(Generic[V]):
 def _declare_abi_view(
     contract_class: type[Contract], abi_name: str, view_function: Callable[..., Any], return_type: type
 ) -> None:
-    """Make a function a view of a contract, under its name in the ABI."""
+    """Add a view function to a contract class under a name of the ABI."""
     view_function.__name__, view_function.__qualname__ = abi_name, f"{contract_class.__qualname__}.{abi_name}"
     view_function.__module__ = contract_class.__module__
     view_function.__annotations__ = {"sender": str, "return": return_type}
@@ -238,12 +245,12 @@ def immutable(getter: str, kind: type[V]) -> V:
 
 
 def declare_constant_view(value: V) -> Callable[[Any, str], V]:
-    """Declare a constant of a contract's class as a view of the ABI of the same name."""
+    """Declare a constant of a contract class, and an ABI view function of the same name."""
     return cast(Callable[[Any, str], V], Constant(value))
 
 
 class Contract:
-    """Base of every model contract. `KIND` is the Vyper file, `label` the name in the deployment."""
+    """Base class of all model contracts: `KIND` is the Vyper file, `label` the name in the deployment."""
 
     KIND: ClassVar[str]
 
@@ -258,9 +265,10 @@ class Contract:
     if not TYPE_CHECKING:  # a name that nothing has is a mistake to mypy, too
 
         def __getattr__(self, name: str) -> Any:
-            """Revert with empty data, as a call of a function does that the contract does not have.
+            """Raise NoSuchFunctionError, as a call of a missing contract function reverts with empty data.
 
-            Where a contract asks itself, the name is a mistake of the model's: an AttributeError, no revert.
+            If the contract itself accesses the name, raise a plain AttributeError, since that is an error of
+            the model.
             """
             if name.startswith("_"):
                 raise AttributeError(name)
@@ -270,17 +278,17 @@ class Contract:
             raise NoSuchFunctionError(name, told, self)
 
     def table(self, path: str, default: Any = 0) -> Table:
-        """Declare the storage variable at `path` of the compiler's storage layout."""
+        """Create the table of the storage variable at a path of the compiler's storage layout."""
         table = Table(self.world.journal, self.label, path, default)
         self.tables[path] = table
         return table
 
     def emit(self, event: str, *values: Any) -> None:
-        """Emit an event, values in ABI order."""
+        """Append an event of this contract to the world's log; values in ABI order."""
         self.world.logs.append(Log(self.label, event, values))
 
 
 def require(condition: bool, reason: str) -> None:
-    """Revert with a reason unless the condition holds."""
+    """Raise RevertError with a reason unless the condition holds."""
     if not condition:
         raise RevertError(reason)

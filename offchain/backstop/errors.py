@@ -10,19 +10,19 @@ MOST_CHOICES = 8
 
 
 class BackstopError(Exception):
-    """An error with its cause and its remedy; commands print its message, not a traceback."""
+    """Error with its cause and its remedy; commands print its message without a traceback."""
 
 
 def refuse_url_as_local_path(text: str, fail: Callable[[str], NoReturn]) -> None:
-    """Call `fail` if a URL stands where a local path is meant."""
+    """Call `fail` with a message if a text is a URL instead of a local path."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # Path("s3://a") has one slash left
         fail(f"{text!r} is a URL, and only local files are read and written: give a path")
 
 
 def describe_choices(given: str, known_names: Iterable[str], listed_by: str) -> str:
-    """Return the names that are expected: all if they are few, else one like the given, and their list.
+    """Return a text that names the expected choices: all if they are few, else the closest match.
 
-    `listed_by` is a page, or a command as it was started.
+    In the second case the text points to `listed_by`, a page or command that lists all names.
     """
     names = list(known_names)
     if len(names) <= MOST_CHOICES:

@@ -1,6 +1,6 @@
 """keccak-256 and secp256k1 recovery as the EVM computes them, in plain integers.
 
-They cost milliseconds. A program with a library for them puts it in their place with `replace`.
+They cost milliseconds. A program with a faster library installs it with `replace_crypto_functions`.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ _INFINITY = (1, 1, 0)
 
 @lru_cache(1_024)
 def keccak256(data: bytes) -> bytes:
-    """Hash as the EVM does (Keccak with the original padding, not SHA-3)."""
+    """Return the keccak-256 hash of data, as the EVM computes it (original padding, not SHA-3)."""
     return _in_use.keccak256(data)
 
 
 @lru_cache(1_024)
 def recover_signer_or_none(digest: bytes, v: int, r: int, s: int) -> str | None:
-    """Return the address that signed `digest`, or None where the precompile returns nothing."""
+    """Return the address that signed a digest, as the ecrecover precompile; None if it is invalid."""
     return _in_use.ecrecover(digest, v, r, s)
 
 
 class CryptoFunctions(NamedTuple):
-    """Both computations."""
+    """Implementations of keccak-256 and of the ecrecover precompile."""
 
     keccak256: Callable[[bytes], bytes]
     ecrecover: Callable[[bytes, int, int, int], str | None]
 
 
 def replace_crypto_functions(crypto_functions: CryptoFunctions) -> None:
-    """Have both computed by others from now on, in this process."""
+    """Replace the implementations of keccak-256 and ecrecover in this process."""
     global _in_use
     _in_use = crypto_functions
 
 
 def plain_keccak256(data: bytes) -> bytes:
-    """Hash with nothing but integers."""
+    """Return the keccak-256 hash of data, computed with Python integers only."""
     padded = bytearray(data) + b"\x01" + bytes(-(len(data) + 1) % _RATE)
     padded[-1] |= 0x80
     lanes = [0] * 25
@@ -72,7 +72,7 @@ def plain_keccak256(data: bytes) -> bytes:
 
 
 def recover_in_plain_integers(digest: bytes, v: int, r: int, s: int) -> str | None:
-    """Recover with nothing but integers."""
+    """Return the address that signed a digest, computed with Python integers only; None if invalid."""
     if v not in (27, 28) or not 0 < r < ORDER or not 0 < s < ORDER:
         return None
     square = (pow(r, 3, _FIELD) + 7) % _FIELD
@@ -94,7 +94,7 @@ _in_use = PLAIN
 
 
 def _round_constants() -> Iterator[int]:
-    """Yield the constant of each round, from Keccak's shift register."""
+    """Yield the constant of each round of Keccak, from its shift register."""
     register = 1
     for _ in range(24):
         constant = 0
@@ -115,7 +115,10 @@ _ROWS = tuple((x + 5 * y, (x + 1) % 5 + 5 * y, (x + 2) % 5 + 5 * y) for y in ran
 
 
 def _permute_keccak_state(lanes: list[int]) -> list[int]:
-    """Run Keccak-f[1600]. Signatures spend most of their time here: no calls inside."""
+    """Return the state after the permutation Keccak-f[1600].
+
+    The code has no inner calls, since signature checks spend most of their time here.
+    """
     moved = [0] * 25
     for constant in _CONSTANTS:
         parity = [lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20] for x in range(5)]
@@ -159,7 +162,7 @@ def _add_points(first: Jacobian, second: Jacobian) -> Jacobian:
 def _add_curve_point_multiples(
     first_point: Point, first_factor: int, second_point: Point, second_factor: int
 ) -> Point | None:
-    """Add two multiples, bit by bit from the highest (Shamir's trick); None at infinity."""
+    """Return the sum of two multiples of curve points (Shamir's trick); None for the point at infinity."""
     one, other = (*first_point, 1), (*second_point, 1)
     terms = (_INFINITY, one, other, _add_points(one, other))
     result = _INFINITY

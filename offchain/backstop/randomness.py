@@ -9,32 +9,38 @@ SCALE = 10**9
 
 
 class SeededRandom:
-    """SHA-256 of the seed, a label and a counter: streams with different labels are independent."""
+    """Deterministic random numbers from SHA-256 of seed, labels and a counter.
+
+    Streams with different labels are independent.
+    """
 
     def __init__(self, seed: int, *labels: str | int) -> None:
         self._key = "/".join(str(part) for part in (seed, *labels)).encode()
         self._counter = 0
 
     def draw_bits(self) -> int:
-        """Draw 256 random bits."""
+        """Return 256 random bits as an integer."""
         self._counter += 1
         return int.from_bytes(sha256(self._key + b"#%d" % self._counter).digest(), "big")
 
     def draw_index(self, bound: int) -> int:
-        """Draw from 0 to n - 1; the bias is under n / 2**256."""
+        """Return a random integer from 0 to `bound` - 1, with a bias below bound / 2**256."""
         return self.draw_bits() % bound
 
     def draw_integer(self, lowest: int, highest: int) -> int:
-        """Draw an integer between two, both included."""
+        """Return a random integer between two bounds, both included."""
         return lowest + self.draw_index(highest - lowest + 1)
 
     def draw_scaled_normal(self) -> int:
-        """Draw about a standard normal number, times SCALE: twelve uniform ones, less six."""
+        """Return an approximately standard normal number times SCALE.
+
+        It is the sum of twelve uniform numbers, less six.
+        """
         word = self.draw_bits()
         total = sum((word >> (20 * i)) & 0xFFFFF for i in range(12))
         return (total - 6 * 0xFFFFF) * SCALE // 0x100000
 
 
 def derive_path_seed(seed: int, path: int) -> int:
-    """Return the seed of one path of a study: 63 bits, as a seed given by hand."""
+    """Return the 63-bit random seed for one price path of a study."""
     return SeededRandom(seed, "path", path).draw_bits() >> 193

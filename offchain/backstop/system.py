@@ -16,7 +16,7 @@ Snapshot = Mapping[str, Mapping[str, Mapping[Hashable, Any]]]
 
 
 class Action(NamedTuple):
-    """One call: the contract's name in the deployment, `args` in ABI order, addresses in lower case."""
+    """One contract call: name of the contract in the deployment, method, arguments in ABI order, sender."""
 
     contract: str
     method: str
@@ -25,7 +25,10 @@ class Action(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The outcome of a call: `reason` is None for success, else the revert string ("" for a bare revert)."""
+    """Result of a call: return value and events, or the revert reason.
+
+    `reason` is None for success, "" for a revert without a reason.
+    """
 
     reason: str | None
     value: Any
@@ -37,16 +40,16 @@ class Outcome(NamedTuple):
 
 
 def count_slots(timestamp: int, seconds: int, block_time: int) -> int:
-    """Return how many slots of a chain begin within so many seconds after a time; 0 without a block time."""
+    """Return how many block slots begin within `seconds` after a timestamp; 0 without a block time."""
     return (timestamp + seconds) // block_time - timestamp // block_time if block_time else 0
 
 
 class System(Protocol):
-    """A protocol deployment that can be operated: the model, or a chain on either host."""
+    """Interface of a deployed protocol: the exact model, or contracts on a chain."""
 
     @property
     def timestamp(self) -> int:
-        """Time of the block in which the next action runs, in seconds."""
+        """Timestamp of the block in which the next action runs [seconds]."""
         ...
 
     @property
@@ -56,25 +59,25 @@ class System(Protocol):
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """Contract name -> address."""
+        """Address of each contract, by its name in the deployment."""
         ...
 
     def apply(self, action: Action) -> Outcome:
-        """Run one action as a transaction; a revert changes nothing."""
+        """Run one action as a transaction and return its outcome; a revert changes no state."""
         ...
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view; raise RevertError as the contract does."""
+        """Return the result of a view function; raise RevertError if it reverts."""
         ...
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
-        """Let time pass; the next action runs in a block that much later.
+        """Advance the time of the next action by `seconds` and the block number by `blocks`.
 
-        So many blocks are produced meanwhile. Without a number each slot has one, where the deployment counts
-        blocks at all, and none is produced where it does not.
+        Without `blocks` one block is produced for each slot of the block time; none if the deployment has no
+        block time.
         """
         ...
 
     def snapshot(self) -> Snapshot:
-        """Read out all state."""
+        """Return a copy of the whole state."""
         ...

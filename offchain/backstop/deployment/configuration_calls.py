@@ -33,7 +33,7 @@ from backstop.system import Action, System
 
 
 def build_stage_terms(deployment: Deployment) -> tuple[tuple[Any, ...], ...]:
-    """Return the order of losses and its caps as LossWaterfall.set_stages takes them."""
+    """Return the stages of the loss waterfall and their caps, as arguments of LossWaterfall.set_stages."""
     terms = []
     for stage in deployment.parameters.stages:
         contract, _, *kind = STAGES[stage.name]
@@ -43,7 +43,7 @@ def build_stage_terms(deployment: Deployment) -> tuple[tuple[Any, ...], ...]:
 
 
 def build_configuration_calls(deployment: Deployment) -> list[Action]:
-    """Return the admin's calls, in order; they begin right after the last contract was created."""
+    """Return the admin's configuration calls in order, to run right after the last contract is created."""
     parameters, at = deployment.parameters, deployment.addresses
     actions: list[Action] = []
 
@@ -100,7 +100,7 @@ def build_configuration_calls(deployment: Deployment) -> list[Action]:
 
 
 def _build_admin_transfer_calls(deployment: Deployment) -> list[Action]:
-    """Return the calls by which the timelock becomes the admin of every contract that has one."""
+    """Return the calls that make the timelock the admin of every contract that has an admin."""
     actions: list[Action] = []
     for creation in deployment.creations:
         if NAIVE.get(creation.kind, creation.kind) in ADMINISTERED:
@@ -113,7 +113,7 @@ def _build_admin_transfer_calls(deployment: Deployment) -> list[Action]:
 def _build_feed_market_setup_calls(
     deployment: Deployment, market_id: int, feed_parameters: FeedParameters
 ) -> list[Action]:
-    """Return the calls that open a market of the feed and set its guards, if it has any."""
+    """Return the calls that open a market of the price feed and set its guards, if any are on."""
     reporters = tuple(deployment.get_account(f"reporter_{i + 1}") for i in range(feed_parameters.reporters))
     times = feed_parameters.step, feed_parameters.max_age, feed_parameters.stale_after, feed_parameters.window
     guards = (
@@ -131,7 +131,7 @@ def _build_feed_market_setup_calls(
 
 
 def _build_equity_calls(deployment: Deployment, equity: EquityParameters) -> list[Action]:
-    """Return the calls for the treasury, the minters of equity and its market of the feed."""
+    """Return the calls that set up the treasury, the minters of equity, and the equity's price market."""
     parameters, at = deployment.parameters, deployment.addresses
     shares = (
         *(getattr(parameters, name).income_share for name in list_pools(parameters)),
@@ -154,7 +154,7 @@ def _build_equity_calls(deployment: Deployment, equity: EquityParameters) -> lis
 def _build_facilitator_calls(
     deployment: Deployment, collateral_type: int, facilitator: FacilitatorParameters
 ) -> list[Action]:
-    """Return the calls that list a facilitator's note and give it its line, roles and flow limit."""
+    """Return the calls that list a facilitator's token and set its credit line, roles and flow limit."""
     name, at = facilitator.name, deployment.addresses
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         # Listing moves the one note that there is; opening burns it.
@@ -181,7 +181,7 @@ def _build_facilitator_calls(
 
 
 def _build_margin_calls(deployment: Deployment, margin: MarginParameters) -> list[Action]:
-    """Return the calls for perpetual markets: the fund's cap, the insured share, a facilitator's role."""
+    """Return the calls that set up perpetual markets: insurance, final prices, markets and roles."""
     symbols = [collateral.symbol for collateral in deployment.parameters.collateral_types]
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         ("MarginFund", "set_cap", (margin.cap,)),
@@ -204,7 +204,7 @@ def _build_margin_calls(deployment: Deployment, margin: MarginParameters) -> lis
 
 
 def _build_guard_calls(deployment: Deployment, guards: GuardsParameters) -> list[Action]:
-    """Return the calls that set the guards, and each type's policy as far as it is on."""
+    """Return the calls that set the guards, and each type's risk policy where it is on."""
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         ("RiskPolicy", "set_effects", (guards.caution_margin, guards.emergency_factor)),
     ]
@@ -239,7 +239,7 @@ def _build_guard_calls(deployment: Deployment, guards: GuardsParameters) -> list
 
 
 def apply_configuration(system: System, deployment: Deployment) -> None:
-    """Run the configuration; raise BackstopError for the first call that reverts."""
+    """Run all configuration calls on a system; raise BackstopError for the first call that reverts."""
     for action in build_configuration_calls(deployment):
         reason = system.apply(action).reason
         if reason is not None:

@@ -26,7 +26,7 @@ CANCEL_LOSS = keccak256(b"cancel_loss()")[:4]
 def build_constructor_arguments(
     parameters: Parameters, at: Mapping[str, str], admin: str, taker: str, market_maker: str
 ) -> dict[str, tuple[Any, ...]]:
-    """Return the constructors' arguments by contract; `at` maps contracts to their addresses."""
+    """Return the constructor arguments of each contract; `at` maps contract names to addresses."""
     args: dict[str, tuple[Any, ...]] = {
         "Stablecoin": ("Backstop Dollar", "BSD", at["VaultEngine"]),
         "VaultEngine": (
@@ -155,7 +155,7 @@ def build_constructor_arguments(
 def _build_equity_arguments(
     parameters: Parameters, at: Mapping[str, str], admin: str
 ) -> dict[str, tuple[Any, ...]]:
-    """Return the constructors' arguments of equity, claims on it, its auctions, and the treasury."""
+    """Return the constructor arguments of equity, recovery claims, equity auctions and treasury."""
     equity, pools = parameters.equity, list_pools(parameters)
     stability_pools = map_stability_pool_shares(parameters)
     assert equity is not None
@@ -210,7 +210,10 @@ def _build_equity_arguments(
 def build_adapter_arguments(
     parameters: Parameters, at: Mapping[str, str], get_account: Callable[[str], str]
 ) -> dict[str, tuple[Any, ...]]:
-    """Return the arguments of other protocols' coins and adapters; `get_account` returns a role's account."""
+    """Return the constructor arguments of other protocols' coins and their adapters.
+
+    `get_account` returns the address of a role.
+    """
     args: dict[str, tuple[Any, ...]] = {}
     for c, facilitator in list_facilitators_with_type_ids(parameters):
         if facilitator.coin:
@@ -229,9 +232,10 @@ def build_adapter_arguments(
 def build_timelock_arguments(
     parameters: Parameters, at: Mapping[str, str], governor: str, guardian: str
 ) -> tuple[Any, ...]:
-    """Return the constructor's arguments of the timelock.
+    """Return the constructor arguments of the timelock.
 
-    A guardian's false announcement of a facilitator's loss has to be cancelled in time.
+    The timelock gets a shorter delay for cancelling a facilitator's announced loss. A guardian's false
+    announcement can so be cancelled in time.
     """
     timelock = parameters.timelock
     assert timelock is not None
@@ -244,7 +248,7 @@ def build_timelock_arguments(
 def _build_margin_arguments(
     margin: MarginParameters, at: Mapping[str, str], admin: str
 ) -> dict[str, tuple[Any, ...]]:
-    """Return the constructors' arguments of the margin market's contracts."""
+    """Return the constructor arguments of the perpetual markets' contracts."""
     engine, policy, coin, fund = (
         at[name] for name in ("VaultEngine", "MarginPolicy", "Stablecoin", "MarginFund")
     )
@@ -266,7 +270,7 @@ def _build_margin_arguments(
 
 
 def _build_pool_arguments(margin: MarginParameters, wiring: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
-    """Return the arguments of the pool's constructor, if there is one."""
+    """Return the constructor arguments of the perpetual liquidity vault; empty without one."""
     if margin.backstop is None:
         return {}
     rules = ("notice", "leverage", "spread", "share", "quote_time")

@@ -8,7 +8,7 @@ from backstop.deployment.parameter_dataclasses import FacilitatorParameters, Mar
 
 
 class StageContract(NamedTuple):
-    """The contract of a stage: its name, its kind, and the waterfall's settings of it."""
+    """Contract of a loss-absorbing stage: name, kind, and its settings in the waterfall."""
 
     contract: str
     kind: str
@@ -89,14 +89,17 @@ ADMINISTERED = (
 
 
 def list_pools(parameters: Parameters) -> list[str]:
-    """Return the pools of stablecoin that a deployment has, in the order in which they bear losses."""
+    """Return the stablecoin pools of a deployment in the order in which they absorb losses.
+
+    The savings pool always exists, even if it absorbs no losses.
+    """
     found = [stage.name for stage in parameters.stages if stage.name in ("junior", "senior", "savings")]
     # Savers are always welcome, whether they bear losses or not.
     return found if "savings" in found else [*found, "savings"]
 
 
 def map_margin_contract_kinds(margin_parameters: MarginParameters) -> dict[str, str]:
-    """Return name -> kind of the contracts of a margin market, in creation order."""
+    """Return the perpetual markets' contract names with their kinds, in creation order."""
     names = ("MarginPolicy", "PerpetualMarket", "PerpetualTrading", "MarginOrders", "MarginFund")
     closer = (
         {"PerpetualCloser": CLOSERS[margin_parameters.policy]} if margin_parameters.policy in CLOSERS else {}
@@ -108,12 +111,12 @@ def map_margin_contract_kinds(margin_parameters: MarginParameters) -> dict[str, 
 
 
 def list_facilitators_with_type_ids(parameters: Parameters) -> list[tuple[int, FacilitatorParameters]]:
-    """Return the facilitators with the ids of their types, which follow those of the collateral types."""
+    """Return each facilitator with its type id; these ids follow those of the collateral types."""
     return list(enumerate(parameters.facilitators, len(parameters.collateral_types)))
 
 
 def map_stability_pool_shares(parameters: Parameters) -> dict[str, int]:
-    """Return name -> share of the treasury's surplus of the stability pools that have any [basis points]."""
+    """Return each stability pool's share of the treasury's surplus [basis points], if above 0."""
     return {
         name_stability_pool(each.symbol): each.stability_pool.income_share
         for each in parameters.collateral_types
@@ -122,5 +125,5 @@ def map_stability_pool_shares(parameters: Parameters) -> dict[str, int]:
 
 
 def name_stability_pool(symbol: str) -> str:
-    """Return the name of a collateral type's stability pool."""
+    """Return the contract name of the stability pool for a collateral type."""
     return f"StabilityPool.{symbol}"

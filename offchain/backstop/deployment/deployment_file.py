@@ -20,28 +20,28 @@ _MEND = "deploy again; of one that is live see docs/how-to/recover.md, Upgrade"
 
 
 class WrongChainError(BackstopError):
-    """An error: the node is on another chain than the deployment."""
+    """Error: the node is on another chain than the deployment."""
 
 
 class DeploymentMismatchError(ValueError):
-    """A written deployment that differs from this program's plan for the same parameters."""
+    """Error: a stored deployment differs from this program's plan for the same parameters."""
 
 
 def parameters_to_json(parameters: Parameters) -> dict[str, Any]:
-    """Return parameters as JSON keeps them; integers beyond 64 bits become strings."""
+    """Return parameters as a JSON object; integers beyond 64 bits become strings."""
     plain = _to_json_value(dataclasses.asdict(parameters))
     assert isinstance(plain, dict)
     return plain
 
 
 def parameters_from_json(value: Any) -> Parameters:
-    """Read parameters back; raise ValueError that names the field that is wrong."""
+    """Return the parameters in a JSON object; raise ValueError that names an invalid field."""
     read: Parameters = _parse_json_value(Parameters, value, "parameters")
     return read
 
 
 def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
-    """Return a deployment as its file has it."""
+    """Return a deployment as the JSON object of a deployment file."""
     return {
         "schema_version": SCHEMA_VERSION,
         "version": deployment.version,
@@ -65,9 +65,10 @@ def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
 
 
 def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
-    """Read a deployment back; raise DeploymentMismatchError if it differs from its parameters' plan today.
+    """Return the deployment in the JSON object of a deployment file.
 
-    A missing or wrong field raises KeyError, TypeError, ValueError or AttributeError.
+    Raises DeploymentMismatchError if its contracts differ from the plan that this program makes for its
+    parameters. A missing or invalid field raises KeyError, TypeError, ValueError or AttributeError.
     """
     parameters = parameters_from_json(content["parameters"])
     deployment = plan_deployment(parameters, content["first_nonce"], content["chain_id"], content["accounts"])
@@ -89,12 +90,12 @@ def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
 
 
 def write_deployment(deployment: Deployment, path: Path) -> None:
-    """Write the file at once or not at all."""
+    """Write a deployment file atomically."""
     write_json(deployment_to_json(deployment), path)
 
 
 def read_deployment(path: Path) -> Deployment:
-    """Read a deployment file; raise one BackstopError that names the invalid field."""
+    """Return the deployment in a file; raise BackstopError that names an invalid field."""
     content = read_versioned_json(path, "deployment file", SCHEMA_VERSION, "deploy first", _MEND)
     try:
         return deployment_from_json(content)
@@ -108,7 +109,7 @@ def read_deployment(path: Path) -> Deployment:
 
 
 def check_chain(deployment: Deployment, chain_id: int, genesis: str) -> None:
-    """Raise WrongChainError if the node is on another chain than the deployment, by its id or its block 0."""
+    """Raise WrongChainError if the node's chain id or block 0 differs from the deployment's."""
     if chain_id != deployment.chain_id:
         there, here = f"chain {deployment.chain_id}", f"chain {chain_id}"
     elif genesis != deployment.genesis:
@@ -122,7 +123,7 @@ def check_chain(deployment: Deployment, chain_id: int, genesis: str) -> None:
 
 
 def _to_json_value(value: Any) -> Any:
-    """Return a value as JSON keeps it."""
+    """Return a value in types that JSON supports."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int):
@@ -135,7 +136,7 @@ def _to_json_value(value: Any) -> Any:
 
 
 def _parse_json_value(annotated_type: Any, json_value: Any, place: str) -> Any:
-    """Read a value of an annotated type out of JSON; raise ValueError that names the place."""
+    """Return a JSON value converted to an annotated type; raise ValueError that names its place."""
     origin = typing.get_origin(annotated_type)
     if origin in (types.UnionType, typing.Union):
         return (

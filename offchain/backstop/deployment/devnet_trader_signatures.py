@@ -25,19 +25,19 @@ _R, _PARITY = GENERATOR[0], GENERATOR[1] & 1
 
 @cache
 def derive_trader_key(name: str) -> int:
-    """Return the private key of a trader."""
+    """Return the private key of a test trader, derived from the name."""
     person = strip_account_number(name)
     return int.from_bytes(keccak256(f"backstop trader: {person}".encode()), "big") % (ORDER - 1) + 1
 
 
 def strip_account_number(numbered_name: str) -> str:
-    """Return the name of the account's owner."""
+    """Return a trader's name without the "#N" of a sub-account."""
     return numbered_name.partition("#")[0]
 
 
 @cache
 def get_trader_account(name: str) -> str:
-    """Return the account of a trader: the signer of its signature, as to the contracts, or a sub-account."""
+    """Return the address of a test trader, or of a sub-account for a name that ends in "#N"."""
     person, _, number = name.partition("#")
     if number:
         return derive_account(get_trader_account(person), int(number))
@@ -50,9 +50,10 @@ def get_trader_account(name: str) -> str:
 
 
 def sign_digest(key: int, digest: bytes, *, low: bool = True) -> bytes:
-    """Sign a digest in 65 bytes.
+    """Return the 65-byte signature of a digest, with a constant nonce that reveals the key.
 
-    Of the two signatures that sign the same, return the one with the low half, or the other if not `low`.
+    Two signatures of a digest are valid. Return the one with the lower `s`, or the other one if `low` is
+    False.
     """
     half = (int.from_bytes(digest, "big") + _R * key) % ORDER
     parity = _PARITY
@@ -62,7 +63,7 @@ def sign_digest(key: int, digest: bytes, *, low: bool = True) -> bytes:
 
 
 def sign_order(name: str, order: Order, chain_id: int, contract: str) -> bytes:
-    """Sign an order of a trader's accounts at a contract."""
+    """Return a test trader's signature of a margin order for a contract."""
     return sign_digest(derive_trader_key(name), order_digest(order, chain_id, contract))
 
 
@@ -75,9 +76,9 @@ def sign_report(
     feed: str,
     span: Span | None = None,
 ) -> SignedReport:
-    """Sign a price [ray] as a reporter with one of the accounts that every local node knows.
+    """Return a price report [ray] signed by a reporter with a public test key.
 
-    Without a range the reporter says that the price has always been the same.
+    Without a range the report says that the price has never changed.
     """
     low, high, since = span or Span(price, price, 0)
     content = market, price, low, high, since, signed_at
@@ -90,12 +91,12 @@ MNEMONIC = "test test test test test test test test test test test junk"
 
 @cache
 def test_key(address: str) -> bytes:
-    """Return the private key of one of the accounts that every local node knows."""
+    """Return the private key of an account of the public test mnemonic."""
     return bytes(devnet_account(list(ACCOUNTS.values()).index(address)).key)
 
 
 def devnet_account(index: int) -> LocalAccount:
-    """Return an account of the mnemonic that every local node knows."""
+    """Return the account with an index of the public test mnemonic that local nodes share."""
     from eth_account import Account  # on demand: it takes a third of a second to start
 
     Account.enable_unaudited_hdwallet_features()

@@ -75,7 +75,7 @@ def build_standard_parameters() -> Parameters:
 
 
 def build_guarded_parameters() -> Parameters:
-    """Return the standard parameters with everything on that prevents losses."""
+    """Return the standard parameters with all guards on that prevent losses."""
     policies = (
         PolicyParameters(
             of_vaults=((1_000_000, 500), (5_000_000, 1_000)),
@@ -124,10 +124,10 @@ def build_guarded_parameters() -> Parameters:
 def build_margin_parameters(
     initial_bps: int = 2_000, maintenance_bps: int = 1_000, large_market_surcharge_bps: int = 500
 ) -> Parameters:
-    """Return the standard parameters with perpetual markets in ether and bitcoin, and a facilitator for them.
+    """Return the standard parameters with perpetual markets in ether and bitcoin, and a facilitator.
 
-    Margins are in basis points, with `more` of the open notional beyond a million. The library's were chosen
-    by the study of docs/explanation/self-hedge.md.
+    The margins are in basis points. `large_market_surcharge_bps` is added for open notional beyond a million
+    stablecoins. The default margins follow from the study in docs/explanation/self-hedge.md.
     """
     plain = build_standard_parameters()
     lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}
@@ -146,7 +146,7 @@ def build_margin_parameters(
 
 
 def build_backed_margin_parameters() -> Parameters:
-    """Return the same parameters with a pool that takes positions over."""
+    """Return the parameters with perpetual markets, plus a pool that takes over positions."""
     plain = build_margin_parameters()
     assert plain.margin is not None
     return replace(plain, margin=replace(plain.margin, backstop=BackstopParameters()))

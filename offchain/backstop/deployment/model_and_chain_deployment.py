@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @cache
 def find_model_class(kind: str) -> type[Contract]:
-    """Find the model of a contract by the name of its file."""
+    """Return the model class of a contract by its kind (the name of the Vyper file).
+
+    Raises BackstopError if there is none.
+    """
     snake = "".join("_" + c.lower() if c.isupper() else c for c in kind).lstrip("_")
     try:
         found: type[Contract] = getattr(import_module(f"backstop.model.{snake}"), kind)
@@ -34,7 +37,7 @@ def find_model_class(kind: str) -> type[Contract]:
 
 
 def add_contract_model(world: World, creation: Creation) -> None:
-    """Construct the model of one contract."""
+    """Create the model of one contract in a world; raise BackstopError if its constructor reverts."""
     try:
         find_model_class(creation.kind)(world, creation.name, creation.address, *creation.args)
     except RevertError as revert:
@@ -44,7 +47,7 @@ def add_contract_model(world: World, creation: Creation) -> None:
 
 
 def create_model(deployment: Deployment, timestamp: int = GENESIS) -> ModelSystem:
-    """Create the contracts in a new model world, not yet configured."""
+    """Create the contracts of a deployment in a new model world, without configuration."""
     world = World(timestamp, deployment.chain_id)
     for creation in deployment.creations:
         add_contract_model(world, creation)
@@ -52,7 +55,7 @@ def create_model(deployment: Deployment, timestamp: int = GENESIS) -> ModelSyste
 
 
 def create_chain(deployment: Deployment, host: Host, artifacts: Artifacts | None = None) -> ChainSystem:
-    """Create the contracts on a host, not yet configured."""
+    """Create the contracts of a deployment on a chain, without configuration."""
     from backstop.hosts.artifacts import Artifacts
 
     artifacts = artifacts or Artifacts()
@@ -63,7 +66,10 @@ def create_chain(deployment: Deployment, host: Host, artifacts: Artifacts | None
 
 
 def attach_system(deployment: Deployment, host: Host, artifacts: ArtifactSource | None = None) -> ChainSystem:
-    """Use the contracts of a deployment that is already on a chain."""
+    """Return a system (actions, views, snapshots) for a deployment that already exists on a chain.
+
+    Raises BackstopError if a contract has no code there.
+    """
     from backstop.hosts.artifacts import Artifacts
 
     for creation in deployment.creations:
@@ -76,7 +82,7 @@ def attach_system(deployment: Deployment, host: Host, artifacts: ArtifactSource 
 
 
 def _build_chain_system(deployment: Deployment, host: Host, artifacts: ArtifactSource) -> ChainSystem:
-    """Return the System of contracts that are on a host."""
+    """Return a system (actions, views, snapshots) for contracts that exist on a chain."""
     from backstop.hosts.chain_system import ChainSystem
 
     block_time = deployment.parameters.block_time
@@ -86,7 +92,10 @@ def _build_chain_system(deployment: Deployment, host: Host, artifacts: ArtifactS
 def deploy_protocol(
     host: Host | None, parameters: Parameters, artifacts: Artifacts | None = None
 ) -> tuple[Deployment, ModelSystem, ChainSystem | None]:
-    """Plan, create and configure on a new model, and on a host if there is one."""
+    """Plan, create and configure a deployment in a new model, and on a chain if a host is given.
+
+    Return the deployment, the model, and the system on the chain or None.
+    """
     deployment = plan_deployment(parameters)
     model = create_model(deployment, GENESIS if host is None else host.timestamp)
     apply_configuration(model, deployment)

@@ -16,7 +16,7 @@ LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
 
 @dataclass(frozen=True)
 class AuctionParameters:
-    """The terms of collateral auctions: the fields of CollateralAuction.add_terms, in its order."""
+    """Terms of collateral auctions: the fields of CollateralAuction.add_terms, in its order."""
 
     curve: int = LINEAR
     period: int = 14_400  # seconds: the linear curve's length, the stairstep's step
@@ -31,10 +31,11 @@ class AuctionParameters:
 
 @dataclass(frozen=True)
 class DiscountParameters:
-    """The terms of sales at a fixed discount: the fields of FixedDiscount.Terms, in its order.
+    """Terms of liquidations at a fixed discount: the fields of FixedDiscount.Terms, in its order.
 
-    The bonus is what a buyer gets on top of what he repays. The target is that of Aave v4's first markets: at
-    a bonus of 5% and a liquidation ratio of 120.48% it sells 65% of a debt that has just become unsafe.
+    The bonus is collateral that a buyer gets on top of the value of the repaid debt. The default target
+    health is that of Aave v4's first markets: at a bonus of 5% and a liquidation ratio of 120.48% a
+    liquidation repays 65% of a debt that has just become unsafe.
     """
 
     base_bonus: int = 500  # basis points, at a health of 1
@@ -51,9 +52,10 @@ class DiscountParameters:
 
 @dataclass(frozen=True)
 class StabilityPoolParameters:
-    """The terms of a type's stability pool, fixed at deployment.
+    """Terms of a collateral type's stability pool, fixed at deployment.
 
-    Penalty and reward are those of Liquity v2's pools: 5% on top of a debt, 0.5% of the collateral sold.
+    The default penalty and reward are those of Liquity v2's pools: 5% on top of a debt, 0.5% of the
+    collateral sold.
     """
 
     penalty: int = 500  # basis points of a debt, in collateral, on top of it
@@ -66,15 +68,16 @@ class StabilityPoolParameters:
 
     @property
     def contract_terms(self) -> tuple[int, int, bool, int, int, int]:
-        """The last arguments of the contract's constructor; the share of income is the treasury's."""
+        """Last arguments of the pool's constructor, without the share of income, which the treasury sets."""
         return self.penalty, self.reward, self.has_write_off, self.entry_delay, self.cooldown, self.vesting
 
 
 @dataclass(frozen=True)
 class FeedParameters:
-    """The terms of a market of the feed, and its guards. Times in seconds.
+    """Terms of a market of the price feed and its guards; times in seconds.
 
-    Of four reporters with a quorum of three any one may lie or be silent for ever, and one each at once.
+    With the default of four reporters and a quorum of three, one reporter may lie or be silent permanently.
+    One may also lie while another is silent.
     """
 
     reporters: int = 4
@@ -90,20 +93,20 @@ class FeedParameters:
 
     @property
     def guarded(self) -> bool:
-        """True if a guard is on that holds prices back."""
+        """True if a guard is on that can hold prices back."""
         return bool(self.deviation or self.grace)
 
 
 @dataclass(frozen=True)
 class MarketParameters:
-    """A constant-product market of the collateral; its liquidity is set later."""
+    """Constant-product market (Uniswap v2) of a collateral token; its liquidity is set later."""
 
     fee: int = 30  # basis points
 
 
 @dataclass(frozen=True)
 class PolicyParameters:
-    """The demands on new risk of a type beyond its ratios, calls and fees: all of it off by default."""
+    """Limits on new debt of a type beyond its ratios, margin calls and fee curve; all off by default."""
 
     # (above, rate): debt above so many whole stablecoins needs so many basis points more.
     of_vaults: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
@@ -121,13 +124,13 @@ class PolicyParameters:
 
     @property
     def has_size_surcharges(self) -> bool:
-        """True where large vaults, or vaults of a large type, need more margin than the ratio says."""
+        """True if large vaults, or vaults of a large type, need extra margin beyond the ratio."""
         return any(rate for _, rate in (*self.of_vaults, *self.of_type))
 
 
 @dataclass(frozen=True)
 class CollateralParameters:
-    """One collateral type."""
+    """Parameters of one collateral type."""
 
     symbol: str
     decimals: int
@@ -151,13 +154,13 @@ class CollateralParameters:
 
     @property
     def has_mechanism(self) -> bool:
-        """True if liquidations do not start with an auction."""
+        """True if liquidations sell by discount or to a stability pool instead of by auction."""
         return self.discount is not None or self.stability_pool is not None
 
 
 @dataclass(frozen=True)
 class StageParameters:
-    """A stage of the waterfall, by its name in STAGES, and what it pays at most for one loss event."""
+    """A loss-absorbing stage of the waterfall, by its name in STAGES, and its payment caps."""
 
     name: str
     cap_absolute: int | None = None  # rad
@@ -166,9 +169,9 @@ class StageParameters:
 
 @dataclass(frozen=True)
 class PoolParameters:
-    """The terms on which members of a pool leave and earn.
+    """Terms of withdrawals and income of a pool; times in seconds.
 
-    Times in seconds; with a cooldown of 0 nobody has to ask for leaving first.
+    With a cooldown of 0, members withdraw without a request.
     """
 
     cooldown: int = 86_400
@@ -179,7 +182,7 @@ class PoolParameters:
 
 @dataclass(frozen=True)
 class EquityParameters:
-    """The equity token, its price and its auctions."""
+    """Parameters of the equity token, its price market and its auctions."""
 
     supply: int = 1_000_000  # whole tokens, for the admin
     mint_cap: int = 100_000  # whole tokens for each epoch
@@ -193,14 +196,14 @@ class EquityParameters:
 
 @dataclass(frozen=True)
 class TreasuryParameters:
-    """The use of income."""
+    """Parameters of the treasury, which spends the protocol's income."""
 
     target: int = 100_000  # whole stablecoins of the reserve that are not surplus
 
 
 @dataclass(frozen=True)
 class SettlementParameters:
-    """The conditions under which the protocol may be wound up."""
+    """Conditions under which the protocol may be wound up."""
 
     delay: int = 30 * 86_400  # seconds from the announcement
     bound: int = 1_000_000  # whole stablecoins of deficit
@@ -209,7 +212,7 @@ class SettlementParameters:
 
 @dataclass(frozen=True)
 class AutoCeilingParameters:
-    """The way in which a type's debt ceiling follows its debt."""
+    """Terms by which a type's debt ceiling automatically follows its debt."""
 
     gap: int  # whole stablecoins
     max_line: int  # whole stablecoins; 0: it does not
@@ -218,7 +221,10 @@ class AutoCeilingParameters:
 
 @dataclass(frozen=True)
 class BreakerParameters:
-    """The triggers of the modes CAUTION and EMERGENCY (0 is never), and how long a mode stays up."""
+    """Triggers of the circuit breaker's modes CAUTION and EMERGENCY (0 is never).
+
+    A mode is lowered after `calm_period` without a trigger.
+    """
 
     losses: tuple[int, int] = (100_000, 1_000_000)  # whole stablecoins of uncovered deficits
     fall: tuple[int, int] = (1_500, 3_000)  # basis points under the time-weighted price
@@ -229,7 +235,10 @@ class BreakerParameters:
 
 @dataclass(frozen=True)
 class WorkoutParameters:
-    """The terms of a type's workouts: the fields of Workouts.set_terms, in its order."""
+    """Terms of a type's workouts (repayment of called vaults in instalments).
+
+    The fields are those of Workouts.set_terms, in its order.
+    """
 
     discount: int = 2_000  # basis points of the lot's value that a sale in a hurry would cost
     ratio: int = 11_500  # basis points of the principal left, under which a lot is foreclosed
@@ -242,7 +251,10 @@ class WorkoutParameters:
 
 @dataclass(frozen=True)
 class GuardsParameters:
-    """The guards beside the ratios; each type has a policy of its own. A guard that is not set is off."""
+    """Guards beside the collateral ratios; a guard that is not set is off.
+
+    Each collateral type also has a risk policy of its own.
+    """
 
     ceilings: tuple[AutoCeilingParameters, ...] = ()  # of the first collateral types, in their order
     breaker: BreakerParameters | None = None
@@ -253,7 +265,10 @@ class GuardsParameters:
 
 @dataclass(frozen=True)
 class FacilitatorParameters:
-    """Debt drawn for somewhere else, through a bridge: a collateral type after the others."""
+    """Facilitator that draws stablecoin for another place through a bridge.
+
+    Its debt is a collateral type, with an id after the other types.
+    """
 
     name: str  # of its contract and its note
     line: int  # whole stablecoins that it may owe, and have lost
@@ -267,13 +282,13 @@ class FacilitatorParameters:
 
     @property
     def adapter(self) -> str:
-        """Return the name of its adapter; "" without a coin."""
+        """Name of the facilitator's adapter contract; "" without a coin of another protocol."""
         return f"{self.name}.Adapter" if self.coin else ""
 
 
 @dataclass(frozen=True)
 class PerpetualParameters:
-    """A perpetual market, on the feed of a collateral type."""
+    """Parameters of a perpetual market, which uses the price feed of a collateral type."""
 
     symbol: str  # of the collateral type whose price counts
     lot: int  # wad of the base asset
@@ -293,7 +308,7 @@ class PerpetualParameters:
 
 @dataclass(frozen=True)
 class BackstopParameters:
-    """The pool that takes over positions in the margin market for its members' account."""
+    """Parameters of the pool that takes over positions in perpetual markets for its members."""
 
     limit: int = 250_000  # whole stablecoins of notional that its position in a market may be
     notice: int = 86_400  # seconds in a batch of leavers, and from its end until it is due
@@ -305,7 +320,7 @@ class BackstopParameters:
 
 @dataclass(frozen=True)
 class MarginParameters:
-    """The margin market: perpetual markets with one margin for all positions of an account."""
+    """Parameters of the perpetual markets, with one margin for all positions of an account (cross margin)."""
 
     markets: tuple[PerpetualParameters, ...]
     facilitator: str = ""  # that bears what nobody else does, by its name; "": none
@@ -331,7 +346,7 @@ class MarginParameters:
 
 @dataclass(frozen=True)
 class TimelockParameters:
-    """How long a deployment's timelock has its governor wait; seconds."""
+    """Delays of the timelock for proposals of its governor [seconds]."""
 
     delay: int = 14 * 86_400  # of all that is not below
     window: int = 3 * 86_400  # in which a proposal can be executed once it is ready
@@ -340,7 +355,7 @@ class TimelockParameters:
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of a whole deployment; integers in the units of the setters."""
+    """Parameters of a whole deployment; integers in the units of the contracts' setters."""
 
     collateral_types: tuple[CollateralParameters, ...]
     global_debt_ceiling: int = 150_000_000  # whole stablecoins
@@ -394,11 +409,11 @@ class Parameters:
         return (*(each.symbol for each in self.collateral_types), *(each.name for each in self.facilitators))
 
     def has_stage(self, name: str) -> bool:
-        """Return True if a stage is in the order of losses."""
+        """Return True if a stage of this name is in the loss waterfall."""
         return any(stage.name == name for stage in self.stages)
 
 
 def replace_stage_caps(parameters: Parameters, stage_name: str, **caps: Any) -> Parameters:
-    """Return the same parameters with other caps of one stage."""
+    """Return a copy of the parameters with new caps for one stage."""
     stages = (replace(each, **caps) if each.name == stage_name else each for each in parameters.stages)
     return replace(parameters, stages=tuple(stages))

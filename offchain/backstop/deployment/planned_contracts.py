@@ -33,9 +33,10 @@ from backstop.model import bounds
 
 @dataclass(frozen=True)
 class Deployment:
-    """Contracts in creation order, and their configuration.
+    """Planned contracts in creation order, with addresses, arguments and configuration.
 
-    `block` is the last one before them; `genesis` is the hash of the chain's block 0, "" in this process.
+    `block` is the last block before the contracts. `genesis` is the hash of the chain's block 0, or "" for a
+    host in this process.
     """
 
     parameters: Parameters
@@ -50,17 +51,17 @@ class Deployment:
     version: str = __version__  # of the package that deployed it
 
     def get_account(self, role: str) -> str:
-        """Return the address of a role: the deployment's own if it has one, else the one that all share."""
+        """Return the address of a role: the deployment's own account, or the default account of the role."""
         return self.accounts.get(role) or get_account(role)
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Name -> address."""
+        """Address of each contract, by its name in the deployment."""
         return {creation.name: creation.address for creation in self.creations}
 
     @property
     def contract_kinds(self) -> dict[str, str]:
-        """Name -> kind."""
+        """Kind (name of the Vyper file) of each contract, by its name in the deployment."""
         return {creation.name: creation.kind for creation in self.creations}
 
 
@@ -70,7 +71,11 @@ def plan_deployment(
     chain_id: int = CHAIN_ID,
     accounts: Mapping[str, str] | None = None,
 ) -> Deployment:
-    """Plan the contracts of a deployment and their addresses; `accounts` replace those of roles."""
+    """Return the planned contracts of a deployment with their addresses and constructor arguments.
+
+    `accounts` overrides the default addresses of roles. Raises BackstopError for parameters that contradict
+    each other.
+    """
     accounts = dict(accounts or {})
     admin, taker, market_maker = (
         accounts.get(role) or get_account(role) for role in ("admin", "taker", "market_maker")
@@ -90,7 +95,7 @@ def plan_deployment(
 
 
 def _map_contract_kinds(parameters: Parameters) -> dict[str, str]:
-    """Return name -> kind of every contract, in creation order."""
+    """Return the name and kind of every contract, in creation order."""
     kinds = {
         "Stablecoin": "Stablecoin",
         "VaultEngine": "VaultEngine",
@@ -140,9 +145,10 @@ def _map_contract_kinds(parameters: Parameters) -> dict[str, str]:
 def _map_adapter_contract_kinds(
     parameters: Parameters, facilitator: FacilitatorParameters, taken: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return name -> kind of another protocol's coin and its adapter.
+    """Return the names and kinds of another protocol's coin and its adapter.
 
-    All stablecoin has to stand for that coin, else its holders could not all get it.
+    Raises BackstopError if stablecoin is drawn for anything else. All stablecoin must be backed by that coin,
+    since otherwise not all holders could exchange it.
     """
     if parameters.collateral_types or len(parameters.facilitators) > 1 or parameters.margin is not None:
         raise BackstopError(
@@ -155,7 +161,7 @@ def _map_adapter_contract_kinds(
 
 
 def _map_pool_and_equity_contract_kinds(parameters: Parameters) -> dict[str, str]:
-    """Return name -> kind of pools, claims, equity and treasury."""
+    """Return the names and kinds of pools, claims, equity and treasury."""
     kinds = {
         POOLS[name][0]: _check_contract_substitute("Pool", getattr(parameters, name).contract)
         for name in list_pools(parameters)
@@ -173,7 +179,7 @@ def _map_pool_and_equity_contract_kinds(parameters: Parameters) -> dict[str, str
 
 
 def _check_contract_substitute(standard_kind: str, chosen_kind: str) -> str:
-    """Return the kind if it may stand where one of ours does; raise BackstopError if not."""
+    """Return the chosen kind if it may replace the standard kind; raise BackstopError otherwise."""
     if chosen_kind != standard_kind and NAIVE.get(chosen_kind) != standard_kind:
         known = ", ".join(
             [standard_kind, *(naive for naive, instead_of in NAIVE.items() if instead_of == standard_kind)]
@@ -183,7 +189,7 @@ def _check_contract_substitute(standard_kind: str, chosen_kind: str) -> str:
 
 
 def _map_guard_contract_kinds(parameters: Parameters) -> dict[str, str]:
-    """Return name -> kind of the guards that the parameters have."""
+    """Return the names and kinds of the guards that the parameters switch on."""
     guards = parameters.guards
     if guards is None:
         return {}
@@ -204,7 +210,7 @@ def _map_guard_contract_kinds(parameters: Parameters) -> dict[str, str]:
 
 
 def _list_margin_contracts(parameters: Parameters) -> dict[str, str]:
-    """Return name -> kind of the margin market's contracts; empty without one."""
+    """Return the names and kinds of the perpetual markets' contracts; empty without markets."""
     margin = parameters.margin
     if margin is None:
         return {}

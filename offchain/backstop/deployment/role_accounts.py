@@ -46,9 +46,9 @@ ACCOUNTS = {
 
 @cache
 def get_account(role: str) -> str:
-    """Return the address of a role.
+    """Return the address of a role such as "admin".
 
-    An address stands for itself; any other name ("owner_17") has an address derived from it.
+    An address is returned in lower case. Any other name ("owner_17") gets an address derived from the name.
     """
     if role.startswith("0x") and len(role) == 42:
         return role.lower()

@@ -9,7 +9,10 @@ from backstop.model.collateral_auction import CollateralAuction, Lot
 
 
 def count_blocks_missing_for_lot_ages(world: World, raw_state: RawState) -> int:
-    """Return how many blocks have to pass in a world, so that lots of a state can have begun in it."""
+    """Return how many blocks a world must advance before a stored state can be loaded into it.
+
+    Otherwise auctions of the state would have started before the world's first block.
+    """
     oldest = 0
     for name, contract in world.contracts.items():
         if isinstance(contract, CollateralAuction) and contract.block_time:
@@ -21,7 +24,7 @@ def count_blocks_missing_for_lot_ages(world: World, raw_state: RawState) -> int:
 
 
 def load_state(world: World, state: RawState) -> None:
-    """Replace the world's state by a recorded one; lots of auctions keep their age in blocks."""
+    """Replace a world's state by a stored state; auctions keep their age in blocks."""
     load_words(world, state.words)
     for contract in world.contracts.values():
         if isinstance(contract, CollateralAuction):

@@ -20,9 +20,10 @@ def read_versioned_json(
     repair_hint: str,
     older_versions: Collection[int] = (),
 ) -> dict[str, Any]:
-    """Read an object with a schema version; raise a BackstopError that says how to mend what is wrong.
+    """Return the JSON object in a file that has this schema version.
 
-    Older versions are for callers that translate them.
+    `older_versions` are also accepted, for callers that translate them. Raises BackstopError with a hint for
+    a missing, invalid or otherwise versioned file.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -38,22 +39,25 @@ def read_versioned_json(
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Replace a JSON file in one step, so that no reader sees half of it."""
+    """Replace a JSON file atomically, so that no reader sees part of it."""
     _replace_content(path, (json.dumps(content, indent=1), "\n"))  # `json.dump` writes each bracket by itself
 
 
 def write_text(text: str, path: Path) -> None:
-    """Replace a text in one step, so that no reader sees half of it."""
+    """Replace a text file atomically, so that no reader sees part of it."""
     _replace_content(path, (text,))
 
 
 def write_bytes(content: bytes, path: Path) -> None:
-    """Replace any file in one step, so that no reader sees half of it."""
+    """Replace a binary file atomically, so that no reader sees part of it."""
     _replace_content(path, (content,))
 
 
 def write_long_json(content: Mapping[str, Any], name: str, items: Iterable[Any], path: Path) -> None:
-    """Replace a JSON file with an object that ends with the list of items, each on its own line."""
+    """Replace a JSON file atomically by an object that ends with a list of items named `name`.
+
+    Each item is written on its own line; the items are not held in memory.
+    """
     _replace_content(path, _iter_json_parts(content, name, items))
 
 
@@ -80,10 +84,10 @@ def _replace_content(path: Path, parts: Iterable[str | bytes]) -> None:
 
 
 def replace_file(part: Path, path: Path) -> None:
-    """Replace a file by a complete one in the same folder; after a power cut it is the old or the new one.
+    """Replace a file atomically by a complete one in the same folder; safe against a power cut.
 
-    Without the first sync the new name may come before the content, and the file is empty; without the second
-    the old name may come back.
+    Without the first sync the new name may reach the disk before the content, which leaves an empty file.
+    Without the second sync the old file may come back.
     """
     _sync_path(part)
     os.replace(part, path)
@@ -91,7 +95,7 @@ def replace_file(part: Path, path: Path) -> None:
 
 
 def _sync_path(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, are on the disk."""
+    """Flush a file's content, or a folder's entries, to the disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -100,12 +104,15 @@ def _sync_path(path: Path) -> None:
 
 
 def encode_json_integer(value: int) -> int | str:
-    """Return the integer, as a string beyond 64 bits: most readers of JSON would lose its last digits."""
+    """Return an integer for JSON, as a string if it exceeds 64 bits.
+
+    Most JSON readers would lose the last digits of a larger number.
+    """
     return value if -(2**63) <= value < 2**63 else str(value)
 
 
 def write_files(out: Path, files: Mapping[str, str]) -> None:
-    """Write texts by name into a directory, each whole or not at all."""
+    """Write texts into a directory by file name, each atomically; raise BackstopError on failure."""
     for name, text in files.items():
         part = out / f"{name}.part"
         try:

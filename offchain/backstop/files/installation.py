@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def _find_checkout() -> Path | None:
-    """Return the checkout that this package is part of; None if it is installed from a wheel."""
+    """Return the root of the checkout that contains this package; None if installed from a wheel."""
     root = PACKAGE.parents[1]
     return root if PACKAGE.parent.name == "offchain" and (root / "contracts").is_dir() else None
 
@@ -66,7 +66,7 @@ TOOLS = {
 
 
 def cache_folder() -> Path:
-    """Return where compiled code is kept: `.build` of a checkout, else the user's cache."""
+    """Return the folder for compiled code: `.build` of a checkout, otherwise in the user's cache."""
     if CHECKOUT is not None:
         return CHECKOUT / ".build"
     chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
@@ -74,13 +74,13 @@ def cache_folder() -> Path:
 
 
 def has_extra(name: str) -> bool:
-    """Return whether the modules of an extra are installed."""
+    """Return True if all modules of an optional extra of the package are installed."""
     return all(importlib.util.find_spec(module) is not None for module in EXTRAS[name])
 
 
 @contextmanager
 def translate_missing_extra_errors() -> Iterator[None]:
-    """Raise BackstopError with the extra to install where a module of one is missing."""
+    """Context manager that turns a missing optional module into a BackstopError with a pip command."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -93,7 +93,7 @@ def translate_missing_extra_errors() -> Iterator[None]:
 
 
 def require_checkout(command: str) -> None:
-    """Raise BackstopError in an installed wheel: the command works on sources and tests."""
+    """Raise BackstopError if the package is installed from a wheel, where the command cannot work."""
     if CHECKOUT is None:
         raise BackstopError(
             f"{format_command_as_started(command)} needs a checkout: clone the repository, `make setup`, "
@@ -102,9 +102,9 @@ def require_checkout(command: str) -> None:
 
 
 def refuse_other_checkout(here: Path | None = None) -> None:
-    """Raise BackstopError in a checkout if the imported package is not its own.
+    """Raise BackstopError if the current folder's checkout is not the one `backstop` is imported from.
 
-    An environment is installed for one checkout; in a second one it would silently run the first's code.
+    An environment is installed for one checkout; in a second checkout it would run the code of the first.
     """
     here = (here or Path.cwd()).resolve()
     for folder in (here, *here.parents):
@@ -119,7 +119,7 @@ def refuse_other_checkout(here: Path | None = None) -> None:
 
 
 def format_command_as_started(command: str) -> str:
-    """Return how to run a command, as the present one was started: `ape run NAME` or `backstop NAME`."""
+    """Return how to run a command, in the way this process was started: `ape run X` or `backstop X`."""
     started = Path(sys.argv[0] if sys.argv else "")
     if started.name == "backstop":
         return f"backstop {command}"

@@ -13,9 +13,10 @@ _STEPS = [1 if each in b"[{" else -1 for each in range(256)]
 
 
 def is_nested_too_deep(json_bytes: bytes, most_brackets: int) -> bool:
-    """Return whether brackets stand within more than MOST_NESTED others, or there are too many of them.
+    """Return True if JSON text nests brackets deeper than MOST_NESTED, or has too many of them.
 
-    The recursion limit does not help: once a library has raised it, the parser runs out of its stack.
+    Python's parser would exhaust its stack on deeper text, also with a recursion limit, once a library has
+    raised it.
     """
     if json_bytes.count(b"[") + json_bytes.count(b"{") <= MOST_NESTED:
         return False

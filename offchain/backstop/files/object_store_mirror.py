@@ -45,14 +45,14 @@ State = dict[str, tuple[int, int]]
 
 
 class StoreAddress(NamedTuple):
-    """An address in an object store."""
+    """Bucket and prefix of an address in an object store, such as s3://bucket/prefix."""
 
     bucket: str
     prefix: str
 
     @classmethod
     def parse_address(cls, address: str) -> StoreAddress:
-        """Read s3://BUCKET/PREFIX; raise BackstopError for anything else."""
+        """Return the bucket and prefix of an s3:// address; raise BackstopError for any other form."""
         form = f"{SCHEME}BUCKET/PREFIX"
         parts = urlsplit(address)
         if parts.username or parts.password or parts.query or parts.fragment:
@@ -69,7 +69,10 @@ class StoreAddress(NamedTuple):
 
     @contextmanager
     def mirror_folder(self, runs: Path) -> Iterator[Path]:
-        """Yield a folder with the store's contents, and copy new files in it to the store."""
+        """Context manager that yields a local copy of the store's folder under `runs`.
+
+        New files in the folder are uploaded while the context is open and at its end.
+        """
         copy = _FolderMirror(self, runs / "s3" / self.bucket / self.prefix)
         copy.pull_store_into_folder()
         thread = threading.Thread(target=copy.run_upload_loop, daemon=True)
@@ -88,7 +91,7 @@ class StoreAddress(NamedTuple):
 
 
 class _FolderMirror:
-    """A folder and its copy."""
+    """Local folder and its copy in an object store."""
 
     def __init__(self, store: StoreAddress, path: Path) -> None:
         self.store = store
@@ -117,7 +120,7 @@ class _FolderMirror:
         return S3FileSystem(region=region, allow_delayed_open=True, **_TIMEOUTS, **options)
 
     def _list_store_files(self) -> State:
-        """Return what the store has."""
+        """Return size and time of every file under the prefix in the store."""
         from pyarrow.fs import FileSelector, FileType
 
         found = self._fs.get_file_info(FileSelector(self._base, allow_not_found=True, recursive=True))
@@ -140,7 +143,10 @@ class _FolderMirror:
     # ------------------------------------------------------------------ begin and end
 
     def pull_store_into_folder(self) -> None:
-        """Update the folder to the store's contents; raise BackstopError if the store is of no use."""
+        """Download the store's files into the local folder, unless the folder is already up to date.
+
+        Raises BackstopError if the store cannot be used or holds other files.
+        """
         try:
             self._fs = self._connect_store()
             there = self._list_store_files()
@@ -161,7 +167,7 @@ class _FolderMirror:
             raise BackstopError(f"{self.store} cannot be used: {_describe_error(error)}") from None
 
     def _read_record(self) -> tuple[State | None, State]:
-        """Return what the store and the folder had when one was last copied to the other."""
+        """Return the store's files and the folder's files as of the last copy between them."""
         try:
             kept = json.loads(self._record.read_text(encoding="utf-8"))
             store, folder = (
@@ -182,7 +188,10 @@ class _FolderMirror:
         self._write_record(store_files)
 
     def run_upload_loop(self) -> None:
-        """Copy what is new, until it is over; have the command stop if the store stays away."""
+        """Upload new files periodically until the mirror is closed.
+
+        If the store is unreachable for PATIENCE seconds, interrupt the command.
+        """
         well, told = time.monotonic(), False
         pause = EVERY
         while not self.over.wait(pause):
@@ -204,7 +213,7 @@ class _FolderMirror:
             pause = max(EVERY, 5 * (time.monotonic() - began))
 
     def finish_copy(self, failed: bool) -> None:
-        """Copy the rest; if it is not taken, raise BackstopError, or say so if the command has `failed`."""
+        """Upload the remaining files; raise BackstopError on failure, or print it if `failed` is True."""
         try:
             self._send_changes()
             self._write_record(self._list_store_files())
@@ -222,7 +231,7 @@ class _FolderMirror:
     # ----------------------------------------------------------------------- copying
 
     def _list_local_file_states(self) -> State:
-        """Return the folder's files that are whole."""
+        """Return size and time of every complete file in the local folder."""
         found: State = {}
         for top, _, names in os.walk(self.path):
             for name in names:
@@ -234,7 +243,7 @@ class _FolderMirror:
         return found
 
     def _send_changes(self) -> None:
-        """Copy changed files, files that name others last, and delete removed ones."""
+        """Upload changed files and delete removed ones; files that refer to others come last."""
         here = self._list_local_file_states()
         new = [name for name, state in here.items() if self._sent.get(name) != state]
         inner, outer = ([each for each in new if ("/" in each) == inside] for inside in (True, False))
@@ -262,6 +271,6 @@ class _FolderMirror:
 
 
 def _describe_error(error: BaseException) -> str:
-    """Return one line of the error, without the request's own number."""
+    """Return the first line of an error's message, without its request id."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
     return re.sub(r" \(Request ID: [^)]*\)", "", line)

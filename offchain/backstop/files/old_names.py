@@ -10,10 +10,10 @@ from typing import Any
 
 
 class RenameTable:
-    """A table of renames: kind of name -> old name -> new name.
+    """Table of renamed identifiers: kind of name -> old name -> present name.
 
-    Contracts, events, parameters and figures have their old name alone. Methods have the contract's name of
-    today before theirs, since one word may be a method of several. A reason that ends in ": " is a prefix.
+    A method is stored with the contract's present name in front, since several contracts may have a method of
+    the same name. All other names stand alone. A revert reason that ends in ": " is a prefix.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,14 +25,14 @@ class RenameTable:
             self._alone.setdefault(key.partition(".")[2], set()).add(new)
 
     def translate_name(self, kind: str, name: str) -> str:
-        """Return today's name of an old one of this kind; the same name if it has not changed."""
+        """Return the present name of an identifier of a kind; the same name if it was not renamed."""
         return self.names[kind].get(name, name)
 
     def translate_method(self, contract: str, method: str) -> str:
-        """Return today's name of a method, of a contract under its name of today.
+        """Return the present name of a contract's method; the contract has its present name.
 
-        Contracts with a name of their own, such as a bridge's, are told by the method: no two of their kinds
-        have a renamed method of one name.
+        A contract with a name of its own, such as a bridge's, is not in the table. Its method is translated
+        if the renaming is unambiguous.
         """
         known = f"{contract}.{method}" in self.names["methods"]
         if known or contract in self._contracts:
@@ -41,13 +41,13 @@ class RenameTable:
         return next(iter(candidates)) if len(candidates) == 1 else method
 
     def translate_reason(self, reason: str) -> str:
-        """Return today's wording of a revert reason."""
+        """Return the present wording of a revert reason."""
         names = self.names["reasons"]
         prefix, colon, rest = reason.partition(": ")
         return names.get(reason) or names.get(prefix + colon, prefix + colon) + rest
 
     def translate_keys(self, kind: str, value: Any) -> Any:
-        """Return a tree of JSON with its keys, and its texts that are names, under the names of today."""
+        """Return a JSON value with all keys and all texts that are old names translated."""
         if isinstance(value, Mapping):
             return {
                 self.translate_name(kind, name): self.translate_keys(kind, item)
@@ -58,14 +58,14 @@ class RenameTable:
         return self.translate_name(kind, value) if isinstance(value, str) else value
 
     def translate_summary(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a run's summary under the names of today."""
+        """Return the summary of a run with present names."""
         found: dict[str, Any] = self.translate_keys("figures", summary)
         actions = found["actions"]
         reverted = {self.translate_reason(reason): n for reason, n in actions["reverted"].items()}
         return {**found, "actions": {**actions, "reverted": reverted}}
 
     def translate_trace(self, content: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a trace file's content under the names of today."""
+        """Return the content of a trace file with present names."""
         steps = []
         for old in content["steps"]:
             step = dict(old)
@@ -85,5 +85,5 @@ class RenameTable:
 
 @cache
 def load_rename_table() -> RenameTable:
-    """Return the table that the package ships."""
+    """Return the rename table shipped with the package."""
     return RenameTable(Path(__file__).with_name("renames.json"))

@@ -36,15 +36,15 @@ _DIGEST = "sha256:"
 
 
 def hash_value_repr(value: object) -> str:
-    """Return what stands for a value's content; a refusal names the input and leaves the digest out."""
+    """Return a digest of a value's representation, with the prefix "sha256:"."""
     return _DIGEST + hashlib.sha256(repr(value).encode()).hexdigest()[:24]
 
 
 def hash_program_and_contract_sources(contracts: Path, *roots: str) -> str:
-    """Return what stands for this program and the contracts: a result holds for those it was made with.
+    """Return a digest of the sources of this program and of the contracts.
 
-    The hash covers all files of the program, or only the given modules and all their imports: an edit of any
-    other file leaves a campaign unchanged.
+    Results with equal digests come from equal programs. With `roots` only the named modules and all their
+    imports count, so that edits of other files do not change the digest.
     """
     modules = _find_imported_files(roots) if roots else set(PACKAGE.rglob("*.py"))
     code = [(path, PACKAGE) for path in (*modules, *PACKAGE.rglob("*.json"))]
@@ -56,7 +56,7 @@ def hash_program_and_contract_sources(contracts: Path, *roots: str) -> str:
 
 
 def _find_imported_files(roots: Iterable[str]) -> set[Path]:
-    """Return the files of modules and of all that they import, anywhere in their text."""
+    """Return the files of modules and of all modules that they import, directly or indirectly."""
     found: set[Path] = set()
     waiting = list(roots)
     while waiting:
@@ -79,7 +79,7 @@ def _find_module_file(module: str) -> Path | None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Return what the record of a folder says; nothing where it has none."""
+    """Return the record of how a folder was made (command, inputs); empty if it has none."""
     if not (folder / MADE).is_file():
         return {}
     found = read_versioned_json(
@@ -89,7 +89,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def list_differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Name each input that is not the same: the existing value first, then the requested one."""
+    """Return a text for each input that differs: the existing value, then the wanted value."""
     found = []
     for name in dict.fromkeys((*there, *wanted)):
         old, new = there.get(name), wanted.get(name)
@@ -103,13 +103,16 @@ def list_differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> lis
 def refuse_other(
     path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any], mend: str = MEND, by: str = ""
 ) -> None:
-    """Raise BackstopError with each difference if a file was made with other inputs (`by` which version)."""
+    """Raise BackstopError that lists the differences if a file was made with other inputs.
+
+    `mend` suggests a remedy; `by` names the version that wrote the file.
+    """
     if different := list_differences(there, wanted):
         raise BackstopError(f"{path} was made {by}with {', '.join(different)}: {mend}")
 
 
 class OutputDirectory:
-    """A folder, from before its first file to after its last; `finished` if its result is there already."""
+    """Folder that a command writes, with a record of its inputs; `finished` if the result is complete."""
 
     def __init__(self, path: Path, command: str, inputs: Mapping[str, Any], asked: Mapping[str, int]) -> None:
         self.path = path
@@ -132,9 +135,10 @@ class OutputDirectory:
         *,
         fresh: bool = False,
     ) -> Self:
-        """Begin a folder, or take it up; refuse one of another program or with another result.
+        """Start, resume or reuse the folder of a command's result.
 
-        Inputs have to be equal; numbers in `asked` (by name) may be higher than before.
+        The folder must be new, or made by the same command with equal inputs. Numbers in `asked` may be
+        higher than before. Otherwise BackstopError is raised. With `fresh` the old result is deleted first.
         """
         output = cls(path, command, json.loads(json.dumps(inputs)), asked or {})
         there = _read_existing_folder_record(path)
@@ -156,7 +160,7 @@ class OutputDirectory:
         self.finished = True
 
     def read_result(self, name: str = "summary.json") -> Any:
-        """Read a JSON file of a finished folder."""
+        """Return the content of a JSON file of the finished result; raise BackstopError if unreadable."""
         file = self.path / name
         try:
             return json.loads(file.read_text(encoding="utf-8"))
@@ -185,7 +189,10 @@ class OutputDirectory:
 
 
 def _read_existing_folder_record(folder: Path) -> dict[str, Any] | None:
-    """Read what made a folder; None if there is nothing in it that could be lost."""
+    """Return the record of how a folder was made; None if the folder is missing or empty.
+
+    Raises BackstopError for a folder that Backstop did not make.
+    """
     try:
         if not folder.exists() or all(each.name == MADE for each in folder.iterdir()):
             return None
@@ -205,7 +212,7 @@ def _read_existing_folder_record(folder: Path) -> dict[str, Any] | None:
 
 
 def _remove_result_folder(folder: Path) -> None:
-    """Delete a folder of Backstop's, unless another command has put its own into it."""
+    """Delete a result folder; raise BackstopError if another command's folder is inside."""
     inner = sorted(each.parent for each in folder.rglob(MADE) if each.parent != folder)
     if inner:
         raise BackstopError(f"{folder} holds {inner[0]}, which another command made: move that first")

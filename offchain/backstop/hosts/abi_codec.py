@@ -28,15 +28,15 @@ _WORDS = 2**256
 
 
 class AbiDecodingError(BackstopError, ValueError):
-    """An error: bytes are not a valid ABI encoding."""
+    """Error: bytes are not a valid ABI encoding."""
 
 
 class Codec(NamedTuple):
-    """How one type is written. `size` is its length in the head; dynamic types keep an offset there.
+    """Encoder and decoder of one ABI type, with the size of its head in bytes.
 
-    A type that is always one word has `word`, which reads it by itself: tuples of words are read faster so. A
-    static `decode` expects that `size` bytes are there. A dynamic one reads a `Payload` and checks
-    everything.
+    A dynamic type stores an offset in the head. `word` decodes a type of exactly one word by itself; tuples
+    of words are decoded faster with it. A static `decode` expects `size` bytes of data. A dynamic `decode`
+    reads a `DynamicPayload` and checks all offsets and lengths.
     """
 
     size: int
@@ -48,17 +48,20 @@ class Codec(NamedTuple):
 
 
 class DynamicPayload(bytes):
-    """Data with dynamic types in it, while it is read.
+    """Encoded data with dynamic types, while it is decoded.
 
-    `left` is how many bytes may still be read out of it: offsets that overlap could make gigabytes of a
-    megabyte. `call` is set for call data, which a contract reads without a look at padding or at its end.
+    `left` is the number of bytes that may still be read: overlapping offsets could turn a megabyte into
+    gigabytes. `call` is True for call data, which a contract reads without checks of padding or of the end.
     """
 
     left: int
     call: bool
 
     def check_bytes_readable(self, position: int, size: int) -> None:
-        """Check that so many bytes are there, and may be read."""
+        """Deduct `size` bytes at a position from the bytes that may still be read.
+
+        Raises AbiDecodingError if the data is too short or too many bytes were read.
+        """
         if position + size > len(self):
             raise AbiDecodingError(f"{size} bytes are promised at {position}, and it has {len(self)}")
         self.left -= size
@@ -66,7 +69,11 @@ class DynamicPayload(bytes):
             raise AbiDecodingError("its offsets overlap")
 
     def resolve_offset(self, base: int, place: int, head: int) -> int:
-        """Return where the offset at a place leads, which is neither in the head nor beyond the end."""
+        """Return the position to which the offset stored at `place` points, relative to `base`.
+
+        Raises AbiDecodingError if it points into the head or beyond the end. Call data is read leniently, as
+        contracts do.
+        """
         offset = int.from_bytes(self[place : place + 32])
         if self.call:
             return min((base + offset) % _WORDS, len(self) - _ZEROS)
@@ -76,7 +83,7 @@ class DynamicPayload(bytes):
 
 
 class Parameter(NamedTuple):
-    """One argument or return value: `components` are a struct's members."""
+    """One argument or return value of a function in an ABI; `components` are the members of a struct."""
 
     name: str
     type: str
@@ -84,7 +91,7 @@ class Parameter(NamedTuple):
 
 
 class Function:
-    """One entry of the ABI."""
+    """One function of an ABI, with its selector and the codecs of its arguments and results."""
 
     def __init__(self, entry: dict[str, Any]) -> None:
         self.name: str = entry["name"]
@@ -100,14 +107,20 @@ class Function:
         self._read = _make_decoder(self._results)
 
     def encode_call(self, args: Sequence[Any]) -> bytes:
-        """Encode call data."""
+        """Return the call data for arguments: selector and ABI-encoded arguments.
+
+        Raises BackstopError if the arguments do not fit the function's types.
+        """
         try:
             return self.selector + self._arguments.encode(args)
         except (OverflowError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(f"{self.signature} cannot take {tuple(args)!r}: {error}") from error
 
     def decode_result(self, data: bytes) -> Any:
-        """Decode the returned value: None, one value, or a tuple of several."""
+        """Return the decoded return value: None, one value, or a tuple of several values.
+
+        Raises AbiDecodingError for data that does not fit the ABI.
+        """
         if len(data) < self._results.size:
             raise AbiDecodingError(
                 f"{self.signature} returned {len(data)} bytes: is this the right contract?"
@@ -124,15 +137,15 @@ class Function:
         return values[0] if len(self.outputs) == 1 else values
 
     def has_arguments(self, data: bytes) -> bool:
-        """Return whether call data is long enough for all arguments."""
+        """Return True if call data is long enough for all arguments."""
         return len(data) >= self._least
 
     def decode_arguments(self, data: bytes) -> tuple[Any, ...]:
-        """Decode the arguments in call data as a contract of Vyper reads them; raise AbiDecodingError.
+        """Return the arguments in call data, decoded as a Vyper contract decodes them.
 
-        All arguments that a contract accepts are read, since any account may send them. These include padding
-        that is not zero, bytes after the last one, and zeros where call data has ended. Data that is refused
-        here, a contract refuses.
+        Everything that a contract accepts is accepted, since any account may send it: non-zero padding,
+        trailing bytes, and missing bytes as zeros. Raises AbiDecodingError for data that a contract rejects,
+        too.
         """
         if not self.has_arguments(data):
             raise AbiDecodingError(f"{self.signature} is called with {len(data)} bytes of {self._least}")
@@ -142,7 +155,7 @@ class Function:
 
 
 class Event:
-    """One event of the ABI; indexed values come from the topics, in the ABI's order."""
+    """One event of an ABI; indexed values are decoded from topics and returned in the ABI's order."""
 
     def __init__(self, entry: dict[str, Any]) -> None:
         self.name: str = entry["name"]
@@ -164,7 +177,7 @@ class Event:
         self._in_order = self._order == tuple(range(len(indexed)))
 
     def decode_value_tuple(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
-        """Decode the values, in the ABI's order; raise AbiDecodingError."""
+        """Return the values of a log in the ABI's order; raise AbiDecodingError if they do not fit."""
         if len(topics) != self._count or len(data) < self._data.size:
             raise AbiDecodingError(
                 f"the event {self.name} has {len(topics)} topics and {len(data)} bytes; "
@@ -179,7 +192,7 @@ class Event:
 
 
 class ContractAbi:
-    """The functions and events of one contract."""
+    """Functions, events and constructor of one contract."""
 
     def __init__(self, kind: str, abi_json: list[dict[str, Any]]) -> None:
         self.kind = kind
@@ -201,7 +214,7 @@ class ContractAbi:
         self.constructor = _make_tuple_codec([_make_abi_type_codec(p) for p in self.constructor_inputs])
 
     def get_function(self, name: str, arguments: int) -> Function:
-        """Return a function by its name and number of arguments."""
+        """Return the function with a name and a number of arguments; raise BackstopError if there is none."""
         try:
             return self.functions[name, arguments]
         except KeyError:
@@ -211,7 +224,10 @@ class ContractAbi:
 
 
 def decode_revert(data: bytes) -> str:
-    """Return the reason in revert data; "" for a bare revert and for a panic."""
+    """Return the reason text in revert data.
+
+    Return "" for a revert without data and for a panic, and the data in hex for any other error.
+    """
     if data[:4] == b"\x08\xc3\x79\xa0":
         length = int.from_bytes(data[36:68])
         return data[68 : 68 + length].decode("utf-8", "replace")
@@ -227,7 +243,7 @@ def _make_dynamic_payload(encoded_bytes: bytes, is_call_data: bool) -> DynamicPa
 
 
 def _make_decoder(codec: Codec) -> Callable[[bytes, int], Any]:
-    """Return how answers are decoded that are long enough for the head."""
+    """Return a decoder of return data or event data that is at least as long as the head."""
     if not codec.dynamic:
         return codec.decode
     return lambda data, at: codec.decode(_make_dynamic_payload(data, is_call_data=False), at)
@@ -241,7 +257,7 @@ def _parse_abi_parameters(abi_items: list[dict[str, Any]]) -> tuple[Parameter, .
 
 
 def _format_type(parameter: Parameter) -> str:
-    """Return a type as a signature has it: structs are written out."""
+    """Return a parameter's type as written in a function signature, with structs expanded."""
     if not parameter.type.startswith("tuple"):
         return parameter.type
     return f"({','.join(map(_format_type, parameter.components))}){parameter.type[5:]}"
@@ -382,7 +398,10 @@ def _decode_string(data: DynamicPayload, at: int) -> str:
 
 
 def _read_length(data: DynamicPayload, at: int, size: int) -> tuple[int, int]:
-    """Return the number of items at a place, all of which are there, and where the first one is."""
+    """Return the length of an array or byte string at a position, and the position of its first item.
+
+    Raises AbiDecodingError if not all items are in the data.
+    """
     data.check_bytes_readable(at, 32)
     length, start = int.from_bytes(data[at : at + 32]), at + 32
     data.check_bytes_readable(start, length * size)

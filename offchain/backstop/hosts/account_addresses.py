@@ -9,7 +9,7 @@ from eth_hash.auto import keccak  # eth_utils has it too, and takes a quarter of
 
 @cache
 def derive_account(name: str) -> str:
-    """Return the address of a named account, for which no key is known: hosts in process need none."""
+    """Return the address of a named test account; no private key of it is known."""
     return "0x" + keccak(f"backstop: {name}".encode())[12:].hex()
 
 

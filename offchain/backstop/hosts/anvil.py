@@ -32,9 +32,9 @@ _MOST_EMPTY = 5_000
 
 
 class RpcHost:
-    """A node that mines blocks at this program's request.
+    """Chain host on a JSON-RPC node that mines blocks at this program's request.
 
-    It has to take any sender (Anvil: --auto-impersonate).
+    A chain host runs the compiled contracts. The node must accept any sender (Anvil: --auto-impersonate).
     """
 
     name = "rpc"
@@ -164,7 +164,7 @@ class RpcHost:
     def _mine_block_then_query_node(
         self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]
     ) -> list[Any]:
-        """Mine transactions in one block; return their receipts, and the node's answers to `questions`."""
+        """Mine transactions in one block; return their receipts, then the answers to `questions`."""
         self._mine_skipped_blocks()
         sent: list[tuple[str, tuple[Any, ...]]] = []
         if self._timestamp != self._block_time or not self._tells:
@@ -204,9 +204,10 @@ class RpcHost:
         return [receipts, *told]
 
     def _assign_nonces(self, transactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Give transactions their nonces: of calls that it takes at the same time Anvil gives two the same.
+        """Return the transactions with their nonces added.
 
-        That it has looked up each sender also keeps calls in their order.
+        Anvil gives two transactions that it receives at the same time the same nonce. With nonces given they
+        also keep their order.
         """
         senders = list(dict.fromkeys(transaction["from"] for transaction in transactions))
         counts: list[str] = []
@@ -229,16 +230,19 @@ class RpcHost:
         transaction: dict[str, Any],
         calls_after: tuple[tuple[str, tuple[Any, ...]], ...],
     ) -> list[Any]:
-        """Mine one transaction: an exchange less than a block of many takes."""
+        """Mine a single transaction with one request less than for a block of several.
+
+        Return its receipt in a list, then the answers to `calls_after`.
+        """
         call = transaction | {"gas": hex(CALL_GAS), "gasPrice": "0x0"}
         receipt = self._request_in_order([*calls_before, ("eth_sendTransactionSync", (call,))])[-1]
         self._number = int(receipt["blockNumber"], 16)
         return [[receipt], *(self._request_in_order(list(calls_after)) if calls_after else ())]
 
     def _request_in_order(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Run a few calls, in one exchange where that keeps their order.
+        """Send RPC calls in order and return their results; raise RpcError if the node refuses any.
 
-        Raise RpcError if the node refuses any.
+        The calls are sent as one batch if the node keeps its order.
         """
         if not self._tells:
             return [self.client.request(method, *parameters) for method, parameters in calls]
@@ -249,7 +253,10 @@ class RpcHost:
         return results
 
     def _mine_with_dry_run(self, transaction: dict[str, Any]) -> RawResult:
-        """Mine one transaction on a node that does not tell afterwards what it returned."""
+        """Mine one transaction and return its result, with the return data of a dry run before it.
+
+        This is for nodes that do not report the return data of a mined transaction.
+        """
         foreseen = self.static_call(
             transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:])
         )
@@ -257,7 +264,7 @@ class RpcHost:
         return _build_result(receipt, foreseen.data, None)
 
     def _mine_skipped_blocks(self) -> None:
-        """Mine the empty blocks before the next call, at the time of the last block."""
+        """Mine the skipped blocks, empty, at the time of the last block."""
         missing = self._least - self._number - 1
         if missing > 0:
             self.client.request("hardhat_mine", hex(missing), "0x0")
@@ -265,7 +272,7 @@ class RpcHost:
 
 
 class AnvilHost(RpcHost):
-    """A throw-away Anvil, killed with this process. It keeps little history, to stay fast."""
+    """Chain host on a temporary Anvil node, which is killed with this process and keeps little history."""
 
     name = "anvil"
     process: AnvilProcess
@@ -293,10 +300,10 @@ class AnvilHost(RpcHost):
 
 
 class AnvilProcess(NodeProcess):
-    """An Anvil that ends with this process, however the process ends.
+    """Anvil node as a child process, which ends with this process.
 
-    Its files are in a temporary folder that goes with it: its log, its socket, and old states of its chain.
-    Otherwise gigabytes of these would stay in the home directory.
+    Log, socket and old chain states are in a temporary folder, which is removed with the process. Otherwise
+    gigabytes of them would stay in the home directory.
     """
 
     def __init__(self, *flags: str, throw_away: bool = True) -> None:
@@ -311,15 +318,15 @@ class AnvilProcess(NodeProcess):
 
     @property
     def is_listening(self) -> bool:
-        """True once it has a socket, which it opens after its port."""
+        """True once the node has created its socket, which happens after it opened its port."""
         return Path(self.socket).exists()
 
 
 @cache
 def _start_empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
-    """Start the chain that throw-away ones of this process fork: its first block, nothing else.
+    """Start the chain with an empty first block that temporary Anvil nodes of this process fork.
 
-    Anvil hashes the whole state for each block, which soon takes longer than running it, except on forks.
+    Except on forks, Anvil hashes the whole state for each block, which soon takes longer than its execution.
     """
     process = AnvilProcess("--port", "0", "--timestamp", str(timestamp), "--chain-id", str(chain_id))
     process.connect_client(process.socket).close()
@@ -327,7 +334,7 @@ def _start_empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
 
 
 def find_anvil_on_path() -> str:
-    """Find Anvil beside the running Python, else on PATH."""
+    """Return the path of Anvil, beside the running Python or on PATH; raise BackstopError without one."""
     path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
     found = shutil.which("anvil", path=path)
     if found is None:
@@ -337,7 +344,7 @@ def find_anvil_on_path() -> str:
 
 
 def can_run_anvil() -> bool:
-    """Return True if an Anvil is installed that runs on this machine's processor."""
+    """Return True if Anvil is installed and runs on this machine's processor."""
     try:
         return subprocess.run([find_anvil_on_path(), "--version"], capture_output=True).returncode == 0
     except (BackstopError, OSError):  # none, or that of another processor
@@ -351,7 +358,7 @@ def _build_result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, in
 
 
 def _parse_changed_words_by_slot(state_diff: dict[str, Any]) -> dict[Slot, int]:
-    """Return the slots that have a new word."""
+    """Return the new words of all slots that a state diff changes."""
     return {
         (address.lower(), int(slot, 16)): int(change["*"]["to"], 16)
         for address, account in state_diff.items()

@@ -36,7 +36,7 @@ _IMPORT = re.compile(rb"^(?:from|import)\b.*$", re.MULTILINE)
 
 
 def hash_files(paths: Iterable[Path]) -> str:
-    """Hash the content of files of the project: a result holds for those it was made with."""
+    """Return a hash of the names and contents of project files, as 24 hex digits."""
     found = hashlib.sha256()
     for path in sorted(paths):
         found.update(repr((path.relative_to(ROOT).as_posix(), path.read_bytes())).encode())
@@ -45,7 +45,7 @@ def hash_files(paths: Iterable[Path]) -> str:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One compiled contract. `storage` maps a path such as "roles.admin" to (slot, type)."""
+    """One compiled contract; `storage` maps a path such as "roles.admin" to (slot, type)."""
 
     kind: str
     abi_json: list[dict[str, Any]]
@@ -60,23 +60,23 @@ class Artifact:
 
     @cached_property
     def bytecode(self) -> bytes:
-        """The creation code, without constructor arguments."""
+        """Creation bytecode, without constructor arguments."""
         return bytes.fromhex(self.bytecode_hex)
 
     def find_variable(self, path: str) -> StorageVariable:
-        """Return the storage variable at a path of the compiler's layout; raise BackstopError without one."""
+        """Return the storage variable at a path of the compiler's layout; raise BackstopError if none."""
         return find_variable(self.kind, path, self.storage)
 
 
 class ArtifactSource(Protocol):
-    """Compiled contracts by their kind."""
+    """Interface that returns a compiled contract by its kind (the name of its Vyper file)."""
 
     def __getitem__(self, kind: str) -> Artifact:
-        """Return a contract; raise BackstopError if there is none."""
+        """Return the compiled contract of a kind; raise BackstopError if there is none."""
 
 
 class Artifacts:
-    """The deployable contracts under a `contracts` folder, compiled when first asked for."""
+    """Deployable contracts under a `contracts` folder, compiled at first use and cached."""
 
     def __init__(self, contracts_root: Path = CONTRACTS, cache: Path = CACHE) -> None:
         self.root = contracts_root.resolve()
@@ -99,7 +99,7 @@ class Artifacts:
         return self._loaded[kind]
 
     def load(self, kinds: Iterable[str] | None = None) -> None:
-        """Load contracts (all if none is named): from the cache, or compiled, two at a time."""
+        """Load compiled contracts from the cache, or compile them in two processes; by default all."""
         wanted = [kind for kind in (self.paths if kinds is None else kinds) if kind not in self._loaded]
         for kind in wanted:
             if kind not in self.paths:
@@ -122,13 +122,13 @@ class Artifacts:
                 self._compile_missing(self._load_cached_and_list_missing(missing))
 
     def _get_cache_files(self, kinds: Iterable[str]) -> dict[str, Path]:
-        """Return where the cache has contracts of these sources."""
+        """Return the path of the cache file for the present sources of each contract."""
         assert self._sources is not None
         keys = {kind: self._sources.compute_key(self.paths[kind]) for kind in kinds}
         return {kind: self.cache / f"{kind}-{key}.json" for kind, key in keys.items()}
 
     def _load_cached_and_list_missing(self, files: Mapping[str, Path]) -> dict[str, Path]:
-        """Load what the cache has; return what it has not."""
+        """Load the contracts found in the cache, and return the cache files that are missing."""
         missing = {}
         for kind, file in files.items():
             artifact = _read_cached(file)
@@ -160,7 +160,11 @@ class Artifacts:
 
 @contextmanager
 def lock_cache_files(files: Mapping[str, Path]) -> Iterator[None]:
-    """Lock several files of the cache for one process, while others that want the same ones wait."""
+    """Hold an exclusive lock for a set of cache files while the context is open.
+
+    Other processes that lock the same set wait. A single file, or a cache that cannot be written, is not
+    locked.
+    """
     if len(files) < 2:
         yield
         return
@@ -178,7 +182,7 @@ def lock_cache_files(files: Mapping[str, Path]) -> Iterator[None]:
 
 
 class _ContractSources:
-    """All sources under a `contracts` folder, as they were when they were read."""
+    """Snapshot of all source files under a `contracts` folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -193,10 +197,9 @@ class _ContractSources:
         self._looked_at: dict[str, tuple[str, list[str]]] = {}
 
     def compute_key(self, path: Path) -> str:
-        """Hash the compiler, its library, and every source that the contract can reach.
+        """Return a hash of the compiler and library versions and of every source the contract can import.
 
-        A file cannot be imported without its name occurring in an import of the importer, so
-        following those names finds all of them.
+        The search follows all names in import statements, since no file can be imported without its name.
         """
         reached: set[str] = set()
         waiting = [path.relative_to(self._root).as_posix()]
@@ -211,7 +214,7 @@ class _ContractSources:
         ).hexdigest()[:24]
 
     def _read_source_hash_and_imports(self, source_name: str) -> tuple[str, list[str]]:
-        """Return a file's hash, and the files that its imports may mean."""
+        """Return the hash of a source file, and the files that its imports may refer to."""
         if source_name not in self._looked_at:
             source = self._sources[source_name]
             words = set(re.findall(rb"\w+", b" ".join(_IMPORT.findall(source))))
@@ -222,12 +225,15 @@ class _ContractSources:
 
 @cache
 def _get_installed_vyper_snekmate_versions() -> tuple[str, str]:
-    """Return the versions of the compiler and of its library, which are looked for in many files."""
+    """Return the installed versions of Vyper and snekmate; cached, since the lookup reads many files."""
     return metadata.version("vyper"), metadata.version("snekmate")
 
 
 def _compile_contract(kind: str, path: str, search_path: str) -> Artifact | str:
-    """Compile one contract; return the compiler's complaint if it cannot (exceptions do not pickle)."""
+    """Compile one contract; return the artifact, or the compiler's error message.
+
+    Exceptions are returned as text because they cannot be pickled.
+    """
     import cbor2
     import snekmate
     from vyper.compiler import compile_from_file_input
@@ -267,9 +273,9 @@ def _compile_contract(kind: str, path: str, search_path: str) -> Artifact | str:
 
 
 def _flatten_layout(layout: dict[str, Any], mark: str, prefix: str = "") -> dict[str, dict[str, Any]]:
-    """Flatten the compiler's layout, which nests modules, to dotted paths.
+    """Return the compiler's nested storage layout as a flat mapping of dotted paths.
 
-    A contract that is made of another one has that one's variables as its own.
+    Variables of an inherited contract (capitalised name) get no prefix.
     """
     found: dict[str, dict[str, Any]] = {}
     for name, item in layout.items():
@@ -290,7 +296,7 @@ def _read_cached(file: Path) -> Artifact | None:
 
 @lru_cache(64)
 def _load_artifact_json(file: Path, _cache_key: tuple[int, ...]) -> Artifact:
-    """Read a file once for all callers, as long as it is the same."""
+    """Read an artifact from a JSON file; cached as long as the file does not change."""
     fields = json.loads(file.read_text())
     fields["storage"] = {name: (slot, type_) for name, (slot, type_) in fields["storage"].items()}
     return Artifact(**fields)
@@ -304,7 +310,7 @@ def _read_shipped_artifact(file: Path) -> Artifact:
 
 
 def write_shipped_artifacts(folder: Path) -> None:
-    """Write the compiled contracts as an installed wheel reads them, and the versions of their compilers."""
+    """Write all compiled contracts for an installed wheel into a folder, with their compiler versions."""
     artifacts = Artifacts()
     artifacts.load()
     for kind in artifacts.paths:
@@ -313,20 +319,23 @@ def write_shipped_artifacts(folder: Path) -> None:
 
 
 def get_vyper_snekmate_versions() -> dict[str, str]:
-    """Return the versions of the compiler and its library: of the wheel's build, or as installed."""
+    """Return the versions of Vyper and snekmate that compiled the contracts.
+
+    In a checkout these are the installed versions, in a wheel those of its build.
+    """
     if COMPILED is None:
         return dict(zip(("vyper", "snekmate"), _get_installed_vyper_snekmate_versions(), strict=True))
     return dict(json.loads((COMPILED / MADE_WITH).read_text(encoding="utf-8")))
 
 
 def _write_cached(file: Path, artifact: Artifact) -> None:
-    """Keep an artifact where the cache can be written; elsewhere the next process compiles it again."""
+    """Write an artifact to the cache; do nothing if the cache is not writable."""
     with suppress(OSError):
         write_artifact(file, artifact)
 
 
 def write_artifact(file: Path, artifact: Artifact) -> None:
-    """Write an artifact in one step."""
+    """Write an artifact to a JSON file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as temporary:
         json.dump(asdict(artifact), temporary)
@@ -334,7 +343,7 @@ def write_artifact(file: Path, artifact: Artifact) -> None:
 
 
 def _delete_all_but_newest_files(folder: Path) -> None:
-    """Keep the newest few hundred: every edit leaves an old one behind."""
+    """Delete all but the newest few hundred cache files; every edit of a source leaves an old one."""
     files = sorted(
         (*folder.glob("*.json"), *folder.glob("*.lock")), key=lambda file: file.stat().st_mtime, reverse=True
     )

@@ -31,7 +31,10 @@ _SLOTS_A_CALL = 2_000
 
 
 class SlotReader:
-    """A reader of slots: by a call where the node takes overridden code, else in batches of requests."""
+    """Reader of many storage slots of a node in one request.
+
+    It uses a call with overridden code if the node supports this, otherwise batches of eth_getStorageAt.
+    """
 
     def __init__(self, client: RpcClient) -> None:
         self._client = client
@@ -40,7 +43,10 @@ class SlotReader:
         self._encoded: list[list[str]] = []
 
     def read_slot_words_in_batch(self, slots: Sequence[Slot], block: str = "latest") -> list[int]:
-        """Read the words, in order. Sequences handed in again may only have grown."""
+        """Return the words of storage slots at a block, in order.
+
+        The reader caches a sequence: if it is passed again, items may only have been appended.
+        """
         if self._overrides:
             try:
                 return self._read_in_one_call(slots, block)

@@ -15,7 +15,7 @@ from backstop.system import Action, Outcome, Snapshot, count_slots
 
 
 class SlotMeaning(NamedTuple):
-    """The meaning of one slot; `default` tells how the word is read."""
+    """Contract, table path and key of a storage slot; `default` determines how its word is decoded."""
 
     contract: str
     path: str
@@ -25,10 +25,10 @@ class SlotMeaning(NamedTuple):
 
 
 class ChainSystem:
-    """A System of compiled contracts on a host.
+    """Compiled contracts on a chain, with the System interface (actions, views, snapshots).
 
-    Mappings cannot be listed on a chain: `snapshot` reads the slots that were added, by `learn` or from a
-    model's tables by `learn_world`.
+    The keys of a mapping cannot be listed on a chain. `snapshot` therefore reads only tracked slots, which
+    are added by `track_slot`, or from a model's tables by `track_world_slots`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ChainSystem:
         addresses: Mapping[str, str],
         block_time: int = 0,
     ) -> None:
-        """Use contracts on a host; `block_time` (s) is the chain's slot, 0 if blocks do not count."""
+        """Wrap contracts on a chain; `block_time` is the seconds per block, 0 if blocks do not matter."""
         self.host = host
         self.block_time = block_time
         self.artifacts = artifacts
@@ -72,7 +72,10 @@ class ChainSystem:
         return self._addresses
 
     def apply(self, action: Action) -> Outcome:
-        """Run one action as a transaction; `gas` and `changed` are filled where the host knows them."""
+        """Run one action as a transaction and return its outcome.
+
+        `gas` and `changed` are set to the gas used and the changed slots if the chain reports them.
+        """
         function = self.get_function(action.contract, action.method, len(action.args))
         to = self._addresses[action.contract]
         result = self.host.run_transaction(action.sender, to, function.encode_call(action.args))
@@ -82,9 +85,9 @@ class ChainSystem:
     def apply_all_with_changed_slots(
         self, actions: Sequence[Action]
     ) -> list[tuple[Outcome, dict[Slot, int] | None]]:
-        """Run actions in order, in one block where the host has blocks; return their outcomes.
+        """Run actions in order, in one block if the chain has blocks; return outcomes and changed slots.
 
-        `spent` is then the gas of each, where the host knows it.
+        `spent` is set to the gas used by each action, if the chain reports it.
         """
         if len(actions) == 1:
             alone = self.apply(actions[0]), self.changed
@@ -98,7 +101,7 @@ class ChainSystem:
         ]
 
     def dry_run_gas(self, actions: Sequence[Action]) -> list[int]:
-        """Return the gas that actions would take, one after the other in the next block; [] if not known."""
+        """Return the gas that each action would use, run in order in the next block; [] if unknown."""
         return self.host.list_dry_run_gas_or_empty(self._encode_calls(actions))
 
     def _encode_calls(self, actions: Sequence[Action]) -> list[Call]:
@@ -112,7 +115,7 @@ class ChainSystem:
         ]
 
     def decode_outcome_or_revert(self, function: Function, raw_result: RawResult) -> Outcome:
-        """Decode a call's raw result."""
+        """Return the outcome of a call: decoded return value and events, or the revert reason."""
         if not raw_result.ok:
             return Outcome(decode_revert(raw_result.data), None, ())
         return Outcome(
@@ -120,7 +123,7 @@ class ChainSystem:
         )
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view; raise RevertError as the contract does."""
+        """Return the result of a view call; raise RevertError if the contract reverts."""
         function = self.get_function(contract, method, len(args))
         result = self.host.static_call(ZERO_ADDRESS, self._addresses[contract], function.encode_call(args))
         if not result.ok:
@@ -136,7 +139,7 @@ class ChainSystem:
             self.host.skip_blocks(blocks)
 
     def snapshot(self) -> Snapshot:
-        """Decode every slot learned so far from raw storage."""
+        """Return the decoded values of all tracked storage slots, by contract, table and key."""
         found: dict[str, dict[str, dict[Hashable, Any]]] = {
             name: {path: {} for path in paths} for name, paths in self._tables.items()
         }
@@ -145,7 +148,10 @@ class ChainSystem:
         return found
 
     def track_slot(self, contract: str, path: str, key: Hashable, default: Any) -> int:
-        """Add a slot to those that are read; its place in `slots` and `places` is the one in `index`."""
+        """Add a storage slot to those that `snapshot` reads, and return its position among them.
+
+        A slot that is already tracked keeps its position.
+        """
         known = self.index.get((contract, path, key))
         if known is None:
             known = self.index[contract, path, key] = len(self.slots)
@@ -157,19 +163,19 @@ class ChainSystem:
         return known
 
     def track_world_slots(self, world: World) -> None:
-        """Add every slot that a model world has ever written to those that are read."""
+        """Track every storage slot that a model world has ever written."""
         for name, contract in world.contracts.items():
             self.track_contract_slots(name, contract.tables)
 
     def track_contract_slots(self, name: str, tables: Mapping[str, Table]) -> None:
-        """Read from now on every slot of a contract that its model tables have."""
+        """Track every storage slot that the model tables of a contract contain."""
         for path, table in tables.items():
             self._tables[name].setdefault(path)
             for key in table:
                 self.track_slot(name, path, key, table.default)
 
     def copy_tracked_slot_list(self, other_system: ChainSystem) -> None:
-        """Read from now on the slots that another system of the same contracts reads."""
+        """Replace the tracked slots by those of another system of the same contracts."""
         self.places, self.slots, self.index = (
             list(other_system.places),
             list(other_system.slots),
@@ -179,14 +185,14 @@ class ChainSystem:
         self._variables = dict(other_system._variables)
 
     def add_contract(self, name: str, kind: str, address: str) -> None:
-        """Make a contract known that was deployed later."""
+        """Register a contract that was deployed later."""
         self.kinds[name] = kind
         self._addresses[name] = address
         self.names[address] = name
         self._tables[name] = {}
 
     def compute_slot(self, contract: str, path: str, key: Hashable) -> int:
-        """Return the slot number of a table's key."""
+        """Return the storage slot number of a key in a contract's table."""
         kind = self.kinds[contract]
         variable = self._variables.get((kind, path))
         if variable is None:
@@ -194,11 +200,11 @@ class ChainSystem:
         return storage_layout.compute_slot(variable, key)
 
     def get_function(self, contract: str, method: str, arguments: int) -> Function:
-        """Return a function of a deployed contract."""
+        """Return the ABI function of a deployed contract by name and number of arguments."""
         return self.get_abi(contract).get_function(method, arguments)
 
     def get_abi(self, contract: str) -> ContractAbi:
-        """Return the functions and events of a deployed contract."""
+        """Return the ABI of a deployed contract; raise BackstopError for an unknown name."""
         abi = self._abis.get(contract)
         if abi is None:
             try:
@@ -210,7 +216,7 @@ class ChainSystem:
         return abi
 
     def decode_call(self, contract: str, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
-        """Return the function that call data calls, and its arguments; None if there is none such."""
+        """Return the function name and arguments in call data; None if they do not fit the contract's ABI."""
         found = self.artifacts[self.kinds[contract]].contract_abi.by_selector.get(data[:4])
         if found is None:
             return None
@@ -220,7 +226,7 @@ class ChainSystem:
             return None
 
     def decode_log(self, log: RawLog) -> Log:
-        """Decode an event under its contract's name; leave one of a stranger raw."""
+        """Return a log decoded by its contract's ABI; a log of an unknown contract or event stays raw."""
         topic = log.topics[0] if log.topics else b""
         name, event = self._events.get((log.address, topic)) or self._find_contract_and_event_abi(
             log.address, topic

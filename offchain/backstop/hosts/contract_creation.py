@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Creation:
-    """One contract: its name in the deployment, its kind (the Vyper file), its constructor's arguments."""
+    """One contract to deploy: name in the deployment, kind (the Vyper file), arguments, address."""
 
     name: str
     kind: str
@@ -25,7 +25,7 @@ class Creation:
 def deploy_at_planned_address(
     host: Host, artifacts: ArtifactSource, creation: Creation, deployer: str
 ) -> None:
-    """Deploy one contract; raise BackstopError if it is not where the plan says."""
+    """Deploy a contract; raise BackstopError if its address differs from the planned one."""
     artifact = artifacts[creation.kind]
     address = host.deploy_contract(
         artifact.bytecode + artifact.contract_abi.constructor.encode(creation.args), deployer

@@ -16,7 +16,7 @@ _EXAMPLE = "http://127.0.0.1:8545"
 
 
 class Endpoint(NamedTuple):
-    """An http(s):// address in parts."""
+    """Parts of an http(s):// address of a node."""
 
     secure: bool
     host: str
@@ -27,7 +27,10 @@ class Endpoint(NamedTuple):
 
 
 def mask_url(url: str) -> str:
-    """Return the scheme, host and port of an address: users, passwords, paths and queries hold keys."""
+    """Return the scheme, host and port of an address, without parts that may contain secrets.
+
+    Users, passwords, paths and queries may contain keys. The path of a socket is returned unchanged.
+    """
     if is_path(url):
         return url
     scheme, mark, rest = url.partition("://")
@@ -40,17 +43,17 @@ def mask_url(url: str) -> str:
 
 
 def is_path(url: str) -> bool:
-    """Return True for the path of a socket."""
+    """Return True if the address is the file path of a Unix socket."""
     return "://" not in url and (url.startswith(("/", "./", "../", "~/")) or url.endswith(".ipc"))
 
 
 def is_http(url: str) -> bool:
-    """Return True for the address of an HTTP server."""
+    """Return True if the address begins with http:// or https://."""
     return url.lower().startswith(("http://", "https://"))
 
 
 def require_http_or_socket_path(url: str) -> None:
-    """Raise BackstopError for WebSockets, and any other address that is neither HTTP nor a path."""
+    """Raise BackstopError for an address that is neither HTTP nor a socket path, such as ws://."""
     scheme, mark, _ = url.partition("://")
     if mark and not is_http(url):
         raise BackstopError(
@@ -60,7 +63,10 @@ def require_http_or_socket_path(url: str) -> None:
 
 
 def parse_endpoint(url: str) -> Endpoint:
-    """Split an http(s):// address; its user and password become basic authentication."""
+    """Return the parts of an http(s):// address; user and password become basic authentication.
+
+    Raises BackstopError for an invalid address.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

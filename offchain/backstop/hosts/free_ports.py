@@ -22,9 +22,9 @@ os.register_at_fork(after_in_child=_held.clear)
 
 
 def find_free_non_ephemeral_port() -> int:
-    """Return a port of this machine without a listener, outside the range of ephemeral ports.
+    """Return a random local port without a listener, below the range of ephemeral ports.
 
-    No other process that asks here is given it while this one lives.
+    No other process that calls this function gets the port while this process lives.
     """
     draw = random.SystemRandom()
     while True:
@@ -39,7 +39,10 @@ def find_free_non_ephemeral_port() -> int:
 
 
 def _hold_own_ports() -> Sequence[int]:
-    """Return the ports of this process, by a lock that ends with it; all of them if every slice is held."""
+    """Return the range of ports that this process has locked for its lifetime.
+
+    If other processes hold all ranges, return all ports.
+    """
     starts = [] if _held else random.SystemRandom().sample(_OURS[::_SLICE], len(_OURS[::_SLICE]))
     for start in starts:
         with suppress(OSError), ExitStack() as unless_held:

@@ -30,9 +30,9 @@ _QUIET = {"HARDHAT_DISABLE_TELEMETRY_PROMPT": "true", "HARDHAT_DISABLE_TELEMETRY
 
 
 class HardhatProcess(NodeProcess):
-    """A Hardhat that ends with this process.
+    """Hardhat node as a child process, which ends with this process.
 
-    A block may have the time of the one before, so that a run can be repeated to the wei.
+    Blocks may have equal timestamps, so that a run can be repeated exactly.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class HardhatProcess(NodeProcess):
         hardfork: str = "cancun",
         throw_away: bool = True,
     ) -> None:
-        """Start Hardhat on a port; a throw-away node takes calls without fees."""
+        """Start Hardhat on a port; with `throw_away` the node accepts calls without fees."""
         folder = find_hardhat_project(project)
         version, program = _read_version_and_program(folder)
         super().__init__("hardhat")
@@ -66,7 +66,7 @@ class HardhatProcess(NodeProcess):
         self._start_process(command, logs_output=False, folder=self.folder, environment=_QUIET)
 
     def _write_configuration(self, version: int, network: dict[str, Any]) -> None:
-        """Write what Hardhat reads at its start: a module of the kind that its version asks for."""
+        """Write package.json and Hardhat's configuration in the module format of its version."""
         modern = version > 2
         networks = {"node": {"type": "edr-simulated"} | network} if modern else {"hardhat": network}
         export = "export default" if modern else "module.exports ="
@@ -78,7 +78,7 @@ class HardhatProcess(NodeProcess):
 
 
 class HardhatHost(RpcHost):
-    """A throw-away Hardhat, killed with this process."""
+    """Chain host on a temporary Hardhat node, which is killed with this process."""
 
     name = "hardhat"
     process: HardhatProcess
@@ -100,7 +100,10 @@ class HardhatHost(RpcHost):
 
 
 def find_hardhat_project(folder: Path | None = None) -> Path:
-    """Find the Hardhat project's folder: the one named here, else by the environment, else this one."""
+    """Return the folder of the Hardhat project: the argument, environment variable, or current folder.
+
+    Raises BackstopError if Hardhat is not installed there.
+    """
     project = (folder or Path(os.environ.get(PROJECT_VARIABLE) or Path.cwd())).resolve()
     if not (project / "node_modules" / "hardhat" / "package.json").is_file():
         raise BackstopError(
@@ -111,7 +114,7 @@ def find_hardhat_project(folder: Path | None = None) -> Path:
 
 
 def _read_version_and_program(project: Path) -> tuple[int, Path]:
-    """Return the major version of a project's Hardhat, and the file that Node runs."""
+    """Return the major version of a project's Hardhat, and the script that Node runs."""
     package = project / "node_modules" / "hardhat" / "package.json"
     try:
         content = json.loads(package.read_text(encoding="utf-8"))
@@ -125,7 +128,7 @@ def _read_version_and_program(project: Path) -> tuple[int, Path]:
 
 
 def _find_node_binary() -> str:
-    """Find Node beside the running Python, else on PATH."""
+    """Return the path of Node, beside the running Python or on PATH; raise BackstopError without one."""
     path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
     found = shutil.which("node", path=path)
     if found is None:

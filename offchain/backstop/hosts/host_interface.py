@@ -20,7 +20,7 @@ CALL_GAS = 2**24
 
 
 class RawLog(NamedTuple):
-    """An event as the chain gives it; the address in lower case."""
+    """Undecoded event log of a chain: address in lower case, topics and data."""
 
     address: str
     topics: tuple[bytes, ...]
@@ -36,9 +36,9 @@ Call = tuple[str, str, bytes]
 
 
 class RawResult(NamedTuple):
-    """The raw result of a call: `data` is its return or revert data. Gas is 0 where it is not known.
+    """Raw result of a call: success, return or revert data, logs, and gas (0 if unknown).
 
-    `changed` is every slot of any contract that has a new word, None where the host cannot tell.
+    `changed` maps each changed slot of any contract to its new word; None if the host cannot tell.
     """
 
     ok: bool
@@ -49,7 +49,7 @@ class RawResult(NamedTuple):
 
 
 class Host(Protocol):
-    """A chain to run on."""
+    """Interface of a chain that runs the compiled contracts."""
 
     @property
     def name(self) -> str: ...
@@ -58,7 +58,7 @@ class Host(Protocol):
     def timestamp(self) -> int: ...
 
     def set_time(self, timestamp: int) -> None:
-        """Set the time of the blocks from now on; never earlier than before."""
+        """Set the timestamp of the following blocks [seconds]; it must not decrease."""
         ...
 
     @property
@@ -67,56 +67,63 @@ class Host(Protocol):
         ...
 
     def skip_blocks(self, blocks: int) -> None:
-        """Produce empty blocks, as many less those that a node has mined since the last time.
+        """Advance the block number by empty blocks.
 
-        A node of our own produces some thousands at once, and misses the slots of the others.
+        Blocks that the node has mined since the last call count. A temporary node mines at most some thousand
+        blocks and ignores the rest.
         """
         ...
 
     def deploy_contract(self, bytecode: bytes, sender: str) -> str:
-        """Create a contract; the address follows from the sender's nonce."""
+        """Deploy a contract and return its address, which follows from the sender's nonce."""
         ...
 
     def run_transaction(self, sender: str, to: str, data: bytes) -> RawResult:
-        """Run a transaction; a revert changes nothing."""
+        """Run a transaction and return its result; a revert changes no state."""
         ...
 
     def run_transactions(self, calls: Sequence[Call]) -> list[RawResult]:
-        """Run transactions in order, at one time."""
+        """Run transactions in order at the same timestamp and return their results."""
         ...
 
     def list_dry_run_gas_or_empty(self, calls: Sequence[Call]) -> list[int]:
-        """Return what each of some transactions would take, in order in the next block; [] if not known."""
+        """Return the gas each transaction would use, run in order in the next block; [] if unknown."""
         ...
 
     def static_call(self, sender: str, to: str, data: bytes) -> RawResult:
-        """Run a call that changes nothing."""
+        """Run a read-only call and return its result."""
         ...
 
     def read_slots(self, slots: Sequence[Slot]) -> list[int]:
-        """Read the words in many slots, in order. Sequences handed in again may only have grown."""
+        """Return the words of storage slots, in order.
+
+        The host may cache a sequence: if it is passed again, items may only have been appended.
+        """
         ...
 
     def read_nonzero_slots(self, addresses: Sequence[str]) -> dict[Slot, int]:
-        """Read every slot of these contracts that is not zero; slow."""
+        """Return every non-zero storage slot of these contracts; slow."""
         ...
 
     def write_slots(self, words: Mapping[Slot, int]) -> None:
-        """Overwrite slots, as no transaction could."""
+        """Overwrite storage slots directly, without a transaction."""
         ...
 
     def snapshot(self) -> Any:
-        """Take a snapshot, which can be restored once, the last one first."""
+        """Return a snapshot of the chain's state.
+
+        It can be restored once; later snapshots must be restored first.
+        """
         ...
 
     def restore_snapshot(self, snapshot: Any) -> None:
-        """Undo everything since the snapshot, time and block number included."""
+        """Restore the chain's state, time and block number from a snapshot."""
         ...
 
     def get_code_size(self, address: str) -> int: ...
 
     def get_mined_block_or_zero(self) -> int:
-        """Return the number of the last block; 0 where no block is ever mined."""
+        """Return the number of the last block; 0 if the host never mines blocks."""
         ...
 
     def close(self) -> None: ...
@@ -124,8 +131,8 @@ class Host(Protocol):
 
 @runtime_checkable
 class StorageRootHost(Protocol):
-    """A host that cannot list a contract's storage, and tells the root of all of it."""
+    """Interface of a chain host that cannot list a contract's storage but returns its storage root."""
 
     def read_storage_root(self, address: str) -> str:
-        """Read the root of a contract's storage, as a header's state root binds it."""
+        """Return the root hash of a contract's storage trie."""
         ...

@@ -13,7 +13,7 @@ HOSTS = ("anvil", "revm", "py-evm", "hardhat")
 
 
 def new_host(name: str, timestamp: int = GENESIS) -> Host:
-    """Start a fresh, empty chain; the caller closes it."""
+    """Start a new, empty chain on the EVM with this name, such as "anvil"; the caller closes it."""
     if name == "revm":
         with translate_missing_extra_errors():
             from backstop.hosts.revm import RevmHost
@@ -37,7 +37,7 @@ def new_host(name: str, timestamp: int = GENESIS) -> Host:
 
 @contextmanager
 def open_host(name: str, timestamp: int = GENESIS) -> Iterator[Host]:
-    """Start a fresh, empty chain, and close it at the end."""
+    """Context manager that starts a new, empty chain on the EVM with this name, and closes it."""
     host = new_host(name, timestamp)
     try:
         yield host

@@ -12,14 +12,15 @@ from backstop.system import Action, Outcome, Snapshot, count_slots
 
 
 class ModelSystem:
-    """Applies actions to the reference model; remembers what the last one wrote.
+    """Reference model of the contracts, with the System interface (actions, views, snapshots).
 
-    `changes` is every slot that it wrote, with the slot's value before; empty after a revert. With
-    `revocable` the world's journal is kept, so that its owner can roll actions back: it grows until cut.
+    `changes` maps each slot that the last action wrote to its previous value; it is empty after a revert.
+    With `revocable` the world keeps its journal, so that the caller can roll actions back. The journal then
+    grows without limit.
     """
 
     def __init__(self, world: World, *, revocable: bool = False, block_time: int = 0) -> None:
-        """Put a world behind it; `block_time` (s) is the chain's slot, 0 if blocks do not count."""
+        """Wrap a model world; `block_time` is the seconds per block, 0 if block numbers do not matter."""
         use_native_crypto()
         self.world = world
         self.block_time = block_time
@@ -39,7 +40,10 @@ class ModelSystem:
         return {name: contract.address for name, contract in self.world.contracts.items()}
 
     def apply(self, action: Action) -> Outcome:
-        """Run one action; a revert undoes every write. An applied action is final unless it is revocable."""
+        """Run one action and return its outcome; a revert rolls back all writes.
+
+        An applied action cannot be rolled back later, unless the system is revocable.
+        """
         world = self.world
         mark = world.mark()
         try:
@@ -57,7 +61,7 @@ class ModelSystem:
 
     @contextmanager
     def fork_state(self) -> Iterator[None]:
-        """Revert all changes of the block at its end. It nests."""
+        """Context manager that reverts all changes made inside it; it can be nested."""
         world = self.world
         time, changes, revocable = (world.timestamp, world.block_number), self.changes, self._revocable
         self._revocable = True
@@ -70,7 +74,7 @@ class ModelSystem:
             self._revocable = revocable
 
     def dry_run(self, action: Action) -> Outcome:
-        """Return the outcome that an action would have; nothing changes."""
+        """Return the outcome that an action would have, without changing state."""
         world = self.world
         mark = world.mark()
         try:
@@ -82,7 +86,7 @@ class ModelSystem:
             world.roll_back(mark)
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view from the zero address."""
+        """Return the result of a view function, called from the zero address."""
         return self._get_method(contract, method)("0x" + "00" * 20, *args)
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
@@ -93,14 +97,14 @@ class ModelSystem:
         world.timestamp += seconds
 
     def snapshot(self) -> Snapshot:
-        """Copy every table; values are immutable records, so a shallow copy is a frozen one."""
+        """Return a copy of every table; the values are immutable, so a shallow copy is enough."""
         return {
             name: {path: dict(table) for path, table in contract.tables.items()}
             for name, contract in self.world.contracts.items()
         }
 
     def get_live_tables(self) -> Snapshot:
-        """Return all state without a copy: it stands until the next action."""
+        """Return all tables without a copy; they are valid until the next action."""
         return {name: contract.tables for name, contract in self.world.contracts.items()}
 
     def _get_method(self, contract: str, method: str) -> Any:

@@ -26,7 +26,7 @@ _FOLDERS = "backstop-node-"
 
 
 class NodeProcess:
-    """A child process that runs a node, and ends with its parent.
+    """Node as a child process, which ends with its parent.
 
     The node's files are in a temporary folder, which is removed when the node ends.
     """
@@ -47,7 +47,7 @@ class NodeProcess:
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Start the node; without `logs_output` only its errors go to the log."""
+        """Start the node's process; without `logs_output` only its standard error is logged."""
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
@@ -67,7 +67,11 @@ class NodeProcess:
         return self._process.pid
 
     def connect_client(self, where: str) -> NodeClient:
-        """Wait until the node answers, and listens itself: another node may hold the port."""
+        """Wait until the node answers at an address, and return a connected client.
+
+        Raises BackstopError if the process ends or does not answer in time. Another node on the same port
+        does not count.
+        """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -90,7 +94,7 @@ class NodeProcess:
         raise BackstopError(f"{self.program_name} does not answer after {START_SECONDS:.0f} s:\n{said}")
 
     def stop_process(self) -> None:
-        """End the process, if it has not ended."""
+        """Terminate the process if it runs, and remove its folder."""
         atexit.unregister(self.stop_process)
         if self._process.poll() is None:
             self._process.terminate()
@@ -103,7 +107,7 @@ class NodeProcess:
 
     @property
     def is_listening(self) -> bool:
-        """True once the process has its port, as far as that shows; it ends where another has it."""
+        """True once the process listens on its port, as far as this class can tell."""
         return True
 
     @property
@@ -112,7 +116,7 @@ class NodeProcess:
         return self._process.poll() is not None
 
     def read_log_tail(self) -> str:
-        """Return the end of the process's log, until it is stopped."""
+        """Return the last 2,000 characters of the process's log, or a note that it is empty."""
         try:
             return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
         except OSError:
@@ -120,7 +124,7 @@ class NodeProcess:
 
 
 def _remove_stale_folders() -> None:
-    """Remove folders that killed processes left behind."""
+    """Delete temporary folders left behind by processes that no longer run."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
         owner = folder.name.removeprefix(_FOLDERS).partition("-")[0]
         if owner.isdecimal() and not _is_alive(int(owner)):
@@ -138,9 +142,9 @@ def _is_alive(pid: int) -> bool:
 
 
 def build_parent_death_hook() -> Callable[[], None] | None:
-    """Return what has the kernel end a child when its parent is gone, even when that was killed.
+    """Return a hook for a child process that makes the kernel kill it when its parent dies.
 
-    Only Linux can; elsewhere return None.
+    Return None except on Linux and in the main thread.
     """
     # It watches the thread that started the child: only the main one lives as long as the process.
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
@@ -154,7 +158,10 @@ def build_parent_death_hook() -> Callable[[], None] | None:
 
 
 def _exit_on_sigterm() -> None:
-    """Exit on SIGTERM: without a handler it would end this process before that could end its nodes."""
+    """Install a handler that exits on SIGTERM, so that child nodes are stopped.
+
+    Without a handler SIGTERM would end this process at once.
+    """
     if threading.current_thread() is threading.main_thread():
         with contextlib.suppress(ValueError):
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:

@@ -33,14 +33,14 @@ _REVERTS = (Revert, InvalidInstruction, WriteProtection)
 
 
 class _AnySender(CancunTransactionExecutor):
-    """Executes without looking at signature, nonce and balance, also for a sender that has code."""
+    """Transaction executor that ignores signature, nonce and balance, and accepts any sender."""
 
     def validate_transaction(self, transaction: Any) -> None:
         pass
 
 
 class _TrackedState(CancunState):
-    """The state of the chain; it notes the slots that a transaction writes, kept or reverted."""
+    """Chain state that records the slots that a transaction writes, even if reverted."""
 
     transaction_executor_class = _AnySender
 
@@ -54,7 +54,7 @@ class _TrackedState(CancunState):
 
 
 class PyEvmHost:
-    """One chain in memory, without blocks: a transaction runs on the state in a context made for it."""
+    """Chain in memory on py-evm, without blocks; slow, used to cross-check the results of revm."""
 
     name = "py-evm"
 
@@ -163,7 +163,7 @@ class PyEvmHost:
         pass
 
     def _load_state(self, root: Hash32) -> None:
-        """Go on from a root of the state."""
+        """Replace the chain state by the one with this state root."""
         self._state = _TrackedState(self._database, self._build_context(), root)
 
     def _build_context(self) -> ExecutionContext:
@@ -181,7 +181,7 @@ class PyEvmHost:
         )
 
     def _apply_transaction(self, sender: str, to: Address, data: bytes) -> tuple[ComputationAPI, int]:
-        """Run a transaction; return it and the gas of its receipt."""
+        """Run a transaction; return its computation and the gas used after refunds."""
         unsigned = CancunUnsignedLegacyTransaction(
             nonce=0, gas_price=0, gas=CALL_GAS, to=to, value=0, data=data
         )
@@ -191,7 +191,7 @@ class PyEvmHost:
         return run, used - _AnySender.calculate_gas_refund(run, used)
 
     def _commit_and_list_changed_slots(self) -> dict[Slot, int]:
-        """End a transaction; return the slots that have a new word."""
+        """Commit the transaction's writes, and return the new words of all changed slots."""
         state = self._state
         changed = {}
         for address, slot in state.written:

@@ -21,7 +21,7 @@ _FAILED_ASSERTIONS = ("InvalidFEOpcode", "StateChangeDuringStaticCall")
 
 
 class CallHaltedError(BackstopError):
-    """A call that ended in the middle, mostly for want of gas; `why` is revm's word for it."""
+    """Error: a call halted without a revert, mostly out of gas; `why` is revm's reason."""
 
     def __init__(self, to: str, text: str, why: str) -> None:
         super().__init__(f"the call to {to} could not run: {text}")
@@ -29,14 +29,17 @@ class CallHaltedError(BackstopError):
 
 
 class RevmHost:
-    """One chain in memory. Memory grows with every call: use a fresh host for each sequence."""
+    """Chain in memory on revm, the fast in-process EVM.
+
+    Memory grows with every call: use a new chain for each sequence of calls.
+    """
 
     name = "revm"
 
     def __init__(
         self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID, code_limit: int | None = None
     ) -> None:
-        """Start an empty chain; `code_limit` replaces its own limit, in bytes."""
+        """Start an empty chain; `code_limit` replaces the limit on contract code size [bytes]."""
         config = pyrevm.CfgEnv(chain_id=chain_id, limit_contract_code_size=code_limit)
         self._evm = pyrevm.EVM(env=pyrevm.Env(cfg=config), spec_id=_SPEC)
         self._names: dict[str, str] = {}
@@ -130,7 +133,7 @@ class RevmHost:
             self._evm.insert_account_storage(address, slot, word)
 
     def list_touched_accounts(self) -> list[str]:
-        """Return every account that was ever looked at, also by calls that reverted."""
+        """Return the address of every account that was ever accessed, also by reverted calls."""
         # A revert takes accounts out of the state again, but not out of the database under it.
         return [address.lower() for address in self._evm.db_accounts]
 
@@ -143,7 +146,7 @@ class RevmHost:
         self._set_block()
 
     def get_code(self, address: str) -> bytes:
-        """Return the code deployed at an address."""
+        """Return the runtime bytecode at an address."""
         # revm keeps 33 zeros behind it, for a PUSH at its end.
         return (self._evm.get_code(address) or b"")[:-33]
 
@@ -151,15 +154,16 @@ class RevmHost:
         return len(self.get_code(address))
 
     def set_code(self, address: str, code: bytes) -> None:
-        """Replace the code at an address, as no transaction could; storage stays.
+        """Replace the code at an address directly; its storage stays.
 
-        `restore` keeps the new code, and `code` then returns less than there is: ask for the old code before.
+        `restore_snapshot` does not bring the old code back, and `get_code` then cuts bytes off the new code.
+        So read the old code with `get_code` before.
         """
         nonce = self._evm.basic(address).nonce
         self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce, code=code))
 
     def set_nonce(self, address: str, nonce: int) -> None:
-        """Set an account's nonce, as if it had sent so many transactions."""
+        """Set the nonce of an account."""
         self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce))
 
     def get_mined_block_or_zero(self) -> int:

@@ -46,7 +46,7 @@ _BATCH = 200
 
 
 class RpcClient(Protocol):
-    """Interface of a JSON-RPC client: one node, or a failover group of nodes."""
+    """Interface of a JSON-RPC client of one node, or of a failover group of nodes."""
 
     @property
     def where(self) -> str: ...
@@ -74,15 +74,16 @@ class RpcClient(Protocol):
 
 
 def never_stop() -> bool:
-    """Return False: this process is never stopped from outside."""
+    """Return False: default for `stop` callbacks that report whether the process should end."""
     return False
 
 
 class NodeClient:
-    """Requests to one node, by the path of its socket or its http:// or https:// address.
+    """JSON-RPC client of one node at a socket path or an http:// or https:// address.
 
-    `where` is the address without its possibly secret parts. A whole answer has to be there after `timeout`
-    seconds; soon after `stop` says so none is waited for. `headers` tells those of a request by its body.
+    `where` is the address without parts that may be secret. A complete answer must arrive within `timeout`
+    seconds. After `stop` returns True, requests end soon. `headers` returns the HTTP headers for a request
+    body.
     """
 
     def __init__(
@@ -103,9 +104,10 @@ class NodeClient:
         self._ids = count(1)
 
     def request(self, method: str, *params: Any, size: int | None = None) -> Any:
-        """Run one call; raise RpcError if its result is an error, NodeUnavailableError without one.
+        """Call an RPC method and return its checked result.
 
-        With `size` the answer has to be so many bytes in hex.
+        Raises RpcError if the node answers with an error, NodeUnavailableError if it does not answer. With
+        `size` the result must be exactly that number of bytes in hex.
         """
         number = next(self._ids)
         asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
@@ -126,7 +128,10 @@ class NodeClient:
         return result
 
     def call_method_in_batches(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Run one method with many parameters; the node may run them in any order."""
+        """Call one RPC method with many parameter lists, in batches, and return the results in order.
+
+        The node may execute the calls in any order.
+        """
         results: list[Any] = []
         for start in range(0, len(calls), _BATCH):
             part = [(method, params) for params in calls[start : start + _BATCH]]
@@ -137,7 +142,7 @@ class NodeClient:
         return results
 
     def request_batch_keeping_errors(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Run a few calls in one exchange; where an answer is an error, the RpcError is its result."""
+        """Send several calls in one batch; return their results, with an RpcError for a failed call."""
         results: list[Any] = []
         for (method, params), answer in zip(calls, self._exchange_batch(calls), strict=True):
             try:
@@ -152,29 +157,29 @@ class NodeClient:
     """Nodes that may be asked."""
 
     def list_other_nodes(self) -> Sequence[NodeClient]:
-        """Return the other nodes that may be asked: none."""
+        """Return the other nodes of the client: none, since this client has one node."""
         return ()
 
     def drop_nodes_of_other_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
-        """Leave nodes of another chain: there is no other."""
+        """Do nothing: a client of one node has no others to drop."""
 
     def is_confirmed_by_another_node(self, number: int, block_hash: str) -> bool:
-        """Return whether another node has this block, or there is no other: there is none."""
+        """Return True: without a second node a block needs no confirmation."""
         return True
 
     def record_height(self, height: int) -> None:
-        """Ignore the height that was seen: a single node has no other node to compare it with."""
+        """Do nothing: a client of one node compares no block heights."""
 
     def switch_node(self, problem: str) -> bool:
-        """Ask another node from now on: there is none, which False says."""
+        """Return False: a client of one node cannot switch to another."""
         return False
 
     def close(self) -> None:
-        """Close the connection; the next call opens another one."""
+        """Close the connection; the next request opens a new one."""
         self._transport.close()
 
     def _exchange_batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Send calls in one exchange; return the answers in the calls' order."""
+        """Send calls in one batch; return the raw answers in the order of the calls."""
         numbers = [next(self._ids) for _ in calls]
         answers = self._send_request_and_parse_answer(
             calls[0][0],
@@ -249,5 +254,5 @@ class NodeClient:
 
 
 def _is_same_id(told: Any, number: int) -> bool:
-    """Return whether an id is that number, which True and 1.0 are not."""
+    """Return True if a JSON id is this integer; True and 1.0 do not count as 1."""
     return type(told) is int and told == number

@@ -29,7 +29,7 @@ _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
 class RpcError(BackstopError):
-    """The answer to a call is an error; `data` is its data, in hex, "" without any."""
+    """Error answer of a node to an RPC call; `data` is the error's data in hex, or ""."""
 
     def __init__(self, method: str, error: dict[str, Any]) -> None:
         self.method = method
@@ -43,9 +43,9 @@ class RpcError(BackstopError):
 
     @property
     def of_the_call(self) -> bool:
-        """Whether an error is the call's own answer.
+        """True if the error is caused by the call itself, such as a revert or an unknown method.
 
-        Every node would give it, or the method is not known.
+        Every node would give the same answer.
         """
         if self.code in _TOO_MUCH:
             return False
@@ -63,7 +63,7 @@ class RpcError(BackstopError):
 
 
 class NodeUnavailableError(BackstopError):
-    """The node does not answer, or no longer, or not now."""
+    """Error: the node does not answer, or cannot answer now."""
 
     retry_after = 0.0
     """Seconds that the node wants to be left alone, as far as it says."""
@@ -72,7 +72,10 @@ class NodeUnavailableError(BackstopError):
 
 
 class NodeRefusedError(RpcError, NodeUnavailableError):
-    """The error is the node's, not the call's: another node may answer, or the same one later."""
+    """Error answer caused by the node, not by the call, such as a rate limit.
+
+    Another node, or the same node later, may answer.
+    """
 
     def __init__(self, where: str, method: str, error: dict[str, Any], retry_after: float) -> None:
         super().__init__(method, error)
@@ -84,17 +87,17 @@ class NodeRefusedError(RpcError, NodeUnavailableError):
 
 
 class NotANodeError(NodeUnavailableError):
-    """Something that answers and is no node, or not now: a gateway's error page, say."""
+    """Error: the server answers, but not as an Ethereum node; for example a gateway's error page."""
 
 
 class MalformedAnswerError(NodeUnavailableError):
-    """An answer that no node may give: another type, length, block, number of answers."""
+    """Error: an answer has a wrong type, length, block or number of parts."""
 
     def __init__(self, where: str, method: str, what: str) -> None:
         super().__init__(f"the node at {where} answers {method} wrongly: {format_one_line(what)}")
 
 
 def format_one_line(text: str, most: int = 500) -> str:
-    """Return a node's words on one line, without characters that move a terminal's cursor."""
+    """Return a node's message on one line without control characters, cut to `most` characters."""
     plain = "".join(each if each.isprintable() else " " for each in text[: 2 * most]).strip()
     return plain if len(plain) <= most else plain[:most] + "..."

@@ -26,11 +26,14 @@ _MOST_TOPICS = 4
 
 
 class TooNestedError(ValueError):
-    """An error: brackets within brackets, further than any answer goes, or more of them."""
+    """Error: a JSON answer has too deeply nested brackets, or too many of them."""
 
 
 def parse_json_refusing_deep_nesting(body: bytes) -> Any:
-    """Parse an answer; raise TooNestedError, or ValueError if it is no JSON."""
+    """Return the parsed JSON of an answer.
+
+    Raises TooNestedError for too deep nesting, ValueError for invalid JSON.
+    """
     told = body.decode()
     if is_nested_too_deep(body, _MOST_BRACKETS):
         raise TooNestedError
@@ -38,14 +41,14 @@ def parse_json_refusing_deep_nesting(body: bytes) -> Any:
 
 
 def check_result(method: str, params: Sequence[Any], result: Any) -> None:
-    """Raise ValueError, with a description, for a result that this call cannot have."""
+    """Raise ValueError with a description if a result is not valid for this RPC method and parameters."""
     found = _CHECKS.get(method)
     if found is not None:
         found(params, result)
 
 
 def shorten_value(value: Any) -> str:
-    """Show a value in a few characters."""
+    """Return a short text of a value for an error message."""
     text = repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
     return text if len(text) <= _TEXT else text[:_TEXT] + "..."
 
@@ -54,7 +57,7 @@ def shorten_value(value: Any) -> str:
 
 
 def make_quantity_check(bits: int) -> Check:
-    """Check for a number in hex with at most so many bits."""
+    """Return a check that raises ValueError unless a value is a hex number of at most `bits` bits."""
     digits, most = bits // 4, 1 << bits
 
     def check_it(value: Any) -> None:
@@ -67,7 +70,7 @@ def make_quantity_check(bits: int) -> Check:
 
 
 def make_data_check(size: int | None = None) -> Check:
-    """Check for bytes in hex, any number of them or so many."""
+    """Return a check that raises ValueError unless a value is bytes in hex, of `size` bytes if given."""
     length = None if size is None else 2 + 2 * size
     what = "are no bytes in hex" if size is None else f"are no {size} bytes in hex"
 
@@ -81,13 +84,16 @@ def make_data_check(size: int | None = None) -> Check:
 
 
 def check_value_is_string(value: Any) -> None:
-    """Check for a string."""
+    """Raise ValueError unless the value is a string."""
     if not isinstance(value, str):
         raise ValueError(f"{shorten_value(value)} is not text")
 
 
 def make_list_check(each: Check, most: int | None = None) -> Check:
-    """Check for a list of such values."""
+    """Return a check that raises ValueError unless a value is a list and each item passes `each`.
+
+    With `most` the list may have at most this number of items.
+    """
 
     def check_it(value: Any) -> None:
         if not isinstance(value, list) or (most is not None and len(value) > most):
@@ -101,14 +107,17 @@ def make_list_check(each: Check, most: int | None = None) -> Check:
 
 
 def make_optional_check(each: Check) -> Check:
-    """Check for such a value, or nothing."""
+    """Return a check that accepts None, and passes any other value to `each`."""
     return lambda value: None if value is None else each(value)
 
 
 def make_object_fields_check(
     required_fields: Mapping[str, Check], optional_fields: Mapping[str, Check] | None = None
 ) -> Check:
-    """Check for an object with fields that are needed, and others that may be missing or null."""
+    """Return a check that raises ValueError unless a value is an object with valid fields.
+
+    Optional fields may be missing or null. Other fields are ignored.
+    """
     optional = optional_fields or {}
 
     def check_it(value: Any) -> None:
@@ -193,7 +202,7 @@ _FEES = make_object_fields_check(
 
 
 def _make_params_ignoring_check(value_check: Check) -> Callable[[Sequence[Any], Any], None]:
-    """Check a result that does not depend on the request."""
+    """Return a check of a result that ignores the parameters of the request."""
     return lambda _params, result: value_check(result)
 
 

@@ -42,7 +42,7 @@ _PATIENCE = "patience"
 
 
 class TransportAnswer(NamedTuple):
-    """The answer to a request."""
+    """Raw answer to a request: body, HTTP status and the wait that the server asked for [seconds]."""
 
     body: bytes
     status: int = HTTPStatus.OK
@@ -51,26 +51,26 @@ class TransportAnswer(NamedTuple):
 
 
 class NoAnswerError(Exception):
-    """An error: no answer came, for the reason that it says."""
+    """Error: no answer arrived; the message gives the reason."""
 
 
 class AnswerTimeoutError(NoAnswerError):
-    """An error: no whole answer came in time."""
+    """Error: no complete answer arrived before the deadline."""
 
 
 class NoListenerError(NoAnswerError):
-    """An error: no process listens at the address."""
+    """Error: no process listens at the address."""
 
 
 class AnswerTooLongError(Exception):
-    """An error: an answer has more than MOST_BYTES."""
+    """Error: an answer is longer than MOST_BYTES."""
 
 
 class Transport(Protocol):
-    """A connection that is opened when it is needed."""
+    """Interface of a connection to a node that is opened at first use."""
 
     def send_request(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> TransportAnswer:
-        """Send a request, with headers of its own where there are any; return the answer.
+        """Send a request with optional headers and return the answer.
 
         Raises NoAnswerError or AnswerTooLongError.
         """
@@ -79,7 +79,7 @@ class Transport(Protocol):
 
 
 class ExchangeDeadline:
-    """The time that one exchange may still take, in seconds."""
+    """Deadline of one request and its answer; a stop signal of the process shortens it."""
 
     def __init__(self, timeout: float, stop: Callable[[], bool]) -> None:
         self.timeout = timeout
@@ -88,11 +88,11 @@ class ExchangeDeadline:
         self._stopping = False
 
     def start_exchange(self) -> None:
-        """Begin an exchange."""
+        """Start the deadline for a new request."""
         self._until, self._stopping = time.monotonic() + self.timeout, False
 
     def get_wait_seconds(self) -> float:
-        """Return how long to wait for bytes before asking again; raise TimeoutError if time is up."""
+        """Return how long the next read may block [seconds]; raise TimeoutError after the deadline."""
         now = time.monotonic()
         if not self._stopping and self._stop():
             self._stopping, self._until = True, min(self._until, now + LAST_WORD)
@@ -104,7 +104,7 @@ class ExchangeDeadline:
 def _read_socket_with_deadline(
     deadline: ExchangeDeadline, connection: socket.socket, read: Callable[..., int], args: tuple[Any, ...]
 ) -> int:
-    """Read from a socket by its patience."""
+    """Read from a socket in short waits until the deadline."""
     while True:
         connection.settimeout(deadline.get_wait_seconds())
         try:
@@ -137,7 +137,7 @@ class _PlainConnection(HTTPConnection):
 
 
 class HttpTransport:
-    """A connection to an http:// or https:// address, kept open between exchanges."""
+    """Connection to an http:// or https:// address, kept open between requests."""
 
     def __init__(self, url: str, patience: ExchangeDeadline) -> None:
         found = parse_endpoint(url)
@@ -159,7 +159,7 @@ class HttpTransport:
             self._connection.patience = patience
 
     def send_request(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> TransportAnswer:
-        """Post a request; a connection that anything went wrong with is not used again."""
+        """Send a request by HTTP POST and return the answer; after an error the connection is closed."""
         connection, whole = self._connection, False
         self._patience.start_exchange()
         # Nothing is asked for: what can be read is the end of a connection that stood idle too long.
@@ -187,7 +187,7 @@ class HttpTransport:
                 connection.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the HTTP connection."""
         self._connection.close()
 
     def _read_body_up_to_limit(self, http_response: Any) -> bytes:
@@ -201,7 +201,7 @@ class HttpTransport:
 
 
 class IpcTransport:
-    """A connection to the Unix socket of a node on this machine."""
+    """Connection to the Unix socket of a node on this machine."""
 
     def __init__(self, path: str, patience: ExchangeDeadline) -> None:
         self._path = path
@@ -210,7 +210,10 @@ class IpcTransport:
         self._part = bytearray(_PART)
 
     def send_request(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> TransportAnswer:
-        """Send a request; close the connection after an error: a late answer would match the next one."""
+        """Send a request and return the answer; after an error the connection is closed.
+
+        Otherwise a late answer would be taken for the answer to the next request.
+        """
         self._patience.start_exchange()
         whole = False
         try:
@@ -229,13 +232,13 @@ class IpcTransport:
                 self.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _read_answer_to_line_feed(self, opened_socket: _Socket) -> bytes:
-        """Read one answer: it ends with a line feed, and none is inside."""
+        """Read one answer, up to the line feed that ends it."""
         body, part = bytearray(), self._part
         while True:
             count = opened_socket.recv_into(part)
@@ -260,7 +263,10 @@ class IpcTransport:
 
 
 def parse_retry_after_header(header: str | None, now: float) -> float:
-    """Read a Retry-After, a number of seconds or a date; 0 if it is neither, MOST_WAIT at most. Seconds."""
+    """Return the wait in a Retry-After header [seconds], at most MOST_WAIT.
+
+    The header is a number of seconds or a date. Return 0 if it is neither.
+    """
     text = (header or "").strip()
     try:
         wanted = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - now
@@ -270,6 +276,6 @@ def parse_retry_after_header(header: str | None, now: float) -> float:
 
 
 def _describe_error(error: Exception) -> str:
-    """Return what an error says of itself: in urllib3's words the connection's name goes before it."""
+    """Return an error's message without the object name that urllib3 puts before it."""
     cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
     return re.sub(r"^.*? object at 0x[0-9a-f]+>:? ?", "", str(cause)) or type(cause).__name__

@@ -16,7 +16,7 @@ _WORDS = 2**256
 
 
 class SlotOverflowError(BackstopError):
-    """A value of the model that its slot has no room for; `field` is the record's field if there is one."""
+    """Error: a value of the model does not fit its storage slot or the record's `field`."""
 
     def __init__(self, value: Any, room: str, field: str = "", record: Any = None) -> None:
         of = "" if record is None else f" of {record}"
@@ -27,11 +27,11 @@ class SlotOverflowError(BackstopError):
 
 
 class StorageLevel(NamedTuple):
-    """One way from a slot to the next one on the path to a value.
+    """One step on the path from a variable's base slot to a value's slot.
 
-    "slot_first" (Vyper), "key_first" and "text_key" (Solidity) are mappings, "index" is an array of items
-    that take `size` slots: each takes a part of the key. "member" is `size` slots further, "data" where a
-    dynamic array of Solidity begins: these take none.
+    "slot_first" (Vyper), "key_first" and "text_key" (Solidity) are mappings; "index" is an array with items
+    of `size` slots. Each takes one part of the key. "member" adds `size` slots, "data" goes to the data of a
+    dynamic Solidity array; these take no key.
     """
 
     kind: str
@@ -43,9 +43,9 @@ class StorageLevel(NamedTuple):
 
 
 class StorageVariable(NamedTuple):
-    """One storage variable of a contract: its base slot and how many parts its key has.
+    """Storage variable of a contract: base slot and number of key parts.
 
-    Without levels these are nested mappings of Vyper.
+    Without `levels` the variable is a scalar or nested mappings of Vyper.
     """
 
     slot: int
@@ -53,13 +53,16 @@ class StorageVariable(NamedTuple):
     levels: tuple[StorageLevel, ...] = ()
 
     def add_level(self, kind: str, size: int = 0) -> StorageVariable:
-        """Return the variable that is one level further."""
+        """Return the variable with one more step on the path to its values."""
         level = StorageLevel(kind, size)
         return StorageVariable(self.slot, self.depth + level.takes_key, (*self.levels, level))
 
 
 def find_variable(kind: str, path: str, storage: Mapping[str, tuple[int, str]]) -> StorageVariable:
-    """Find a model table's storage path in the compiler's layout."""
+    """Return the storage variable at a path of the compiler's layout.
+
+    Raises BackstopError if the path is unknown, or if its values do not fit one slot.
+    """
     try:
         slot, type_ = storage[path]
     except KeyError:
@@ -76,7 +79,10 @@ def find_variable(kind: str, path: str, storage: Mapping[str, tuple[int, str]]) 
 
 
 def compute_slot(place: StorageVariable, key: Hashable) -> int:
-    """Hash slot ++ key for every level with keccak256; Vyper puts the slot first."""
+    """Return the storage slot of a key of a variable.
+
+    Each level hashes slot and key part with keccak-256; Vyper puts the slot first.
+    """
     if place.depth == 0:
         keys: tuple[Any, ...] = ()
         matches = key == ()
@@ -118,12 +124,15 @@ def _follow_levels(place: StorageVariable, keys: Sequence[Any]) -> int:
 
 @lru_cache(maxsize=2**14)
 def _hash_slot_key(slot: int, key: int) -> int:
-    """Hash once per slot and keys: deployments of one kind share their addresses, and so their slots."""
+    """Return the keccak-256 hash of slot and key as an integer; cached, since deployments share slots."""
     return int.from_bytes(keccak(slot.to_bytes(32, "big") + key.to_bytes(32, "big")), "big")
 
 
 def encode_word(value: Any) -> int:
-    """Return the storage word of a table's value: an int, a bool, an address, bytes32 or a record."""
+    """Return the storage word of a value: an int, bool, address, bytes32 or record.
+
+    Raises SlotOverflowError if the value does not fit.
+    """
     widths = getattr(value, "WIDTHS", None)
     if widths is None:
         return _encode_scalar(value)
@@ -143,7 +152,7 @@ def _pack_fields(value: Any, parts: Sequence[int]) -> int:
 
 
 def _encode_signed_field(part: Any, width: int, field: str) -> Any:
-    """Return the two's complement where a width is less than zero."""
+    """Return a record field as an unsigned integer: two's complement if `width` is negative."""
     if width > 0:
         return part
     if not -1 << -width - 1 <= part < 1 << -width - 1:
@@ -152,7 +161,7 @@ def _encode_signed_field(part: Any, width: int, field: str) -> Any:
 
 
 def decode_word(word: int, type_example: Any) -> Any:
-    """Read the value in a storage word, of the kind of the table's default."""
+    """Return the value in a storage word, decoded to the type of `type_example`."""
     widths = getattr(type_example, "WIDTHS", None)
     if widths is None:
         return _decode_scalar(word, type_example)
@@ -167,14 +176,17 @@ def decode_word(word: int, type_example: Any) -> Any:
 
 
 def count_fields(value: Any) -> int:
-    """Count the fields of a value."""
+    """Return the number of fields of a record; 1 for a plain value."""
     return len(value) if hasattr(value, "WIDTHS") else 1
 
 
 def list_field_differences(
     type_example: Any, first_word: int, second_word: int
 ) -> list[tuple[str, Any, Any]]:
-    """Return the fields in which two words of a slot differ, with both values; "" for a plain value's."""
+    """Return name and both values of each field in which two storage words differ.
+
+    For a plain value the name is "". If only bits outside the record differ, the name is "unused bits".
+    """
     values = decode_word(first_word, type_example), decode_word(second_word, type_example)
     names = getattr(type_example, "_fields", None)
     if names is None:

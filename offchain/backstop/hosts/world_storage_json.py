@@ -17,27 +17,27 @@ Words = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 class WrongStateError(BackstopError, KeyError):
-    """An error: a state lacks a table that this deployment has."""
+    """Error: a stored state lacks a table that this deployment has."""
 
     __str__ = Exception.__str__  # KeyError's is for a key
 
 
 class RawState(NamedTuple):
-    """A whole state that takes the place of another's, and the block that it was taken in."""
+    """Complete stored state of a deployment, and the block at which it was taken."""
 
     words: Words
     block_number: int = 1
 
 
 def format_table_key(key: Hashable) -> str:
-    """Write a table's key as text."""
+    """Return the text form of a table key, with parts separated by slashes."""
     if isinstance(key, tuple):
         return "/".join(format_table_key(part) for part in key)
     return "0x" + key.hex() if isinstance(key, bytes) else str(key)
 
 
 def parse_key(text: str) -> Hashable:
-    """Read the key behind a text: numbers, addresses (20 bytes in hex) and bytes32; raise ValueError."""
+    """Return the table key in a text: numbers, addresses and bytes32; raise ValueError for others."""
     if not text:
         return ()
     parts = tuple(_parse_key_part(part) for part in text.split("/"))
@@ -51,7 +51,7 @@ def _parse_key_part(text: str) -> int | str | bytes:
 
 
 def encode_nonzero_storage_words(world: World) -> Words:
-    """Return every slot that is not zero."""
+    """Return all non-zero storage words of a model world, by contract, table path and key."""
     return {
         name: {
             path: {
@@ -66,7 +66,10 @@ def encode_nonzero_storage_words(world: World) -> Words:
 
 
 def load_words(world: World, words: Words) -> None:
-    """Make these the world's whole state; raise WrongStateError or ValueError for another deployment's."""
+    """Replace the whole state of a model world by stored storage words.
+
+    Raises WrongStateError or ValueError if the words belong to another deployment.
+    """
     for name, contract in world.contracts.items():
         for path, table in contract.tables.items():
             if path not in words.get(name, {}):

@@ -30,7 +30,7 @@ from backstop.model.price_path import compute_range_gain
 
 
 class Wiring(NamedTuple):
-    """The contracts that a market works with."""
+    """Addresses of the contracts that a perpetual market calls."""
 
     vault_engine: str
     margin_policy: str
@@ -40,7 +40,7 @@ class Wiring(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Constants of a market's rules."""
+    """Constants of a perpetual market, fixed at deployment."""
 
     window: int  # seconds that a cycle is pending at least
     quiet: int  # seconds after the last booking
@@ -49,7 +49,10 @@ class Rules(NamedTuple):
 
 
 class PerpetualMarket(CycleLosses):
-    """See contracts/PerpetualMarket.vy."""
+    """Perpetual futures markets settled in stablecoin (model of contracts/PerpetualMarket.vy).
+
+    Accounts that gained in a cycle absorb the losses of insolvent accounts, pro rata to their gains.
+    """
 
     KIND = "PerpetualMarket"
 
@@ -85,7 +88,10 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def deposit(self, sender: str, owner: str, amount: int) -> None:
-        """Pay into an account: nothing stops it."""
+        """Transfer stablecoin from the caller into the account `owner` [wad].
+
+        Deposits are accepted at any time, also while losses are open and in settlement.
+        """
         self._credit_payment_as_deposit(owner, amount)
         self.holdings[()] = add_uint256(self.holdings[()], amount)
         self.emit("Deposited", owner, sender, amount)
@@ -95,7 +101,12 @@ class PerpetualMarket(CycleLosses):
     def withdraw(
         self, sender: str, amount: int, receiver: str, owner: str | None = None, least: int = 0
     ) -> int:
-        """Withdraw cash; the part above deposits is profit, which the fund holds until it has vested."""
+        """Withdraw cash from an account and return the amount paid [wad].
+
+        The caller must own the account. The part above the account's deposits is profit: the fund holds it
+        until it has vested. If losses are unpaid that no gain absorbed, `amount` is reduced pro rata to the
+        stablecoin held. Raises RevertError if less than `least` is paid or the remaining margin is too low.
+        """
         owner = owner or sender
         require(is_own_or_subaccount(self.world, owner, sender), "perpetuals: not its owner")
         self._settle_missed_cycles(owner)
@@ -127,7 +138,7 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def collect_fees(self, sender: str) -> None:
-        """Hand fees over to the fund."""
+        """Transfer all uncollected trading fees to the margin fund."""
         self._sweep_fees()
 
     # ----------------------------------------------------------------- trades
@@ -144,7 +155,12 @@ class PerpetualMarket(CycleLosses):
         buyer_gets: int,
         seller_gets: int,
     ) -> None:
-        """Transfer lots; the payments of both sides that neither receives are insurance."""
+        """Move `delta` lots of a market from seller to buyer at a price [wei a lot].
+
+        `buyer_gets` and `seller_gets` change the accounts' cash [wei]. Their sum must not be positive, and
+        the difference is booked as fees. A seller equal to this contract's address means unassigned lots
+        (seized from insolvent accounts). Only the trading contract may call.
+        """
         self._only_trading_contract(sender)
         require(not self._has_ended(market), "perpetuals: price is final")
         self._settle_missed_cycles(buyer)
@@ -164,14 +180,20 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def reward(self, sender: str, finder: str, amount: int) -> None:
-        """Pay the caller that had insolvent accounts' lots taken over, out of a third of their bonds."""
+        """Pay `finder` from the pot of bonds for having insolvent accounts' lots taken over [wad].
+
+        The pot holds one third of each insolvent account's bond. Only the trading contract may call.
+        """
         self._only_trading_contract(sender)
         self._pay_takeover_reward(finder, amount)
         self.emit("Rewarded", finder, amount)
 
     @external
     def accrue(self, sender: str, market: int) -> Mark:
-        """Update a market's mark and funding; return the mark and its range, 0 without a current price."""
+        """Update the mark price and funding of a market and return the mark price with its range.
+
+        The price is the last mark price. The ends of the range are 0 if no current price exists.
+        """
         mark = Mark()
         if not self._has_ended(market):
             mark = self._move_market_to_policy_mark(market)
@@ -183,13 +205,17 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def seize_insolvent(self, sender: str, owner: str) -> None:
-        """Take the positions of an account that owes, and book what it lacks of the pending cycle."""
+        """Seize an insolvent account's positions and book its shortfall, which accounts with gains pay.
+
+        The shortfall is that of the pending cycle (the last period, not yet final). Raises RevertError if
+        there is nothing to seize or book.
+        """
         self._settle_missed_cycles(owner)
         require(self._seize_insolvent(owner, sender), "perpetuals: nothing to do")
 
     @external
     def update_and_seize(self, sender: str, owners: Sequence[str]) -> int:
-        """Update many accounts to now, in order, and seize each that is insolvent; return how many."""
+        """Settle the accounts' past cycles in order, seize insolvent accounts and return their number."""
         found = 0
         for owner in owners:
             self._settle_missed_cycles(owner)
@@ -198,12 +224,16 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def update_account(self, sender: str, owner: str) -> None:
-        """Settle the past cycles of an account, and close its positions in markets that have ended."""
+        """Settle an account's past cycles and close its positions in markets that have ended."""
         self._settle_missed_cycles(owner)
 
     @external
     def gains_of(self, sender: str, owner: str, market: int) -> Gains:
-        """Update an account, and return its gains in the pending cycle and its worth at the cycle's end."""
+        """Update an account and return its gains per side in a market in the pending cycle [wei].
+
+        The pending cycle is the last period, not yet final. The result also holds its number and the
+        account's worth at its end [wei].
+        """
         self._settle_missed_cycles(owner)
         cycle = self.clocks[()].cycle - 1
         gained = self.get_cycle_gains(owner, market, cycle)
@@ -211,19 +241,30 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def advance_cycle(self, sender: str) -> None:
-        """Make the pending cycle final, the open one pending, and open the next."""
+        """Start a new cycle: the pending cycle becomes final, and the open cycle becomes pending.
+
+        A cycle is a period for which gains absorb losses. The losses of a pending cycle are still being
+        booked.
+        """
         self._finalise_cycle_and_open_next()
 
     @external
     def post_shortfall(self, sender: str) -> int:
-        """Pay for late losses with insurance, then by the protocol; how much."""
+        """Pay late losses (losses of final cycles that no gain absorbed) and return the amount paid [wad].
+
+        The payers are profits that have not vested, then insurance, then the protocol.
+        """
         return self._cover_late_losses_from_fund(0)
 
     # ---------------------------------------------------------------- the end
 
     @external
     def end_market(self, sender: str, market: int) -> None:
-        """Mark a market that is delisted, or any in settlement, at its final price, for good."""
+        """End a market permanently at its final price.
+
+        The policy gives the final price of a delisted market, and of every market in settlement. Raises
+        RevertError if the market has already ended or has no final price.
+        """
         require(not self._has_ended(market), "perpetuals: ends once")
         price = self.policy.final_price(self.address, market)
         require(price != 0, "perpetuals: no final price")
@@ -238,17 +279,21 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def standing_of(self, sender: str, owner: str) -> Standing:
-        """Return what an account has at the last marks, as of the cycle that it is in."""
+        """Return an account's equity, known haircuts and gains not yet final, at the last mark prices [wei].
+
+        A haircut is the part of a gain that pays others' losses. The account is not updated first: the values
+        belong to the period (cycle) of its last update.
+        """
         return self._compute_standing(owner)
 
     @view
     def account_of(self, sender: str, owner: str) -> Account:
-        """Return an account as it was touched last."""
+        """Return the stored record of an account, as of its last update."""
         return cast(Account, self.accounts[owner])
 
     @view
     def holdings_of(self, sender: str, owner: str) -> tuple[Holding, ...]:
-        """Return an account's positions, each with its market's last mark and open lots."""
+        """Return an account's open positions, with the last mark price and open lots of each market."""
         return tuple(
             Holding(market, size, self.paths[market].price, self._get_open_lots(market))
             for market in _list_markets_of_bits(self.accounts[owner].markets)
@@ -257,26 +302,31 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def lots_of(self, sender: str, market: int) -> tuple[int, int]:
-        """Return the lots that accounts are long, and short; the difference is unassigned."""
+        """Return the lots of a market that accounts hold long and short.
+
+        The difference of the two numbers is unassigned: these lots were seized from insolvent accounts.
+        """
         return tuple(self.lots[market])
 
     @view
     def mark_of(self, sender: str, market: int) -> int:
-        """Return a market's last mark [wei a lot]."""
+        """Return the last mark price of a market [wei a lot]."""
         return int(self.paths[market].price)
 
     @view
     def clock_of(self, sender: str) -> Clock:
-        """Return the open cycle and its times."""
+        """Return number and start of the open cycle, its last booking of a loss, and the ended markets."""
         return cast(Clock, self.clocks[()])
 
     @view
     def cycle_of(
         self, sender: str, market: int, cycle: int
     ) -> tuple[SideTotals, SideTotals, Values, SideTotals]:
-        """Return the gains of a market's sides in a cycle, the losses they absorb, and the cycle's start.
+        """Return the gains of each side of a market in a cycle, the losses charged to them, and start values.
 
-        The start is the value of a lot, and the gain of a lot of each side since the market began.
+        The first two are totals of the long and the short side [wei]. The third is the value of a long and a
+        short lot at the start of the cycle; the fourth is the gain of a lot of each side from the market's
+        beginning until then [wei].
         """
         gained = SideTotals(*(self.edges[market, cycle, side].gained for side in range(2)))
         key = market, cycle
@@ -284,17 +334,17 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def closing_in(self, sender: str) -> int:
-        """Return the cycle in which a market ended last, in settlement; 0 is not yet."""
+        """Return the number of the cycle in which a market last ended in settlement; 0 if none has."""
         return int(self.closing[()])
 
     @view
     def held(self, sender: str) -> int:
-        """Return the stablecoin that accounts deposited or others paid [wad]."""
+        """Return the stablecoin that the market holds: deposits and payments, less withdrawals [wad]."""
         return int(self.holdings[()])
 
     @view
     def fees(self, sender: str) -> int:
-        """Return what the fund has not collected [wad]."""
+        """Return the trading fees that the margin fund has not collected yet [wad]."""
         return int(self.fee_table[()])
 
     @view
@@ -304,12 +354,12 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def late(self, sender: str) -> int:
-        """Return the unpaid late losses [wad]."""
+        """Return the unpaid losses of final cycles that no gain absorbed [wad]."""
         return int(self.late_table[()])
 
     @view
     def paid_in(self, sender: str, owner: str) -> int:
-        """Return deposits less what was withdrawn of them or lost [wad]."""
+        """Return an account's deposits, less the part of them that was withdrawn or lost [wad]."""
         return int(self.deposits[owner])
 
     # ---------------------------------------------------------------- helpers
@@ -318,12 +368,16 @@ class PerpetualMarket(CycleLosses):
         require(sender == self.trading_address, "perpetuals: not trading")
 
     def _seize_insolvent(self, owner: str, finder: str) -> bool:
-        """Seize the positions of a touched account and book its loss, regardless of other pending work."""
+        """Seize an updated account's positions, book its shortfall, and return True if anything changed."""
         seized = self._close_positions_of_debtor(owner, finder)
         return self._book_pending_cycle_shortfall(owner, finder) or seized
 
     def _close_positions_of_debtor(self, owner: str, finder: str) -> bool:
-        """Take the positions of an account that owes from it, where there are prices of now."""
+        """Seize the positions of an insolvent account in all markets with a current price.
+
+        Return True if positions were seized. An account is insolvent if its equity is below its haircuts,
+        even at the better end of the price range.
+        """
         fresh = better = 0
         for market in _list_markets_of_bits(self.accounts[owner].markets):
             size = self.positions[owner, market].size

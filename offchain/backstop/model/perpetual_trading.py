@@ -28,7 +28,7 @@ ALL = 2**bounds.MAX_MARGIN_MARKETS - 1
 
 
 class Rules(NamedTuple):
-    """Rules of the trading contract, fixed at its creation."""
+    """Constants of the trading contract, fixed at deployment."""
 
     band: int  # basis points that a trade may be from the mark
     maker_fee: int  # basis points of notional
@@ -38,7 +38,7 @@ class Rules(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """The markets that an account has lots in, at current prices."""
+    """Current prices of the markets in which an account has positions."""
 
     fresh: int  # by bits: those with a price of now
     silent: bool  # whether there are others
@@ -47,7 +47,10 @@ class Marks(NamedTuple):
 
 
 class PerpetualTrading(Contract):
-    """See contracts/PerpetualTrading.vy."""
+    """Trading rules of the perpetual markets: fees, margins, liquidation (model of PerpetualTrading.vy).
+
+    The contract holds no funds and stores no state.
+    """
 
     KIND = "PerpetualTrading"
 
@@ -118,7 +121,13 @@ class PerpetualTrading(Contract):
         maker_reduces: bool,
         taker_reduces: bool,
     ) -> None:
-        """Book a trade that both accounts have signed."""
+        """Execute a trade of `delta` lots between two accounts that have both signed it, and charge fees.
+
+        The maker buys the lots, or sells them if `delta` is negative. The price [wei a lot] must lie within
+        the band around the mark price. With `maker_reduces` or `taker_reduces` that account may only reduce
+        its position. Raises RevertError if a margin, open interest or insurance limit is broken. Only the
+        orders contract may call.
+        """
         require(sender == self.margin_orders_address, "trading: not orders")
         require(0 < price <= bounds.MAX_LOT_PRICE, "trading: price bounds")
         mark = self.market.accrue(self.address, market).price
@@ -143,7 +152,11 @@ class PerpetualTrading(Contract):
 
     @external
     def take(self, sender: str, market: int, lots: int, owner: str | None = None) -> None:
-        """Take lots over that were taken from debtors, at the mark, into an account of the sender's."""
+        """Transfer unassigned lots to the caller's account at the mark price.
+
+        Unassigned lots were seized from insolvent accounts. The account pays the taker fee and receives its
+        pro rata share of the reward pot.
+        """
         owner = owner or sender
         require(is_own_or_subaccount(self.world, owner, sender), "trading: not its owner")
         price, _, high = self.market.accrue(self.address, market)
@@ -170,7 +183,12 @@ class PerpetualTrading(Contract):
         prover: str,
         executor: str,
     ) -> tuple[tuple[int, ...], int]:
-        """Close accounts' lots against unassigned lots; return each one's closed lots, and the remainder."""
+        """Close accounts' lots against unassigned lots (seized from insolvent accounts) at the mark price.
+
+        Account k loses at most `most[k]` lots. Return the lots closed per account, and the lots that remain
+        unassigned. One half of the reward goes to `prover`, the other half to `executor`. Only the contract
+        that selects the accounts may call.
+        """
         require(sender == self.closer_address, "trading: not the closer")
         price, _, high = self.market.accrue(self.address, market)
         require(high != 0, "trading: no price to close at")
@@ -198,7 +216,11 @@ class PerpetualTrading(Contract):
     def liquidate(
         self, sender: str, owner: str, market: int, lots: int, liquidator: str | None = None
     ) -> int:
-        """Take over lots of an account under its maintenance margin, up to so many; the reward."""
+        """Transfer up to `lots` of an account below maintenance margin to a liquidator; return the reward.
+
+        The reward is in wei and paid by the account; a share of it becomes insurance. Raises RevertError if
+        the account is safe, insolvent, or has no current price in this market.
+        """
         liquidator = liquidator or sender
         require(owner != liquidator, "trading: own account")
         require(is_own_or_subaccount(self.world, liquidator, sender), "trading: not its liquidator")
@@ -231,25 +253,29 @@ class PerpetualTrading(Contract):
 
     @external
     def check_risk(self, sender: str, owner: str) -> None:
-        """Revert unless an account's risk is allowed, at the worse ends of current marks."""
+        """Raise RevertError unless an account has its initial margin.
+
+        Positions are valued at the worse ends of the current price ranges.
+        """
         self._check_risk(owner)
 
     # ---------------------------------------------------------------- helpers
 
     def _premium_fee(self, market: int, lots: int, mark: int, apart: int) -> int:
-        """Return the fee for a price off the mark, paid by the side that it favours [wei], rounded up.
+        """Return the fee for trading away from the mark price, paid by the favoured side [wei], rounded up.
 
-        It is at least what the premium has one side pay the other in an interval, as far as funding goes.
+        The fee is at least the funding that one side would pay the other in one interval for this premium.
+        The premium counts only up to the maximum of the funding rate.
         """
         over = min(apart, self.policy.max_funding_premium(self.address, market, mark))
         return div_up(lots * over * INTERVAL, PERIOD)
 
     def _get_open_lots(self, market: int) -> int:
-        """Return the lots of the side that has more."""
+        """Return the lots of the larger side of a market."""
         return max(self.market.lots_of(self.address, market))
 
     def _has_insurance_for_open_lots(self) -> bool:
-        """Return True if insurance holds the sum that all markets require, at their last marks."""
+        """Return True if insurance covers the sum that all markets require, at their last mark prices."""
         needed, ended = 0, self.market.clock_of(self.address).ended
         for market in range(self.policy.markets(self.address)):
             share = self.policy.insured(self.address, market)
@@ -259,7 +285,7 @@ class PerpetualTrading(Contract):
         return needed <= fund.spendable(self.address) * BASIS_POINTS
 
     def _compute_reward_pot_and_notional(self) -> tuple[int, int]:
-        """Return the bonds' reward for unassigned lots [wad], and the value of all these lots [wei]."""
+        """Return the reward pot for taking over unassigned lots [wad], and these lots' value [wei]."""
         pot, notional = self.market.rewards(self.address), 0
         if pot:
             for market in range(self.policy.markets(self.address)):
@@ -268,12 +294,12 @@ class PerpetualTrading(Contract):
         return pot, notional
 
     def _pay_finder(self, finder: str, amount: int) -> None:
-        """Pay the finder for having insolvent accounts' lots taken over [wad]."""
+        """Pay `finder` from the reward pot for having insolvent accounts' lots taken over [wad]."""
         if amount:
             self.market.reward(self.address, finder, amount)
 
     def _compute_equity_and_unfinal_gains(self, owner: str) -> tuple[int, int]:
-        """Return what an account has less the haircuts known, and its gains that are not final [wei]."""
+        """Return an account's equity less known haircuts, and its gains that are not final yet [wei]."""
         standing = self.market.standing_of(self.address, owner)
         return standing.own - standing.haircut, standing.unfinal
 
@@ -282,7 +308,11 @@ class PerpetualTrading(Contract):
         return next((each.size for each in held if each.market == market), 0)
 
     def _mark_markets_of_account(self, owner: str) -> Marks:
-        """Mark all markets that an account has positions in."""
+        """Update the mark prices of all markets in which an account has positions.
+
+        Return the markets with a current price, and how much the positions gain or lose at the ends of the
+        price ranges [wei].
+        """
         fresh = better = worse = 0
         silent = False
         for held in self.market.holdings_of(self.address, owner):
@@ -296,9 +326,9 @@ class PerpetualTrading(Contract):
         return Marks(fresh, silent, better, worse)
 
     def _compute_margins(self, owner: str, risk: bool, markets: int = ALL) -> tuple[int, int]:
-        """Return the initial and the maintenance margin of an account at the marks [basis points x wei].
+        """Return an account's initial and maintenance margin at the last mark prices [basis points x wei].
 
-        In some markets, by bits, or in all.
+        `markets` is a bit mask of the markets that count; by default all do.
         """
         initial = maintenance = 0
         for held in self.market.holdings_of(self.address, owner):
@@ -312,7 +342,7 @@ class PerpetualTrading(Contract):
         return initial, maintenance
 
     def _is_delisted(self, market: int) -> bool:
-        """Return whether a market is delisted: then positions are only reduced."""
+        """Return True if a market is delisted, so that positions in it may only be reduced."""
         return self.policy.ends_at(self.address, market) != 0
 
     def _check_solvent(self, owner: str) -> None:
@@ -329,7 +359,11 @@ class PerpetualTrading(Contract):
         only_reduce: bool,
         guards: bool = True,
     ) -> None:
-        """Revert unless an account may do what it has just done; a liquidator waits for no index."""
+        """Raise RevertError unless an account may hold its position after a trade of `delta` lots.
+
+        A reduced position needs no initial margin. With `guards` False, a mark price far from the index does
+        not block the trade: this lets a liquidator take over lots.
+        """
         size = self._get_size(owner, market)
         old = size - delta
         if old > 0 > delta >= -old or old < 0 < delta <= -old:
@@ -339,7 +373,11 @@ class PerpetualTrading(Contract):
             self._check_risk(owner, guards)
 
     def _check_reduced(self, owner: str, market: int, size: int, delta: int, price: int, mark: int) -> None:
-        """Solvent, no further below maintenance than before, and no gain given away that is not final."""
+        """Raise RevertError unless a trade that reduces a position leaves the account solvent.
+
+        An account below its maintenance margin must not fall further below it. The trade must not give away
+        gains that are not final.
+        """
         equity, unfinal = self._compute_equity_and_unfinal_gains(owner)
         require(equity >= 0, "trading: insolvent")
         gained = delta * (mark - price)
@@ -350,7 +388,7 @@ class PerpetualTrading(Contract):
         require(gained >= 0 or equity >= unfinal, "trading: gains are not final")
 
     def _has_mark_diverged_from_index(self, owner: str) -> bool:
-        """Return whether a market of the account has a mark too far from its index, or no index."""
+        """Return True if a market of the account lacks an index price or deviates too far from its index."""
         if not self.divergence:
             return False
         for held in self.market.holdings_of(self.address, owner):
@@ -374,11 +412,11 @@ class PerpetualTrading(Contract):
 
 
 def _compute_pot_share(rewarded: tuple[int, int], notional: int) -> int:
-    """Return what of the pot is for so much of it that was taken over, rounded down."""
+    """Return the share of the reward pot for lots worth `notional` [wad], rounded down."""
     pot, everything = rewarded
     return pot * notional // everything if everything else 0
 
 
 def _compute_fee(notional: int, share: int) -> int:
-    """Return the fee of a trade [wei], rounded up."""
+    """Return the fee of a trade with a notional value [wei], rounded up; `share` is in basis points."""
     return div_up(notional * share, BASIS_POINTS)

@@ -29,7 +29,10 @@ from backstop.model.shares import Balance, State
 
 
 class Pool(MemberPool, ExitBatches):
-    """See contracts/Pool.vy. Assets in wad, shares with 18 decimals."""
+    """Pool of stablecoin that absorbs losses and gives its members claims (model of contracts/Pool.vy).
+
+    Assets are in wad, shares have 18 decimals.
+    """
 
     KIND = "Pool"
 
@@ -72,7 +75,12 @@ class Pool(MemberPool, ExitBatches):
 
     @external
     def cut(self, sender: str) -> int:
-        """End the collecting of a batch: its shares leave the live ones at one price; the batch."""
+        """Close the withdrawal batch that takes requests, and return its id.
+
+        Its shares are burned at the current price of a share. The batch then holds assets, and goes on
+        absorbing losses until it is paid. Income that has not vested on these shares goes to the protocol's
+        reserve.
+        """
         state: State = self.state[()]
         queue: Queue = self.line[()]
         id = queue.collecting
@@ -98,7 +106,10 @@ class Pool(MemberPool, ExitBatches):
 
     @external
     def settle(self, sender: str) -> None:
-        """Pay batches past their cooldown nearly the whole part that no known loss can take."""
+        """Pay withdrawal batches past their cooldown the assets that no known loss can take.
+
+        The payment is rounded down.
+        """
         losses = self.loss_waterfall.losses_at_payment(self.address, self.address)
         all_vested, shares = self._compute_all_vested_assets(), self.state[()].supply + VIRTUAL_SHARES
         level = self._compute_level(
@@ -111,7 +122,11 @@ class Pool(MemberPool, ExitBatches):
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Pay for a loss (rad) by burning vested assets, rounded up; rad covered, nothing is reserved."""
+        """Burn vested assets to pay for a loss of up to `amount` [rad]; return the rad covered, and 0.
+
+        The assets burned are rounded up. The second number is the reservation, which this stage never makes.
+        Only the loss waterfall may call.
+        """
         require(sender == self.loss_waterfall_address, "pool: not loss waterfall")
         all_vested = self._compute_all_vested_assets()
         most = min(mul_uint256(all_vested, RAY), amount)
@@ -133,7 +148,10 @@ class Pool(MemberPool, ExitBatches):
 
     @external
     def claw_back(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Pay for a loss (rad) with income that has not vested, rounded up; rad covered."""
+        """Burn unvested income, rounded up, to pay for a loss of `amount` [rad]; return the rad covered.
+
+        Only the clawback stage may call.
+        """
         require(sender == self.clawback_address, "pool: not clawback stage")
         assets = div_up(amount, RAY)
         self._remove_unvested_income(assets)
@@ -142,7 +160,7 @@ class Pool(MemberPool, ExitBatches):
 
     @external
     def collect_claims(self, sender: str, owner: str) -> None:
-        """Hand an owner the claims for losses borne, of requests too."""
+        """Credit an owner with recovery claims for losses that shares and withdrawal requests absorbed."""
         require(owner != self.address, "pool: no member")
         self._settle_owner(owner)
         self._take_claims(0, MAX_UINT256, owner)
@@ -153,21 +171,24 @@ class Pool(MemberPool, ExitBatches):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """Return what losses of any type can take at once [rad]: all vested assets, also batches'."""
+        """Return how much loss of any collateral type the pool can absorb now [rad].
+
+        This is the value of all vested assets, including those of withdrawal batches.
+        """
         return mul_uint256(self._compute_all_vested_assets(), RAY)
 
     # ----------------------------------------------------------------- helpers
 
     @view
     def batch_of(self, sender: str, batch: int) -> BatchState:
-        """Return the record of a batch."""
+        """Return a withdrawal batch: shares, time, assets paid and held [wad], and whether it is over."""
         record = self.batches[batch]
         paid, held, over = self._compute_standing(batch, record.units)
         return BatchState(record.units, record.since, paid, held, over)
 
     @view
     def queue(self, sender: str) -> tuple[int, int, int]:
-        """Return the first open batch, the first that waits for its cooldown, and the last batch."""
+        """Return the first open batch, the first batch in its cooldown, and the batch that takes requests."""
         queue: Queue = self.line[()]
         waits = self.state[()].open == queue.collecting - queue.unsettled
         return (queue.unsettled if waits else self.first_run[()]), queue.unsettled, queue.collecting
@@ -175,7 +196,10 @@ class Pool(MemberPool, ExitBatches):
     # ----------------------------------------------------------------- batches
 
     def _spread_loss_over_shares(self, assets: int) -> None:
-        """Charge a loss to live shares and open groups, share for share; it may end some groups."""
+        """Charge a loss [wad] pro rata to live shares and open withdrawal groups.
+
+        A group left without assets ends.
+        """
         queue, groups, open = self.line[()], self.list_open_groups_by_ceiling(), self.state[()].open
         shares = self.state[()].supply + VIRTUAL_SHARES
         level, index, left = self._compute_level(groups, shares, assets), self.index[()], assets
@@ -203,12 +227,18 @@ class Pool(MemberPool, ExitBatches):
         self.line[()] = queue._replace(unsettled=unsettled, held=held)
 
     def _part_of_unvested(self, shares: int) -> int:
-        """Return the income that has not vested on shares that leave; all of it if they are all."""
+        """Return the unvested income on shares to be withdrawn [wad], rounded down.
+
+        If these are all shares, return all unvested income.
+        """
         rest, supply = self.unvested(self.address), self.state[()].supply
         return rest if shares == supply else mul_uint256(rest, shares) // (supply + VIRTUAL_SHARES)
 
     def _give_unearned_income_to_reserve(self, assets: int) -> None:
-        """Give income that leavers have not earned to the reserve, where the pool may."""
+        """Transfer unvested income of leaving shares to the reserve.
+
+        Nothing moves in settlement, or if the pool does not have the role of a stage.
+        """
         if not assets or self.vault_engine.in_settlement(self.address):
             return
         if self.vault_engine.has_role(self.address, STAGE, self.address):
@@ -218,7 +248,10 @@ class Pool(MemberPool, ExitBatches):
     # ---------------------------------------------------------------- requests
 
     def _find_last_batch_checkpoint(self, batch_id: int) -> tuple[int, int]:
-        """Return the generation of the last checkpoint that a batch has a part in, and the checkpoint."""
+        """Return share generation and number of the last loss that a withdrawal batch took part in.
+
+        Each division of all shares begins a new generation.
+        """
         state: State = self.state[()]
         if batch_id < self.line[()].unsettled:
             run: ExitRun = self.runs[self.find_first_batch_of_run(batch_id)]
@@ -227,7 +260,10 @@ class Pool(MemberPool, ExitBatches):
         return state.generation, state.mark
 
     def _compute_standing(self, id: int, shares: int) -> tuple[int, int, bool]:
-        """Return what shares of a batch, as counted at its cut, were paid and hold; and if it is over."""
+        """Return the assets that shares of a batch were paid and still hold [wad], and if the batch is over.
+
+        `shares` are as counted when the batch was closed.
+        """
         queue: Queue = self.line[()]
         if id >= queue.collecting:
             return 0, 0, False
@@ -244,7 +280,10 @@ class Pool(MemberPool, ExitBatches):
         return paid, held, over
 
     def _compute_claimable(self, id: int, controller: str) -> ClaimableShare:
-        """Return what may be claimed of a request: of a batch that holds something, never all its shares."""
+        """Return the claimable part of a controller's request in a batch.
+
+        While the batch still holds assets, this is never the whole request.
+        """
         committed = self.shares_at_cut(id, controller)
         paid, held, over = self._compute_standing(id, committed)
         all_shares = committed if over else committed * paid // (paid + held + 1)
@@ -259,7 +298,10 @@ class Pool(MemberPool, ExitBatches):
         return id
 
     def _hand_claims(self, id: int, controller: str, is_done: bool) -> None:
-        """Hand over the claims of a request up to its last checkpoint, and note how far."""
+        """Credit a controller with the claims of a request up to the batch's last loss checkpoint.
+
+        The new checkpoint is stored, unless the request is done.
+        """
         request: Request = self.requests[id, controller]
         committed, end = self.shares_at_cut(id, controller), self._find_last_batch_checkpoint(id)
         if not is_done and (request.generation, request.mark) != end:
@@ -273,24 +315,30 @@ class Pool(MemberPool, ExitBatches):
     # ------------------------------------------------------------------ prices
 
     def _get_vested_assets(self) -> int:
-        """Return A: the assets that shares are worth."""
+        """Return the vested assets that belong to live shares [wad]."""
         return max(0, self._compute_all_vested_assets() - (self.line[()].held if self.state[()].open else 0))
 
     def _compute_assets_left(self, assets: int) -> int:
-        """Return what known losses will leave of assets, rounded down."""
+        """Return the assets left after all known losses [wad], rounded down."""
         losses = self.loss_waterfall.losses_reaching(self.address, self.address)
         if losses == 0:
             return assets
         return assets - min(assets, div_up(losses, RAY))
 
     def _entry_terms(self) -> tuple[int, int, int]:
-        """Return shares and assets, the virtual ones included, and generations that an entry goes on by."""
+        """Return shares, assets and generation steps by which a deposit is priced.
+
+        Shares and assets include the virtual amounts. Each step divides all shares once.
+        """
         supply, held = self.state[()].supply, self._get_vested_assets()
         steps = count_generation_steps(supply, held)
         return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
     def _begin_entry(self) -> tuple[int, int]:
-        """Return the shares and assets that an entry is priced by, after shares were divided."""
+        """Return the shares and assets that price a deposit.
+
+        Before that, all shares are divided if losses have made their price too low.
+        """
         supply, held, steps = self._entry_terms()
         if steps:
             queue: Queue = self.line[()]
@@ -301,19 +349,22 @@ class Pool(MemberPool, ExitBatches):
     # ----------------------------------------------------- claims, generations
 
     def _settle_owner(self, owner: str) -> None:
-        """Hand an owner the claims up to the last checkpoint, for the shares owned since the one before."""
+        """Credit an owner with the claims of all losses since the owner's last checkpoint."""
         state: State = self.state[()]
         before = self._renew_record(owner, self.state[()].mark)
         self._issue_claims(owner, before.shares, before, (state.generation, state.mark))
 
     def _issue_claims(self, owner: str, shares: int, since: Balance | Request, end: tuple[int, int]) -> None:
-        """Credit an owner with the claims of shares, since a record was written, up to a checkpoint."""
+        """Credit an owner with the claims of `shares` for losses from checkpoint `since` to `end`."""
         start = since.generation, since.mark
         if shares and start != end and self.claims_address != ZERO_ADDRESS:
             self.claims.issue(self.address, owner, shares, *start, *end)
 
     def _record_loss_checkpoint(self, shares: int, assets: int) -> None:
-        """Record the claims for the loss that these shares, the virtual ones included, absorb."""
+        """Record a loss of `assets` [wad] in the claims contract, absorbed by `shares`.
+
+        The number of shares includes the virtual shares. Nothing happens without a claims contract.
+        """
         if self.claims_address == ZERO_ADDRESS or shares == VIRTUAL_SHARES:
             return
         # Whatever it says fits: claims that are broken mark nothing else.
@@ -321,7 +372,10 @@ class Pool(MemberPool, ExitBatches):
         self._set_mark(mark)
 
     def _void_shares(self) -> int:
-        """Void all shares, requests and groups; return the remainder, which is not the next depositor's."""
+        """Void all shares and withdrawal requests after a total loss; return the remaining assets [wad].
+
+        The caller gives the remainder to the reserve, so that it does not belong to the next depositor.
+        """
         queue, voided = self.line[()], self.state[()].supply
         self.line[()] = Queue(queue.collecting, queue.collecting, 0, queue.owed)
         rest = self._clear_and_count_booked_assets()

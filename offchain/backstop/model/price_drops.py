@@ -19,28 +19,33 @@ WHOLE = 2**20
 
 @declare_record_slot_bit_widths(32, 32)
 class PriceDropState(NamedTuple):
-    """Falls of any price, by FALL or more; times in seconds."""
+    """Times of the last large price drop and of the first in a row of drops [seconds]."""
 
     last: int = 0
     began: int = 0  # the first of those between which there never was time
 
     @property
     def withdrawals_paused_until(self) -> int:
-        """Until when payments wait: for a while, and for falls in a row for a day in all."""
+        """Time until which pools pay no withdrawals [seconds].
+
+        The pause lasts a fixed time after the last drop. Drops in a row extend it to at most one day after
+        the first.
+        """
         return min(self.last + LOOK, self.began + MAX_LOOK)
 
 
 class PriceDrops(Administered):
-    """Falls of prices. See contracts/modules/price_drops.vy."""
+    """Record of large price drops (model of contracts/modules/price_drops.vy)."""
 
     def __init__(self, world: World, name: str, address: str, admin: str, *others: Any) -> None:
         super().__init__(world, name, address, admin, *others)
         self.falls = self.table("price_drops.times", PriceDropState())
 
     def _update_fall_from_highest(self, fallen: int, before: int, now: int) -> int:
-        """Return how far a price is under its highest since its last fall, in 1 / WHOLE, rounded up.
+        """Return how far a price is below its peak since the last large drop [1 / WHOLE], rounded up.
 
-        It was `fallen`, and goes from one to another [ray]. A fall is noted, and counting begins again.
+        The price was `fallen` below its peak and moves from `before` to `now` [ray]. A large drop is
+        recorded, and returns 0: the new price is the new peak.
         """
         left = min((WHOLE - fallen) * now // before, WHOLE)
         if left * BASIS_POINTS > WHOLE * (BASIS_POINTS - FALL):

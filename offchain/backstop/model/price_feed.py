@@ -42,7 +42,7 @@ FOREVER = 2**32 - 1
 
 @declare_record_slot_bit_widths(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32, 1, 1, 1)
 class Config(NamedTuple):
-    """How a market's price is made, and its guards; times in seconds."""
+    """How a market's price is made, its guards, and the state of the guards; times in seconds."""
 
     reporters: int = 0
     quorum: int = 0
@@ -62,7 +62,7 @@ class Config(NamedTuple):
     settled: bool = False
 
     def has_halt_or_grace(self, now: int) -> bool:
-        """Return True if new risk and liquidations wait, at any price."""
+        """Return True if a halt or grace period suspends new risk and liquidations at `now` [seconds]."""
         return self.halted or now < self.grace_until
 
 
@@ -73,7 +73,7 @@ CLOSING = Config._fields.index("closing")
 
 @declare_record_slot_bit_widths(144, 32, 32, 32, 16)
 class Average(NamedTuple):
-    """Cumulative price (ray x seconds) from the older checkpoint up to the last step; times of all three."""
+    """State of a market's time-weighted average: cumulative price [ray x seconds] and checkpoint times."""
 
     cumulative: int = 0
     since: int = 0
@@ -84,7 +84,7 @@ class Average(NamedTuple):
 
 @declare_record_slot_bit_widths(112, 24, 24, 64, 32)
 class Report(NamedTuple):
-    """A reporter's last word, and the range of prices that it saw up to then."""
+    """Last price that a reporter submitted, and the range of prices it saw since a given time."""
 
     price: int = 0
     low: int = 0  # millionths of the price, rounded down
@@ -94,45 +94,49 @@ class Report(NamedTuple):
 
     @classmethod
     def build_price_report(cls, price: int, low: int, high: int, since: int, reported_at: int) -> Report:
-        """Return a report of a price and a range [ray]; revert for a range that is none, or too wide."""
+        """Return a report with its range stored in millionths of the price, rounded outward.
+
+        The arguments are in ray and seconds. Raises RevertError if `low <= price <= high` does not hold, or
+        if `high` is more than 16 times the price.
+        """
         require(low <= price <= high <= 16 * price and since <= reported_at, "price_feed: range bounds")
         return cls(price, low * MILLION // price, div_up(high * MILLION, price), since, reported_at)
 
     @property
     def ends(self) -> tuple[int, int]:
-        """The ends of its range [ray], rounded outward."""
+        """Lower and upper end of the reported price range [ray], rounded outward."""
         return self.price * self.low // MILLION, div_up(self.price * self.high, MILLION)
 
 
 def is_deviating(price: int, other: int, deviation: int) -> bool:
-    """Return whether a price is more than so many basis points from another."""
+    """Return True if a price differs from another by more than `deviation` [basis points of the other]."""
     return abs(price - other) * BASIS_POINTS > other * deviation
 
 
 def compute_minority_proof_quorum(reporter_count: int) -> int:
-    """Return how many have to report so that the largest minority of all is less than half of them."""
+    """Return the smallest quorum of which the largest minority of reporters is less than half."""
     return 2 * ((reporter_count - 1) // 2) + 1
 
 
 def compute_renewal_window_seconds(step_seconds: int) -> int:
-    """Return how long after a step its next price may be replaced by the median of newer reports [seconds].
+    """Return how long after a step the next price may be replaced by a newer median [seconds].
 
-    This is a sixth of the step, or as long as a signed report may be under way, but never the second half of
-    a step. Until the next step the coming price cannot change.
+    This is the longer of a sixth of the step and the maximum age of a signed report. It is at most half a
+    step. After this window the next price is fixed until the next step.
     """
     return max(step_seconds // 6, min(step_seconds // 2, bounds.MAX_SIGNED_AGE))
 
 
 def get_lower_median(prices: Iterable[int]) -> int:
-    """Return the middle one of some prices, the lower one of two."""
+    """Return the median of prices; of an even number of prices, the lower of the two middle ones."""
     ordered = sorted(prices)
     return ordered[(len(ordered) - 1) // 2]
 
 
 def compute_valid_price_or_zero(prices: Prices, config: Config, now: int, obeys_halts: bool = False) -> int:
-    """Return the current price while it is fresh, and again once the feed is dead [ray].
+    """Return the current price if it is fresh, or if the feed has been silent long enough to be dead [ray].
 
-    Return zero in between, and while a halt or a grace blocks new auctions and liquidations.
+    Return 0 in between. With `obeys_halts` also return 0 during a halt or a grace period.
     """
     if obeys_halts and config.has_halt_or_grace(now):
         return 0
@@ -142,20 +146,23 @@ def compute_valid_price_or_zero(prices: Prices, config: Config, now: int, obeys_
 
 
 def highest_price(prices: Prices, coming: int, config: Config, now: int) -> int:
-    """Return the higher of the current price and the one to come, unless that is from before a gap [ray]."""
+    """Return the higher of the current price and the `coming` price [ray].
+
+    If the current price is stale, `coming` is ignored, since it was made before the gap.
+    """
     price = compute_valid_price_or_zero(prices, config, now)
     return max(price, coming) if now <= prices.fresh_until else price
 
 
 def build_market_for_final_price(prices: Prices, withheld_price: int, config: Config) -> Market:
-    """Return what the making of a final price looks at."""
+    """Return the market state that the computation of a final price depends on."""
     waits = config.suspect != 0 and prices.next == 0 and withheld_price == 0
     held_until = MAX_UINT256 if config.halted else config.grace_until
     return Market(prices.current, prices.fresh_until, held_until, waits)
 
 
 class PriceFeed(PriceDrops, SettlementPrices):
-    """See contracts/PriceFeed.vy."""
+    """Price oracle: delayed median of reporters' prices with guards (model of contracts/PriceFeed.vy)."""
 
     KIND = "PriceFeed"
 
@@ -176,7 +183,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def report(self, sender: str, collateral_type: int, price: int) -> None:
-        """Report a price; listed reporters only."""
+        """Store the caller's price report for a market [ray]; the caller must be a listed reporter."""
         index, now = self._get_reporter_index(collateral_type, sender, price), self.world.timestamp
         self.reports[collateral_type, index] = Report.build_price_report(price, price, price, now, now)
         self.emit("Reported", collateral_type, sender, price)
@@ -185,7 +192,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def report_range(
         self, sender: str, collateral_type: int, price: int, low: int, high: int, since: int
     ) -> None:
-        """Report a price, and between which prices it was since a moment; listed reporters only."""
+        """Store the caller's price [ray] and the range of prices since `since` [seconds].
+
+        The caller must be a listed reporter.
+        """
         index = self._get_reporter_index(collateral_type, sender, price)
         report = Report.build_price_report(price, low, high, since, self.world.timestamp)
         self.reports[collateral_type, index] = report
@@ -193,7 +203,11 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def submit_signed_reports(self, sender: str, reports: Sequence[SignedReport]) -> int:
-        """Submit reports that listed reporters have signed; return how many count."""
+        """Store price reports signed by listed reporters, and return the number of reports accepted.
+
+        A report that is too old, or not newer than the reporter's last report, is skipped. An invalid
+        signature, price or time raises RevertError.
+        """
         now, count = self.world.timestamp, 0
         for report in (SignedReport(*each) for each in reports):
             reporter = recover_signer(report, self.world.chain_id, self.address)
@@ -212,10 +226,11 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def poke(self, sender: str, collateral_type: int) -> None:
-        """Step the price: next becomes current, the median next; both at once after a gap.
+        """Advance the price by one step: the next price becomes current, the reporters' median becomes next.
 
-        A median outside the deviation is next only after it was outside in so many steps. Early in a step
-        another median takes the place of the next price, and nothing else changes.
+        After a gap in the updates the median becomes current and next at once. A median that deviates too far
+        from the average becomes next only after a number of steps in a row. Early in a step the call only
+        replaces the next price by a newer median.
         """
         now = self.world.timestamp
         config = self._count_final_price_time(collateral_type, self._get_config(collateral_type))
@@ -252,7 +267,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
         self.emit("Poked", collateral_type, current, following)
 
     def _replace_next_price(self, collateral_type: int, config: Config, median: int) -> None:
-        """Replace the next price by a median; the current price, the clock and the average stay."""
+        """Replace the next price by a median [ray]; the current price, step time and average do not change.
+
+        Raises RevertError if the renewal window is over or nothing would change.
+        """
         now, average = self.world.timestamp, self.averages[collateral_type]
         old: Prices = self.prices[collateral_type]
         pending, lowest = (
@@ -278,7 +296,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def set_price(self, sender: str, collateral_type: int, price: int) -> None:
-        """Take the issuer's word: it counts at once, in every price and the average, and never goes stale."""
+        """Set the price of an issuer's token [ray], effective at once and never stale.
+
+        The price replaces current price, next price and average. Only the token's issuer may call.
+        """
         require(sender == self.issuers[collateral_type], "price_feed: not the issuer")
         require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
         now = self.world.timestamp
@@ -288,7 +309,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def begin_final_price(self, sender: str, collateral_type: int) -> None:
-        """Begin to make the price at which a market is settled; an issuer's current price is that price."""
+        """Start the computation of a market's final price for settlement.
+
+        If an issuer sets the price, its current price is final at once. Needs the settlement role.
+        """
         self._check_role(sender, SETTLEMENT)
         require(not self._has_begun(collateral_type), "price_feed: closing has begun")
         now = self.world.timestamp
@@ -300,7 +324,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def plan_final_price(self, sender: str, collateral_type: int, at: int) -> None:
-        """Plan to compute a price in the same way from a moment on, for markets that are settled at it."""
+        """Plan the computation of a final price that starts at time `at` [seconds], without settlement.
+
+        Perpetual markets that are delisted end at this price. Needs the settlement role.
+        """
         self._check_role(sender, SETTLEMENT)
         require(not self._has_begun(collateral_type), "price_feed: closing has begun")
         config = self._count_final_price_time(collateral_type, self._get_config(collateral_type))
@@ -313,7 +340,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def set_issuer(self, sender: str, collateral_type: int, issuer: str) -> None:
-        """Set the issuer of a market's token as its only price source, for good."""
+        """Set a token's issuer as the only price source of its market, permanently.
+
+        Only the admin may call, and only for a market without reporters.
+        """
         self._only_admin(sender)
         self._get_config_unless_closing(collateral_type, self.configs[collateral_type])
         require(self.configs[collateral_type].reporters == 0, "price_feed: has reporters")
@@ -334,7 +364,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
         stale_after: int,
         window: int,
     ) -> None:
-        """Set a market's reporters and price rules; old reports are dropped, prices and guards stay."""
+        """Set a market's reporters, quorum and time rules [seconds].
+
+        Stored reports are deleted; prices and guards stay. Only the admin may call.
+        """
         require(len(reporters) <= bounds.MAX_REPORTERS, "")
         self._only_admin(sender)
         require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
@@ -370,7 +403,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
         grace: int,
         dead_after: int,
     ) -> None:
-        """Set a market's guards; processes that they have begun continue."""
+        """Set the guards of a market: deviation limit, confirmations, grace period and dead time.
+
+        A halt, grace period or pending confirmation that has begun continues. Only the admin may call.
+        """
         self._only_admin(sender)
         config = self._get_config_unless_closing(collateral_type, self._get_config(collateral_type))
         require(deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds")
@@ -387,9 +423,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def set_halted(self, sender: str, collateral_type: int, halted: bool) -> None:
-        """Halt a market or end its halt; a guardian's ends by itself, and comes again after a pause.
+        """Halt new risk and liquidations in a market, or end the halt; price updates continue.
 
-        Prices go on.
+        The admin's halt lasts until the admin ends it. A guardian can only start a halt, which ends after a
+        fixed time and can be repeated only after a pause.
         """
         config = self._count_final_price_time(collateral_type, self._get_config(collateral_type))
         if sender != self.admins[()]:
@@ -417,22 +454,25 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @view
     def current_price(self, sender: str, collateral_type: int) -> int:
-        """Return the price that counts [ray]; 0 if stale."""
+        """Return the current price [ray]; 0 if it is stale."""
         return self._get_prices_if_fresh(collateral_type).current
 
     @view
     def liquidation_price(self, sender: str, collateral_type: int) -> int:
-        """Return the price that a liquidation starts at [ray]: the auctions', but 0 in a halt or a grace."""
+        """Return the price at which liquidations start [ray]; 0 if stale, or in a halt or grace period.
+
+        If the feed has been silent long enough to be dead, its last price counts.
+        """
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
         return compute_valid_price_or_zero(prices, config, self.world.timestamp, obeys_halts=True)
 
     @view
     def sale_prices(self, sender: str, collateral_type: int) -> tuple[int, int]:
-        """Return the price that starts a sale, and the highest that is known [ray].
+        """Return the price at which a sale starts and the highest known price [ray].
 
-        The next price counts as well as the current one, also if a guard holds it back; for a price that
-        waits to be confirmed, the reporters' current median counts.
+        The highest known price includes the next price, even if a guard holds that back. If the next price
+        waits for confirmation, the reporters' current median counts in its place.
         """
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
@@ -441,7 +481,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @view
     def highest_and_average(self, sender: str, collateral_type: int) -> tuple[int, int]:
-        """Return the highest price that is known, and the time-weighted one [ray]."""
+        """Return the highest known price and the time-weighted average price [ray]."""
         highest = self._highest_price(
             collateral_type, self.prices[collateral_type], self.configs[collateral_type]
         )
@@ -449,38 +489,45 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @view
     def auction_price(self, sender: str, collateral_type: int) -> int:
-        """Return the current price [ray]; a dead feed's last one, too."""
+        """Return the current price for auctions [ray]; 0 if it is stale.
+
+        If the feed has been silent long enough to be dead, return its last price.
+        """
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
         return compute_valid_price_or_zero(prices, config, self.world.timestamp)
 
     @view
     def issuer_of(self, sender: str, collateral_type: int) -> str:
-        """Return the issuer that sets the price; zero if reporters make it."""
+        """Return the issuer that sets a market's price; the zero address if reporters make the price."""
         return str(self.issuers[collateral_type])
 
     @view
     def withheld(self, sender: str, collateral_type: int) -> int:
-        """Return the next price while a halt or a grace holds it back [ray]."""
+        """Return the next price that a halt or a grace period holds back [ray]; 0 if there is none."""
         return int(self.withheld_prices[collateral_type])
 
     @view
     def last_price(self, sender: str, collateral_type: int) -> int:
-        """Return the current price, fresh or not [ray]; 0 if there never was one."""
+        """Return the last current price, fresh or stale [ray]; 0 if there never was a price."""
         return int(self.prices[collateral_type].current)
 
     @view
     def risk_price(self, sender: str, collateral_type: int) -> int:
-        """Return the lower of current and next, for new risk [ray]; 0 if stale or kept back."""
+        """Return the price for new risk [ray]: the lower of the current and the next price.
+
+        Return 0 if the price is stale or a guard holds the next price back.
+        """
         prices = self._get_prices_if_fresh(collateral_type)
         return min(prices.current, prices.next)
 
     @view
     def mark_within(self, sender: str, collateral_type: int, age: int, at: int) -> Mark:
-        """Return the medians of reports of at most an age [ray]; zeros without a quorum, or halted.
+        """Return the medians of reporters' prices and range ends for the last `age` seconds [ray].
 
-        A report counts if its range contains the second that lies so far back. In a settlement, return the
-        final price that would result if these prices hold.
+        A report counts if its range contains the time `age` seconds ago. Return zeros without a quorum or in
+        a halt. In settlement, or from time `at` on, return the final price that would result if these prices
+        stay.
         """
         config: Config = self.configs[collateral_type]
         mark = self._compute_median_mark(collateral_type, config, age)
@@ -520,91 +567,100 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @view
     def time_weighted(self, sender: str, collateral_type: int) -> int:
-        """Return the average over a window or two [ray], rounded down; current if there is no history."""
+        """Return the average price over one to two windows [ray], rounded down.
+
+        Return the current price if there is no history.
+        """
         return self._compute_average(collateral_type, self.world.timestamp)
 
     @view
     def withdrawals_paused_until(self, sender: str) -> int:
-        """Return until when members of pools are not paid, since a price has just fallen far [seconds]."""
+        """Return the time until which pools pay no withdrawals after a large price drop [seconds]."""
         times: PriceDropState = self.falls[()]
         return times.withdrawals_paused_until
 
     @view
     def current_and_average(self, sender: str, collateral_type: int) -> tuple[int, int]:
-        """Return the current price and the time-weighted one [ray], each as its own view has it."""
+        """Return the current price (0 if stale) and the time-weighted average price [ray]."""
         return self._get_prices_if_fresh(collateral_type).current, self._compute_average(
             collateral_type, self.world.timestamp
         )
 
     @view
     def final_price(self, sender: str, collateral_type: int) -> tuple[bool, int]:
-        """Return whether the price at which a market is settled is final; return it [ray], 0 before."""
+        """Return True and the settlement price [ray] if the price is final; False and 0 before."""
         return self._compute_first_final_price(collateral_type, 0, self.configs[collateral_type])[:2]
 
     @view
     def final_price_from(self, sender: str, collateral_type: int, at: int) -> tuple[bool, int]:
-        """Return the same for the plan of a moment, or for the settlement if that began before it."""
+        """Return whether the final price planned for time `at` is final, and this price [ray]; 0 before.
+
+        If settlement began before `at`, the price of the settlement counts.
+        """
         return self._compute_first_final_price(collateral_type, at, self.configs[collateral_type])[:2]
 
     @view
     def planned_for(self, sender: str, collateral_type: int) -> int:
-        """Return from when on the planned price is made; the last plan, 0 is none [seconds]."""
+        """Return the start time of the last planned final price [seconds]; 0 if there never was a plan."""
         return int(self.plans[collateral_type])
 
     @view
     def digest_of(
         self, sender: str, market: int, price: int, low: int, high: int, since: int, signed_at: int
     ) -> bytes:
-        """Return what a reporter signs."""
+        """Return the EIP-712 digest that a reporter signs for a price report."""
         content = market, price, low, high, since, signed_at
         return report_digest(content, self.world.chain_id, self.address)
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """Return the fields of the domain (EIP-5267)."""
+        """Return the fields of the EIP-712 signing domain (EIP-5267)."""
         return b"\x0f", DOMAIN_NAME, DOMAIN_VERSION, self.world.chain_id, self.address, bytes(32), []
 
     @view
     def prices_of(self, sender: str, collateral_type: int) -> Prices:
-        """Return the current and the next price, fresh or not, and until when they are fresh."""
+        """Return the current price, the next price [ray] and the end of their validity, even if stale."""
         prices: Prices = self.prices[collateral_type]
         return prices
 
     @view
     def config_of(self, sender: str, collateral_type: int) -> tuple[int, ...]:
-        """Return how a market's price is made."""
+        """Return how a market's price is made: number of reporters, quorum, and times [seconds]."""
         return tuple(self.configs[collateral_type][:MAKING])
 
     @view
     def guards_of(self, sender: str, collateral_type: int) -> tuple[int, ...]:
-        """Return a market's guards, and their state."""
+        """Return a market's guards and their present state."""
         return tuple(self.configs[collateral_type][MAKING:])
 
     @view
     def reporters_of(self, sender: str, collateral_type: int) -> tuple[str, ...]:
-        """Return the reporters of a market."""
+        """Return the addresses of a market's reporters."""
         count = self.configs[collateral_type].reporters
         return tuple(self.reporters[collateral_type, index] for index in range(1, count + 1))
 
     @view
     def report_of(self, sender: str, collateral_type: int, reporter: str) -> Report:
-        """Return a reporter's last report; zeros if there is none."""
+        """Return a reporter's last report for a market; zeros if there is none."""
         report: Report = self.reports[collateral_type, self.reporter_index[collateral_type, reporter]]
         return report
 
     @view
     def decimals(self, sender: str) -> int:
-        """Return the decimals of the answers of `latest_round_data`."""
+        """Return 8, the number of decimals in the answers of `latest_round_data`."""
         return 8
 
     @view
     def latest_round_data(self, sender: str, collateral_type: int) -> tuple[int, int, int, int, int]:
-        """Return the current price as a Chainlink aggregator does, 8 decimals, rounded down."""
+        """Return the current price in Chainlink's format, with 8 decimals, rounded down.
+
+        The round's id and all its times are the time of the last step [seconds].
+        """
         at = self.averages[collateral_type].stepped_at
         return at, self.prices[collateral_type].current // RAY_TO_8_DECIMALS, at, at, at
 
     def _count_final_price_time(self, collateral_type: int, config: Config) -> Config:
-        """Count the time up to now for final prices; return the configuration afterwards."""
+        """Count the elapsed time in running final price computations and return the new configuration."""
         if not config.closing and not config.planned:
             return config
         market, at = self._build_market_for_final_price(collateral_type, config), self.plans[collateral_type]
@@ -620,7 +676,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         return config
 
     def _get_config_unless_closing(self, collateral_type: int, config: Config) -> Config:
-        """Return the configuration of a market of which no final price is being made any more."""
+        """Return a market's configuration; raise RevertError while its final price is being computed."""
         found = self._count_final_price_time(collateral_type, config)
         making = found.closing or (found.planned and self.world.timestamp >= self.plans[collateral_type])
         require(not making, "price_feed: is closing")
@@ -629,7 +685,10 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def _compute_first_final_price(
         self, collateral_type: int, at: int, config: Config
     ) -> tuple[bool, int, Closing]:
-        """Return whether the first closing's price is final, the price, and the closing up to now."""
+        """Return the state of the final price that was planned or the settlement's, whichever began earlier.
+
+        The result holds a flag for a final price, the price [ray], and the computation counted up to now.
+        """
         key, begun, otherwise = self._choose_earlier_closing_key(collateral_type, at), 0, 0
         due = key != collateral_type and self.world.timestamp >= at and self.plans[collateral_type] == at
         if due and not self._has_begun(key):
@@ -639,18 +698,22 @@ class PriceFeed(PriceDrops, SettlementPrices):
         )
 
     def _get_last_fresh_average(self, collateral_type: int, at: int) -> int:
-        """Return the average that was known in a second since the last step, when the price was fresh."""
+        """Return the average price [ray] at time `at`, but not after the last price went stale."""
         return self._compute_average(collateral_type, min(at, self.prices[collateral_type].fresh_until))
 
     def _get_reporter_index(self, collateral_type: int, sender: str, price: int) -> int:
-        """Return the index of a listed reporter that submits a price."""
+        """Return the index of the listed reporter `sender`; raise RevertError if it is not listed."""
         index = int(self.reporter_index[collateral_type, sender])
         require(index != 0, "price_feed: not a reporter")
         require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
         return index
 
     def _compute_median_mark(self, collateral_type: int, config: Config, age: int) -> Mark:
-        """Return medians of reports with ranges that contain the second so far back; zeros without any."""
+        """Return the medians of reported prices and range ends [ray], `age` seconds back.
+
+        A report counts if its range contains the time `age` seconds ago. Return zeros if fewer than a quorum
+        of reports count, or in a halt.
+        """
         oldest = self.world.timestamp - min(age, config.max_age)
         reports: list[Report] = [
             self.reports[collateral_type, index] for index in range(1, config.reporters + 1)
@@ -664,27 +727,27 @@ class PriceFeed(PriceDrops, SettlementPrices):
         )
 
     def _build_market_for_final_price(self, collateral_type: int, config: Config) -> Market:
-        """Return what a market is at since its last change."""
+        """Return the present market state that the computation of a final price depends on."""
         return build_market_for_final_price(
             self.prices[collateral_type], self.withheld_prices[collateral_type], config
         )
 
     def _compute_average(self, collateral_type: int, at: int) -> int:
-        """Return the time-weighted price as of a second [ray], not before the last step."""
+        """Return the time-weighted average price at time `at` [ray]; `at` must not precede the last step."""
         current, average = self.prices[collateral_type].current, self.averages[collateral_type]
         if average.since == at:
             return int(current)
         return int((average.cumulative + current * (at - average.stepped_at)) // (at - average.since))
 
     def _highest_price(self, collateral_type: int, prices: Prices, config: Config) -> int:
-        """Return the higher of the current and the next price, also if a guard holds that one back [ray]."""
+        """Return the higher of the current and next price [ray], even if a guard holds the next one back."""
         coming = prices.next or self.withheld_prices[collateral_type]
         if coming == 0 and self.world.timestamp <= prices.fresh_until:
             coming = self._compute_recent_median(collateral_type, config, config.max_age)
         return highest_price(prices, coming, config, self.world.timestamp)
 
     def _compute_lower_current_next_price(self, collateral_type: int) -> int:
-        """Return the lower of the current and the next price, also if a guard holds that one back [ray]."""
+        """Return the lower of the current and next price [ray], even if a guard holds the next one back."""
         current, coming = (
             self.prices[collateral_type].current,
             self._get_next_or_withheld_price(collateral_type),
@@ -692,17 +755,20 @@ class PriceFeed(PriceDrops, SettlementPrices):
         return min(current, coming) if coming else int(current)
 
     def _get_next_or_withheld_price(self, collateral_type: int) -> int:
-        """Return the next price, also while a halt or a grace holds it back [ray]; 0 while it waits."""
+        """Return the next price, also if a halt or grace period holds it back [ray].
+
+        Return 0 while the price waits for confirmation.
+        """
         return int(self.prices[collateral_type].next or self.withheld_prices[collateral_type])
 
     def _compute_median(self, collateral_type: int, config: Config) -> int:
-        """Return the median of the reports that are not too old, the lower one of two in the middle."""
+        """Return the median of recent reports [ray]; raise RevertError without a quorum."""
         price = self._compute_recent_median(collateral_type, config, config.max_age)
         require(price != 0, "price_feed: no quorum")
         return price
 
     def _compute_recent_median(self, collateral_type: int, config: Config, age: int) -> int:
-        """Return the median of the reports of at most an age [seconds]; 0 without a quorum of them."""
+        """Return the median of reports at most `age` seconds old [ray]; 0 without a quorum."""
         reports = [self.reports[collateral_type, index] for index in range(1, config.reporters + 1)]
         fresh = [r.price for r in reports if self.world.timestamp <= r.reported_at + age]
         return get_lower_median(fresh) if len(fresh) >= config.quorum else 0
@@ -722,11 +788,11 @@ class PriceFeed(PriceDrops, SettlementPrices):
         *,
         renews: bool = False,
     ) -> tuple[int, int]:
-        """Return the current and the next price; without a next one that counts, the current one stays.
+        """Return the current and next price after the guards have seen a new median [ray].
 
-        Where the next price of a step is renewed, the current one has been set: a waiting price has been
-        counted. A price beyond the deviation guard counts if the price that it replaces had waited, or
-        continues the current one.
+        With `renews` the step's current price is already set, and only the next price is replaced. A median
+        outside the deviation limit counts only after its confirmations, or if it continues a confirmed move.
+        If the next price waits or is held back, it is 0.
         """
         # Confirmations and the time until it is dead hold nothing back.
         if config._replace(confirmations=0, dead_after=0)[MAKING:CLOSING] == Config()[MAKING:CLOSING]:

@@ -35,7 +35,7 @@ MAX_GAINS = 2**117 - 1
 
 @declare_record_slot_bit_widths(96, -110, 1)
 class Path(NamedTuple):
-    """The mark, the last extreme of the mark less the funding index, and which way it goes."""
+    """Mark price of a market, last extreme of the price less funding, and direction of the price."""
 
     price: int = 0
     extreme: int = 0
@@ -44,7 +44,7 @@ class Path(NamedTuple):
 
 @declare_record_slot_bit_widths(128, 128)
 class Moves(NamedTuple):
-    """Gain and loss of a lot of a side since the start [wei]."""
+    """Total gain and total loss of one lot on one side since the market began [wei]."""
 
     gained: int = 0
     lost: int = 0
@@ -52,14 +52,14 @@ class Moves(NamedTuple):
 
 @declare_record_slot_bit_widths(-138)
 class Amount(NamedTuple):
-    """Some wei, above or below zero."""
+    """Signed amount [wei]."""
 
     value: int = 0
 
 
 @declare_record_slot_bit_widths(-128, -96, 32)
 class Funding(NamedTuple):
-    """The index (wei a lot), wei a lot and second, and until when the index counts."""
+    """Funding state of a market: cumulative index [wei a lot], rate [wei a lot and second], update time."""
 
     level: int = 0
     rate: int = 0
@@ -68,7 +68,7 @@ class Funding(NamedTuple):
 
 @declare_record_slot_bit_widths(-160, 64, 32)
 class Premium(NamedTuple):
-    """Lots x wei that trades were above the mark, their lots, since when."""
+    """Sum of lots times price above the mark price [wei], lots traded, and start time of the sum."""
 
     total: int = 0
     volume: int = 0
@@ -76,7 +76,7 @@ class Premium(NamedTuple):
 
 
 class PricePath(Contract):
-    """See contracts/modules/price_path.vy."""
+    """Price history of perpetual markets and gains per side (model of contracts/modules/price_path.vy)."""
 
     margin_policy_address = immutable("POLICY", str)
     # Seconds: the oldest report that makes a mark.
@@ -107,7 +107,10 @@ class PricePath(Contract):
         return cast(IMarginPolicy, self.world.at(self.margin_policy_address))
 
     def _move_market_to_policy_mark(self, market: int) -> Mark:
-        """Mark a market at the price of the last seconds; return that and its range, zeros without one."""
+        """Update a market to the current mark price and return that price with its range [wei a lot].
+
+        Return zeros, and change nothing, if the policy fails or has no valid price.
+        """
         mark = self.world.call_or_return_none(
             lambda: self.policy.mark_price(self.address, market, self.mark_age)
         )
@@ -120,10 +123,10 @@ class PricePath(Contract):
         return mark
 
     def _move_market_to_price(self, market: int, price: int, final: bool) -> None:
-        """Bring the index, the mark, the path and the values of a market up to now, at a price.
+        """Update a market's funding index, mark price, price history and lot values to now, at a price.
 
-        A new extreme counts, and so does a turn; anything between only if it is final, and then all funding
-        ends.
+        A price counts as a move if it passes the last extreme, or if it turns back far enough. With `final`
+        every price counts, and funding ends.
         """
         path: Path = self.paths[market]
         funding: Funding = self.fundings[market]
@@ -149,14 +152,15 @@ class PricePath(Contract):
         self.paths[market] = path._replace(price=price)
 
     def _ask_policy_number(self, policy_call: Callable[[], int]) -> int:
-        """Return what the policy answers; NOTHING if it fails."""
+        """Return the result of a call to the policy; NOTHING (the maximum integer) if the call fails."""
         answer = self.world.call_or_return_none(policy_call)
         return NOTHING if answer is None else answer
 
     def _split_move_between_sides(self, market: int, falling: bool, moved: int) -> tuple[int, int, int]:
-        """Return a winning lot's gain, rounded down, all winning lots' gain, and the number of losing lots.
+        """Return the gain of one winning lot, the gain of all winning lots, and the number of losing lots.
 
-        The side with fewer lots has all of a move, the other's lots together as much.
+        The gain of a lot is rounded down [wei]. The side with fewer lots gets the full move; the lots of the
+        other side together get the same total.
         """
         lots: SideTotals = self.lots[market]
         winners, losers = (lots.short, lots.long) if falling else lots
@@ -166,9 +170,10 @@ class PricePath(Contract):
         return gain, winners * gain, losers
 
     def _move_lot_values(self, market: int, values: Values, moved: int) -> tuple[Values, int]:
-        """Move the value of lots by a mark less the index, and return the rounding's remainder.
+        """Return the values of a lot after a price move, and the remainder from rounding [wei].
 
-        A loss is rounded up. A move that does not fit changes no account.
+        The move is less funding. A loss is rounded up. If a new value does not fit its bounds, the values
+        stay.
         """
         gain, gained, losers = self._split_move_between_sides(market, moved < 0, abs(moved))
         loss = div_up(gained, losers)
@@ -181,9 +186,9 @@ class PricePath(Contract):
         return new, loss * losers - gained
 
     def _count_move(self, market: int, falling: bool, moved: int) -> None:
-        """Add a move to the gain of a lot on one side and to the loss of a lot on the other.
+        """Add a price move to the total gain of the winning side and the total loss of the losing side.
 
-        A move that does not fit changes no account.
+        If a total does not fit its bounds, nothing changes.
         """
         gain, gained, losers = self._split_move_between_sides(market, falling, moved)
         winner, loser = (SHORT, LONG) if falling else (LONG, SHORT)
@@ -200,7 +205,7 @@ class PricePath(Contract):
             self.totals[market, cycle] = SideTotals(*totals)
 
     def _end_market_at_price(self, market: int, price: int) -> None:
-        """Move a market to its final price, for the last time: the price is constant from now on."""
+        """Move a market to its final price and mark the market as ended."""
         self._move_market_to_price(market, price, True)
         clock: Clock = self.clocks[()]
         self.clocks[()] = clock._replace(ended=clock.ended | 1 << market)
@@ -209,10 +214,10 @@ class PricePath(Contract):
         return bool(self.clocks[()].ended >> market & 1)
 
     def _record_cycle_start(self, market: int, cycle: int) -> None:
-        """Note where a cycle begins, at the last mark and the current index.
+        """Store a market's lot values and total moves at the start of a cycle.
 
-        A market that has ended is noted only while an account has a position in it, or gained there in the
-        cycle before.
+        A market that has ended is stored only if an account has a position in it, or gained in the last
+        cycle.
         """
         is_over = self.lots[market] == SideTotals() == self.totals[market, cycle - 1]
         if self._has_ended(market) and is_over:
@@ -223,7 +228,10 @@ class PricePath(Contract):
             self.edges[market, cycle, side] = self.moves[market, side]
 
     def _update_open_lots(self, market: int, old: int, size: int) -> None:
-        """Change a position in a market that is up to date."""
+        """Update a market's open lots for a position that changes from `old` to `size` lots.
+
+        Raises RevertError if a side would exceed its maximum.
+        """
         lots: SideTotals = self.lots[market]
         long = lots.long + max(size, 0) - max(old, 0)
         short = lots.short + max(-size, 0) - max(-old, 0)
@@ -231,11 +239,14 @@ class PricePath(Contract):
         self.lots[market] = SideTotals(long, short)
 
     def _get_open_lots(self, market: int) -> int:
-        """Return the lots of the larger side: the other side lacks those taken from insolvent accounts."""
+        """Return the lots of a market's larger side.
+
+        The other side lacks the lots that were seized from insolvent accounts.
+        """
         return int(max(self.lots[market]))
 
     def _compute_worth(self, market: int, size: int) -> int:
-        """Return the value of so many lots at the last mark and the current index [wei]."""
+        """Return the value of `size` lots at the last mark price and the current funding index [wei]."""
         values, _ = self._move_lot_values(
             market, self.values[market], -self._compute_funding_index_change(self.fundings[market])
         )
@@ -251,11 +262,14 @@ class PricePath(Contract):
     # ---------------------------------------------------------------- funding
 
     def _compute_funding_index_change(self, funding: Funding) -> int:
-        """Return what an index has to move by until now [wei a lot]."""
+        """Return the change of the funding index since its last update [wei a lot]."""
         return funding.rate * (self.world.timestamp - funding.updated)
 
     def _update_market_funding_rate(self, market: int) -> None:
-        """Bring a market up to now at its mark; after an interval the rate follows its trades."""
+        """Update a market to now at its mark price, and set a new funding rate once an interval is over.
+
+        The new rate follows from the trades of the interval.
+        """
         self._move_market_to_price(market, self.paths[market].price, False)
         premium: Premium = self.premiums[market]
         if self.world.timestamp >= premium.since + INTERVAL:
@@ -267,7 +281,10 @@ class PricePath(Contract):
             self.emit("FundingSet", market, self.fundings[market].level, rate)
 
     def _note_premium(self, market: int, lots: int, price: int) -> None:
-        """Count a trade for the next rate, at most as far from the mark as a rate may go."""
+        """Add a trade's distance from the mark price to the sum that sets the next funding rate.
+
+        The distance is capped at the maximum funding premium.
+        """
         over = self._cap_premium(market, price - self.paths[market].price)
         premium: Premium = self.premiums[market]
         taken = min(lots, MAX_LOTS - premium.volume)
@@ -276,23 +293,26 @@ class PricePath(Contract):
         )
 
     def _cap_premium(self, market: int, premium: int) -> int:
-        """Return a premium, as far as funding may go."""
+        """Return a premium capped at the market's maximum funding premium, in both directions [wei a lot]."""
         most = self.policy.max_funding_premium(self.address, market, self.paths[market].price)
         return max(-most, min(most, premium))
 
 
 def compute_range_gain(mark: Mark, size: int) -> int:
-    """Return by how much more so many lots were worth at the end of a range that is better for them [wei]."""
+    """Return how much more `size` lots are worth at the better end of a price range than at its price [wei].
+
+    For the opposite sign of `size` this is the loss at the worse end.
+    """
     return abs(size) * (mark.high - mark.price if size > 0 else mark.price - mark.low)
 
 
 def get_side(size: int) -> int:
-    """Return the side of a position."""
+    """Return the side of a position: 0 if long, 1 if short."""
     return SHORT if size < 0 else LONG
 
 
 def sum_values_of_all_positions(price_path: PricePath) -> int:
-    """Return the value of all positions of all markets, as markets were updated last [wei]."""
+    """Return the value of all positions in all markets at their last update [wei]."""
     found = 0
     for m, lots in price_path.lots.items():
         values: Values = price_path.values[m]

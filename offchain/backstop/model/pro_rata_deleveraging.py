@@ -23,18 +23,22 @@ from backstop.model.interfaces import Gains, IPerpetualMarket, IPerpetualTrading
 
 @declare_record_slot_bit_widths(32, 64)
 class ClosedLots(NamedTuple):
-    """Lots that were closed in a cycle."""
+    """Number of lots that deleveraging closed, and the cycle (period of losses and gains) of the closing."""
 
     cycle: int = 0
     lots: int = 0
 
     def in_cycle(self, cycle: int) -> int:
-        """Return the lots, if it is that cycle."""
+        """Return the closed lots if the record belongs to this cycle, otherwise 0."""
         return self.lots if self.cycle == cycle else 0
 
 
 class ProRataDeleveraging(Contract):
-    """See contracts/ProRataDeleveraging.vy."""
+    """Auto-deleveraging that closes lots pro rata to gains (model of contracts/ProRataDeleveraging.vy).
+
+    Lots of accounts that gained are closed against unassigned lots, which were seized from insolvent
+    accounts.
+    """
 
     KIND = "ProRataDeleveraging"
 
@@ -60,7 +64,12 @@ class ProRataDeleveraging(Contract):
 
     @external
     def share(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
-        """Close the parts of accounts, and return the lots that remain unassigned."""
+        """Close each account's pro rata part of the unassigned lots; return the lots that stay unassigned.
+
+        Unassigned lots were seized from insolvent accounts. An account's part follows from its share of the
+        side's gain in the last period (pending cycle). Lots closed earlier in the period count. The accounts
+        must be in ascending order. Raises RevertError if no lot is closed.
+        """
         require(side < 2, "deleveraging: no such side")
         cycle = self.market.clock_of(self.address).cycle - 1
         gained = self.market.cycle_of(self.address, market, cycle)[0][side]
@@ -88,12 +97,18 @@ class ProRataDeleveraging(Contract):
 
     @view
     def part_of(self, sender: str, market: int, side: int, owner: str) -> ClosedLots:
-        """Return what was closed of an account's position last."""
+        """Return how many lots of an account's position were closed last, and in which cycle.
+
+        A cycle is a period for which gains absorb losses.
+        """
         return cast(ClosedLots, self.parts[market, side, owner])
 
     @view
     def total_of(self, sender: str, market: int, side: int) -> ClosedLots:
-        """Return what was closed of a side last."""
+        """Return how many lots of a market side were closed last, and in which cycle.
+
+        A cycle is a period for which gains absorb losses.
+        """
         return cast(ClosedLots, self.totals[market, side])
 
 

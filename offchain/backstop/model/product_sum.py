@@ -17,7 +17,7 @@ MAX_COINS = 2**96 - 1
 
 @declare_record_slot_bit_widths(120, 96, 32, 8)
 class State(NamedTuple):
-    """The product of all offsets, the coins of all stakes [wad], and the scale."""
+    """Cumulative product of all debt offsets, total coins of all stakes [wad], and scale of the product."""
 
     product: int = 0
     coins: int = 0
@@ -25,7 +25,7 @@ class State(NamedTuple):
     has_entries: int = 0  # 1 while coins wait to take part
 
     def offset_debt(self, debt: int) -> State:
-        """Return the state after an offset of debt [wad]; the product is rounded down."""
+        """Return the state after stakes' coins repay a debt [wad]; the product is rounded down."""
         left = self.coins - debt
         numerator, scale = self.product * left, self.scale
         for _ in range(2):
@@ -37,13 +37,13 @@ class State(NamedTuple):
 
     @property
     def offset_room(self) -> int:
-        """The debt that may be offset [wad]: all coins but one."""
+        """Maximum debt that the stakes can repay [wad]: all coins but one."""
         return max(0, self.coins - LEAST_COINS)
 
 
 @declare_record_slot_bit_widths(104, 120, 32)
 class Stake(NamedTuple):
-    """Coins [wad], with the product and the scale at the time of their record."""
+    """Coins of a stake [wad], with the product and scale at the time when the stake was recorded."""
 
     coins: int = 0
     product: int = 0
@@ -51,7 +51,7 @@ class Stake(NamedTuple):
 
 
 class StakeBalance(NamedTuple):
-    """The coins and gains of a stake [wad], rounded down."""
+    """Present coins, collateral gain and income gain of a stake [wad], rounded down."""
 
     coins: int
     collateral: int
@@ -62,10 +62,13 @@ NO_BALANCE = StakeBalance(0, 0, 0)
 
 
 class ProductSum(Contract):
-    """The storage of product, sums and stakes; a stake's id is an address as a number, or 2**160 and more."""
+    """Stakes that share debt offsets and gains pro rata in constant time (model of modules/product_sum.vy).
+
+    A stake's id is an address as a number, or 2**160 and more for a batch.
+    """
 
     def _initialize_product_sum(self) -> None:
-        """Declare the tables and begin with a product of one."""
+        """Create the tables and set the product to one."""
         self.product_state = self.table("product_sum.state", State())
         self.collateral_sums = self.table("product_sum.collateral_sums")
         self.income_sums = self.table("product_sum.income_sums")
@@ -75,15 +78,21 @@ class ProductSum(Contract):
         self.product_state[()] = State(ONE)
 
     def _add_collateral(self, state: State, amount: int) -> None:
-        """Share collateral [wad], before the offset that bought it; rounded down."""
+        """Distribute collateral [wad] pro rata to all stakes, rounded down.
+
+        Call this before the state's coins are reduced by the debt that bought the collateral.
+        """
         self.collateral_sums[state.scale] += state.product * amount // state.coins
 
     def _share_out_income(self, state: State, amount: int) -> None:
-        """Share income [wad]; rounded down."""
+        """Distribute income [wad] pro rata to all stakes, rounded down."""
         self.income_sums[state.scale] += state.product * amount // state.coins
 
     def _compute_stake_balance(self, state: State, stake_id: int, coins: int) -> StakeBalance:
-        """Return the balance of a stake of coins [wad] with the marks of an id; zeros without marks."""
+        """Return the present balance of `coins` [wad] that were recorded under a stake's id.
+
+        Return zeros if the stake has no record.
+        """
         stake: Stake = self.stakes[stake_id]
         if coins == 0 or stake == Stake():
             return NO_BALANCE
@@ -99,14 +108,17 @@ class ProductSum(Contract):
         return StakeBalance(left, *gains)
 
     def _compute_gain(self, sums: Table, mark: int, scale: int, passed: int) -> int:
-        """Return the growth of a sum since the stake was marked, in its scale and the two after it."""
+        """Return the growth of a cumulative sum since the stake was recorded.
+
+        It counts the stake's own scale and the `SUM_SCALES` (2) scales after it.
+        """
         gain = int(sums[scale] - mark)
         for later in range(1, min(passed, SUM_SCALES) + 1):
             gain += sums[scale + later] // STEP**later
         return gain
 
     def _mark_stake(self, state: State, stake_id: int, coins: int) -> None:
-        """Store a stake of coins [wad] with the present product and sums; delete it where coins are 0."""
+        """Store a stake of `coins` [wad] with the present product and sums; delete it if `coins` is 0."""
         if coins == 0:
             self.stakes[stake_id] = Stake()
             self.stake_collateral_sums[stake_id] = 0

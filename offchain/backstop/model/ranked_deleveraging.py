@@ -33,7 +33,7 @@ _LAST = "0x" + "ff" * 20
 
 @declare_record_slot_bit_widths(32, 32, 128)
 class RankingProgress(NamedTuple):
-    """A ranking in progress: its cycle, its number of calls, and the gains of all its accounts [wei]."""
+    """Ranking in progress: its cycle, number of submitted calls, and total gain of its accounts [wei]."""
 
     cycle: int = 0
     batches: int = 0
@@ -42,14 +42,14 @@ class RankingProgress(NamedTuple):
 
 @declare_record_slot_bit_widths(96, 160)
 class LastRanked(NamedTuple):
-    """The last account of a run, and its score."""
+    """Last account of a ranking in progress, and its score."""
 
     score: int = 0
     last: str = ZERO_ADDRESS
 
 
 class RunOf(NamedTuple):
-    """Both."""
+    """Ranking in progress together with its last account and score."""
 
     cycle: int
     batches: int
@@ -60,7 +60,7 @@ class RunOf(NamedTuple):
 
 @declare_record_slot_bit_widths(32, 32, 160, 32)
 class ProvenRanking(NamedTuple):
-    """A proven ranking: its cycle, its executed calls, its prover, and its number of calls."""
+    """Complete ranking of a side: its cycle, executed calls, submitter, and total number of calls."""
 
     cycle: int = 0
     executed: int = 0
@@ -69,7 +69,10 @@ class ProvenRanking(NamedTuple):
 
 
 class RankedDeleveraging(Contract):
-    """See contracts/RankedDeleveraging.vy."""
+    """Auto-deleveraging in the order of gain over worth (model of contracts/RankedDeleveraging.vy).
+
+    A caller submits the ranking in several calls; then the accounts' lots are closed in this order.
+    """
 
     KIND = "RankedDeleveraging"
 
@@ -98,7 +101,12 @@ class RankedDeleveraging(Contract):
 
     @external
     def submit(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> None:
-        """Continue the sender's ranking of accounts that gained on a side; once complete, it is proven."""
+        """Append accounts to the caller's ranking of a market side; a complete ranking is stored as proven.
+
+        The accounts must have gained in the last period (pending cycle), in descending order of gain over
+        worth. The ranking is complete once it contains the whole gain of the side. Raises RevertError if a
+        ranking is already proven.
+        """
         cycle = self.market.clock_of(self.address).cycle - 1
         require(self.cases[market, side].cycle != cycle, "deleveraging: proven")
         key = market, side, sender
@@ -125,7 +133,10 @@ class RankedDeleveraging(Contract):
 
     @external
     def execute(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
-        """Close the accounts of the proven ranking's next call; return the lots that remain unassigned."""
+        """Close the lots of the proven ranking's next group of accounts; return the lots still unassigned.
+
+        `accounts` must equal the accounts of the submitted call with this number.
+        """
         case: ProvenRanking = self.cases[market, side]
         cycle = self.market.clock_of(self.address).cycle - 1
         require(0 < case.cycle >= cycle - 1, "deleveraging: not proven")
@@ -145,27 +156,30 @@ class RankedDeleveraging(Contract):
 
     @view
     def run_of(self, sender: str, market: int, side: int, prover: str) -> RunOf:
-        """Return how far a sender's last ranking of a side is."""
+        """Return the progress of an account's latest ranking of a market side."""
         key = market, side, prover
         return RunOf(*self.runs[key], *self.lasts[key])
 
     @view
     def case_of(self, sender: str, market: int, side: int) -> ProvenRanking:
-        """Return the last ranking of a side that was proven, and how many of its calls were executed."""
+        """Return the last proven ranking of a market side, with the number of its executed calls."""
         return cast(ProvenRanking, self.cases[market, side])
 
 
 def get_side_gain(gains: Gains, side: int) -> int:
-    """Return the gains of one side [wei]."""
+    """Return the gain on one side [wei]; `side` is 0 for long and 1 for short."""
     require(side < 2, "deleveraging: no such side")
     return gains.short if side else gains.long
 
 
 def compute_gain_to_worth_score(gains: Gains, side: int) -> int:
-    """Return an account's score; accounts that were insolvent at the end of the cycle come first."""
+    """Return an account's score for the ranking: gain over worth, in parts of 10**9, capped.
+
+    An account insolvent at the end of the cycle counts a worth of 1 wei, so it ranks first.
+    """
     return min(get_side_gain(gains, side) * SCALE // max(gains.worth, 1), MOST_SCORE)
 
 
 def hash_account_addresses(account_addresses: tuple[str, ...]) -> bytes:
-    """Return the digest of the accounts of a call."""
+    """Return the keccak-256 hash of the ABI-encoded accounts of one call."""
     return keccak256(encode_words(32, len(account_addresses), *account_addresses))

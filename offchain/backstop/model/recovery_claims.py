@@ -30,7 +30,7 @@ MAX_DILUTION = 2**40
 
 @declare_record_slot_bit_widths(144, 104)
 class Series(NamedTuple):
-    """The present generation of claims."""
+    """Present generation of claims: number of tokens and stablecoin still owed to them [wad]."""
 
     tokens: int = 0  # issued or not
     outstanding: int = 0  # wad of stablecoin
@@ -38,14 +38,17 @@ class Series(NamedTuple):
 
 @declare_record_slot_bit_widths(224, 32)
 class Checkpoint(NamedTuple):
-    """Claims that one share of the pool received up to a loss."""
+    """Claims that one share of the pool has received up to a loss [ray], and their generation."""
 
     tokens: int = 0  # claims, ray
     series: int = 0  # the generation of the claims
 
 
 class RecoveryClaims(SeriesToken):
-    """See contracts/RecoveryClaims.vy. Stablecoin in wad, tokens with 18 decimals."""
+    """Transferable claims on future income for members that absorbed a loss (model of RecoveryClaims.vy).
+
+    Stablecoin is in wad, tokens have 18 decimals.
+    """
 
     KIND = "RecoveryClaims"
 
@@ -99,7 +102,11 @@ class RecoveryClaims(SeriesToken):
 
     @external
     def record(self, sender: str, generation: int, shares: int, amount: int) -> int:
-        """Note a loss that shares bore, VIRTUAL_SHARES among them; their last checkpoint."""
+        """Create claims for a pool's loss of `amount` [wad] and return the number of the new checkpoint.
+
+        `shares` absorbed the loss and include VIRTUAL_SHARES, which get no claims. If no claim is created,
+        return the number of the last checkpoint. Only the pool may call.
+        """
         require(sender == self.pool_address, "recovery_claims: not pool")
         mark, members = self.marks[generation], sub(shares, VIRTUAL_SHARES)
         series: Series = self.series[()]
@@ -126,7 +133,11 @@ class RecoveryClaims(SeriesToken):
     def issue(
         self, sender: str, owner: str, shares: int, generation: int, mark: int, end: int, last: int
     ) -> None:
-        """Hand a member the claims for losses that shares bore, from a checkpoint to a later one."""
+        """Credit a member with the claims that `shares` earned between two loss checkpoints.
+
+        The first is checkpoint `mark` of `generation`, the second checkpoint `last` of generation `end`. Only
+        the pool may call.
+        """
         require(sender == self.pool_address, "recovery_claims: not pool")
         for k in range(generation, generation + VOID):
             if shares == 0:
@@ -140,7 +151,7 @@ class RecoveryClaims(SeriesToken):
 
     @external
     def repay(self, sender: str, amount: int) -> int:
-        """Pay the holders, pro rata, and return the amount paid [wad]."""
+        """Pay up to `amount` of stablecoin to all claim holders pro rata; return the amount used [wad]."""
         series: Series = self.series[()]
         used = _compute_repayable(series, amount)
         if used == 0:
@@ -155,7 +166,10 @@ class RecoveryClaims(SeriesToken):
 
     @external
     def collect(self, sender: str, owner: str, generation: int) -> int:
-        """Send an owner the cash that tokens were paid."""
+        """Transfer an owner's uncollected payments in stablecoin and return the amount [wad].
+
+        Raises RevertError if there is nothing to collect.
+        """
         self._settle_owner(generation, owner)
         amount = int(self.credits[owner])
         require(amount != 0, "recovery_claims: no cash")
@@ -166,7 +180,7 @@ class RecoveryClaims(SeriesToken):
 
     @external
     def convert(self, sender: str, tokens: int, receiver: str) -> int:
-        """Give up tokens for new equity, rounded down."""
+        """Exchange the caller's claim tokens for new equity and return the equity [wad], rounded down."""
         require(self.set_price != 0, "recovery_claims: no conversion")
         generation = self.state[()].generation
         self._settle_owner(generation, sender)
@@ -186,44 +200,47 @@ class RecoveryClaims(SeriesToken):
 
     @view
     def outstanding(self, sender: str) -> int:
-        """Return what is still owed to all tokens [wad]."""
+        """Return the stablecoin still owed to all claim tokens [wad]."""
         return int(self.series[()].outstanding)
 
     @view
     def tokens(self, sender: str) -> int:
-        """Return the tokens of the present generation, issued or not."""
+        """Return the number of claim tokens of the present generation, credited to members or not."""
         return int(self.series[()].tokens)
 
     @view
     def repayable(self, sender: str, most: int) -> int:
-        """Return what `repay` would use of an amount [wad]."""
+        """Return how much of at most `most` a call of `repay` would use [wad]."""
         return _compute_repayable(self.series[()], most)
 
     @view
     def cash_of(self, sender: str, owner: str, generation: int) -> int:
-        """Return what `collect` would pay [wad]."""
+        """Return the stablecoin that `collect` would pay to an owner [wad]."""
         balance: Balance = self.balances[generation, owner]
         return int(self.credits[owner] + balance.shares * (self.paid[generation] - balance.mark) // RAY)
 
     @view
     def conversion_price(self, sender: str) -> int:
-        """Return what 1e18 of equity costs in claims now [ray]; 0 is no conversion, or none now."""
+        """Return the present price of 1e18 of equity in claims [ray].
+
+        Return 0 if conversion is disabled or the equity has no price.
+        """
         return self._get_equity_price() if self.set_price else 0
 
     @view
     def paid_per_token(self, sender: str, generation: int) -> int:
-        """Return what was paid to each token of a generation [ray]."""
+        """Return the stablecoin paid so far to each token of a generation [ray]."""
         return int(self.paid[generation])
 
     @view
     def cash(self, sender: str, owner: str) -> int:
-        """Return what is credited and not collected [wad]."""
+        """Return the stablecoin credited to an owner and not collected yet [wad]."""
         return int(self.credits[owner])
 
     # ----------------------------------------------------------------- helpers
 
     def _issue_claims(self, owner: str, shares: int, generation: int, mark: int, last: int) -> None:
-        """Hand a member the claims of shares, from a checkpoint to a later one of their generation."""
+        """Credit a member with the claims of `shares` between two checkpoints of one share generation."""
         if mark == last:
             return
         end: Checkpoint = self.checkpoints[generation, last]
@@ -241,7 +258,10 @@ class RecoveryClaims(SeriesToken):
     def _move_checkpoint_to_series(
         self, generation: int, mark: int, series: int, up: bool
     ) -> tuple[int, int]:
-        """Move a checkpoint to a series of claims: older tokens are gone, and their payments are due."""
+        """Return a checkpoint's tokens and payments as seen from a later generation of claims.
+
+        Tokens of an older generation count 0, and the payments to them become due.
+        """
         checkpoint: Checkpoint = self.checkpoints[generation, mark]
         paid = self.paid_before[generation, mark]
         if checkpoint.series == series or checkpoint.tokens == 0:
@@ -257,7 +277,7 @@ class RecoveryClaims(SeriesToken):
         self._transfer_tokens(generation, owner, to, amount)
 
     def _settle_owner(self, generation: int, owner: str) -> None:
-        """Credit an owner with the payments to the tokens held."""
+        """Credit an owner with the payments to the tokens held since the last settlement."""
         paid = int(self.paid[generation])
         balance: Balance = self.balances[generation, owner]
         if balance.mark == paid:
@@ -272,7 +292,7 @@ class RecoveryClaims(SeriesToken):
         self.emit("Credited", generation, owner, amount)
 
     def _reduce_series(self, series: Series, tokens: int, owed: int) -> None:
-        """Reduce the series' tokens and debt; once no debt is left the generation is over."""
+        """Reduce the number of claims and the debt owed to them; without debt begin a new generation."""
         if owed == series.outstanding:
             self.series[()] = Series()
             self._new_generation()
@@ -280,13 +300,16 @@ class RecoveryClaims(SeriesToken):
             self.series[()] = Series(sub(series.tokens, tokens), sub(series.outstanding, owed))
 
     def _get_equity_price(self) -> int:
-        """Return the price of 1e18 of equity [ray]; 0 while the price is unknown."""
+        """Return the conversion price of 1e18 of equity [ray]; 0 while the feed has no price."""
         highest, average = self.price_feed.highest_and_average(self.address, bounds.EQUITY_MARKET)
         return max(self.set_price, highest, average) if highest else 0
 
 
 def _compute_repayable(series: Series, most: int) -> int:
-    """Return all that is owed, or a part that leaves a wei for each MAX_DILUTION tokens [wad]."""
+    """Return how much of at most `most` can be repaid [wad].
+
+    This is the whole debt, or a part that leaves at least 1 wei of debt for each MAX_DILUTION tokens.
+    """
     if most >= series.outstanding:
         return series.outstanding
     return min(most, series.outstanding - div_up(series.tokens, MAX_DILUTION))

@@ -28,7 +28,7 @@ MOST_AT_ONCE = 32
 
 @declare_record_slot_bit_widths(32, 32, 96, 96)
 class Queue(NamedTuple):
-    """Positions of the batches in the queue, and their assets [wad]."""
+    """Batch numbers at the ends of a pool's withdrawal queue, and the assets of its batches [wad]."""
 
     collecting: int = 0  # the batch that takes requests, the last one
     unsettled: int = 0  # the first batch that waits for its time
@@ -38,7 +38,7 @@ class Queue(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 32, 32, 40)
 class Batch(NamedTuple):
-    """Shares that leave together."""
+    """Shares of all withdrawal requests that leave a pool together."""
 
     units: int = 0  # shares
     since: int = 0  # seconds: the first request, then the cut
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 40, 32, 31, 1)
 class Request(NamedTuple):
-    """Shares that a controller committed to a batch."""
+    """Shares that a controller has committed to a withdrawal batch."""
 
     shares: int = 0
     mark: int = 0  # the checkpoint up to which claims are settled
@@ -59,7 +59,7 @@ class Request(NamedTuple):
 
 @declare_record_slot_bit_widths(96, 160)
 class Claimed(NamedTuple):
-    """Claimed part of a request that is not done."""
+    """Amounts that a controller has already claimed from an unfinished request."""
 
     assets: int = 0  # wad
     shares: int = 0
@@ -67,19 +67,22 @@ class Claimed(NamedTuple):
 
 @declare_record_slot_bit_widths(32, 224)
 class Line(NamedTuple):
-    """The batches in which a controller has requests that are not done; 0 if there is none."""
+    """First and last batch in which a controller has unfinished requests; zeros if there is none."""
 
     first: int = 0
     last: int = 0
 
 
 def get_collecting_time(cooldown: int) -> int:
-    """Return for how long a batch takes requests [seconds]."""
+    """Return how long a withdrawal batch takes requests before it may be closed [seconds]."""
     return max(min(cooldown, DAY), cooldown // PARTS)
 
 
 class RedeemQueue(Shares):
-    """The payment of a batch belongs to the subclass, which has the assets."""
+    """Queue of withdrawal requests in batches (model of contracts/modules/redeem_queue.vy).
+
+    Subclasses pay the batches, since they hold the assets.
+    """
 
     # Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request.
     cooldown = immutable("COOLDOWN", int)
@@ -94,7 +97,11 @@ class RedeemQueue(Shares):
         self.operators = self.table("line.isOperator", False)
 
     def _open_queue(self, cooldown: int, cap_delay: int) -> None:
-        """Begin to collect for batch 1; batch 0 is none."""
+        """Set the cooldown and open batch 1 for requests; batch number 0 is never used.
+
+        Raises RevertError if the cooldown is out of bounds, or too long for the waterfall's delay of new
+        caps.
+        """
         require(cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds")
         require(cooldown == 0 or cooldown >= bounds.MIN_COOLDOWN, "pool: short cooldown")
         until = cooldown + get_collecting_time(cooldown) + bounds.LOOK
@@ -104,7 +111,7 @@ class RedeemQueue(Shares):
 
     @external
     def setOperator(self, sender: str, operator: str, approved: bool) -> bool:
-        """Allow or forbid an operator to request with the sender's shares and claim its requests."""
+        """Allow or forbid an operator to request withdrawals of the caller's shares and to claim them."""
         self.operators[sender, operator] = approved
         self.emit("OperatorSet", sender, operator, approved)
         return True
@@ -117,30 +124,39 @@ class RedeemQueue(Shares):
     # ----------------------------------------------------------------- batches
 
     def get_earliest_cut_time(self) -> int:
-        """Return when the batch that collects may be cut first [seconds]."""
+        """Return the earliest time at which the batch that takes requests may be closed [seconds]."""
         return int(self.batches[self.line[()].collecting].since) + get_collecting_time(self.cooldown)
 
     def get_maturity(self, id: int) -> int:
-        """Return when a batch that is cut may be settled first [seconds]."""
+        """Return the earliest time at which a closed batch may be paid [seconds]."""
         return int(self.batches[id].since) + self.cooldown + bounds.LOOK
 
     def list_unsettled_batches(self) -> range:
-        """Return the batches that are cut and wait for their time."""
+        """Return the numbers of the closed batches that wait for payment."""
         queue: Queue = self.line[()]
         return range(queue.unsettled, queue.collecting)
 
     def get_earliest_batch_settlement_time(self) -> int:
-        """Return when the next batch may be settled first [seconds]; never while none waits."""
+        """Return the earliest time at which the next batch may be paid [seconds].
+
+        Return the maximum integer if no batch waits.
+        """
         waits = self.list_unsettled_batches()
         return self.get_maturity(waits.start) if waits else MAX_UINT256
 
     def get_units(self, id: int) -> int:
-        """Return the shares of a batch that is not settled, as they are counted now, rounded down."""
+        """Return the shares of an unpaid batch in present units, rounded down.
+
+        Present units are those after all divisions of shares.
+        """
         batch: Batch = self.batches[id]
         return convert_shares(batch.units, batch.generation, self.state[()].generation)
 
     def _end_batch_collection(self, queue: Queue) -> Batch:
-        """End the collecting of the batch that collects; the batch, in this generation."""
+        """Close the batch that takes requests, and return its record with shares in present units.
+
+        Raises RevertError if the batch is empty or too young, or if too many batches wait.
+        """
         units = self.get_units(queue.collecting)
         require(units != 0, "pool: no requests")
         require(self.world.timestamp >= self.get_earliest_cut_time(), "pool: batch collects")
@@ -152,7 +168,7 @@ class RedeemQueue(Shares):
     # ---------------------------------------------------------------- requests
 
     def list_request_batches(self, controller: str) -> list[int]:
-        """Return the batches in which a controller has requests that one call goes through, oldest first."""
+        """Return the batches with a controller's unfinished requests, oldest first, at most MOST_AT_ONCE."""
         found, id = list[int](), self.lines[controller].first
         while id and len(found) < MOST_AT_ONCE:
             found.append(id)
@@ -162,7 +178,7 @@ class RedeemQueue(Shares):
     def _add_request_and_get_previous(
         self, sender: str, shares: int, controller: str, owner: str
     ) -> tuple[int, Request]:
-        """Add shares to the batch that collects; the batch, and the request that was there before."""
+        """Add shares to the open batch; return the batch number and the controller's request before."""
         allowed = controller in (owner, sender) or self.operators[controller, sender]
         require(allowed, "pool: not for this controller")
         id, state = int(self.line[()].collecting), self.state[()]
@@ -183,12 +199,18 @@ class RedeemQueue(Shares):
         return id, before
 
     def get_share_generation_at_cut(self, batch_id: int) -> int:
-        """Return the generation of a batch's cut; the present one, if it collects."""
+        """Return how often all shares had been divided when a withdrawal batch was closed.
+
+        For the batch that takes requests, return the present count.
+        """
         collects = batch_id == self.line[()].collecting
         return int(self.state[()].generation if collects else self.batches[batch_id].generation)
 
     def shares_at_cut(self, id: int, controller: str) -> int:
-        """Return the shares of a request in the generation of its batch's cut, rounded down."""
+        """Return a request's shares in the units at the time its batch was closed, rounded down.
+
+        Each division of all shares changes the units.
+        """
         request: Request = self.requests[id, controller]
         return convert_shares(
             request.shares, request.generation, max(request.generation, self.get_share_generation_at_cut(id))
@@ -202,7 +224,7 @@ class RedeemQueue(Shares):
             self.requests[id, controller] = request._replace(has_claimed=True)
 
     def _drop_first(self, id: int, controller: str) -> None:
-        """Forget a controller's first request."""
+        """Delete a controller's first request."""
         following = self.requests[id, controller].next
         self.requests[id, controller] = Request()
         self.claimed[id, controller] = Claimed()

@@ -8,7 +8,7 @@ from backstop.model.token import Token
 
 
 class ReturnsFalseToken(Token):
-    """Returns false where others revert. See contracts/devnet/ReturnsFalseToken.vy."""
+    """Test token that returns False instead of reverting (model of contracts/devnet/ReturnsFalseToken.vy)."""
 
     KIND = "ReturnsFalseToken"
 
@@ -20,17 +20,17 @@ class ReturnsFalseToken(Token):
 
     @external
     def freeze(self, sender: str, frozen: bool) -> None:
-        """Stop the token, or let it go on."""
+        """Freeze all transfers of the token, or allow them again."""
         self.freezes[()] = frozen
 
     @view
     def frozen(self, sender: str) -> bool:
-        """Return whether the token is frozen, so that nothing moves."""
+        """Return True if all transfers of the token are frozen."""
         return bool(self.freezes[()])
 
     @external
     def transfer(self, sender: str, to: str, amount: int) -> bool:
-        """Move the sender's tokens."""
+        """Transfer tokens from the caller; return False if frozen or if the balance is too low."""
         if self.freezes[()] or self.balances[sender] < amount:
             return False
         self._move_tokens(sender, to, amount)
@@ -38,7 +38,10 @@ class ReturnsFalseToken(Token):
 
     @external
     def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
-        """Move tokens on an allowance."""
+        """Transfer an owner's tokens by allowance and return True.
+
+        Return False if the token is frozen, or if balance or allowance is too low.
+        """
         allowance = self.allowances[owner, sender]
         if allowance < amount or self.freezes[()] or self.balances[owner] < amount:
             return False

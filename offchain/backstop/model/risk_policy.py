@@ -43,7 +43,7 @@ MILLIONTH = 10**12
 
 
 class Curve(NamedTuple):
-    """Basis points a year: without debt, more at the kink, more at full utilisation; where the kink is."""
+    """Fee curve by utilisation: base rate, two slopes and kink; rates in basis points a year."""
 
     base: int
     slope_1: int
@@ -52,7 +52,7 @@ class Curve(NamedTuple):
 
 
 class TermsOf(NamedTuple):
-    """Brackets and fee curve of a type, whether there is a cap on its price's growth, and its mode."""
+    """Risk terms of a collateral type: margin brackets, fee curve, growth cap flag and mode."""
 
     of_vaults: tuple[Bracket, Bracket]
     of_type: tuple[Bracket, Bracket]
@@ -63,7 +63,7 @@ class TermsOf(NamedTuple):
 
 @declare_record_slot_bit_widths(32, 14, 32, 14, 32, 14, 32, 14, 14, 14, 16, 14, 1, 2)
 class Terms(NamedTuple):
-    """Brackets and fee curve of a type, as stored."""
+    """Risk terms of a collateral type as packed in one storage slot."""
 
     vault_above_1: int = 0
     vault_rate_1: int = 0
@@ -82,22 +82,22 @@ class Terms(NamedTuple):
 
     @property
     def of_vaults(self) -> tuple[Bracket, Bracket]:
-        """By a vault's own debt."""
+        """Brackets of extra margin by the debt of one vault."""
         return Bracket(*self[0:2]), Bracket(*self[2:4])
 
     @property
     def of_type(self) -> tuple[Bracket, Bracket]:
-        """By the type's total."""
+        """Brackets of extra margin by the total debt of the collateral type."""
         return Bracket(*self[4:6]), Bracket(*self[6:8])
 
     def add_on(self, debt: int) -> int:
-        """Return what a vault's own brackets ask beyond its ratio [basis points x rad]."""
+        """Return the extra margin for a vault's debt by the vault brackets [basis points x rad]."""
         return _sum_bracket_steps(self.of_vaults, debt)
 
 
 @declare_record_slot_bit_widths(32, 24, 52, 32, 32, 16, 66)
 class Flow(NamedTuple):
-    """Outflow limit of a window, and its use (in millionths); the line of the curve, and its own movement."""
+    """Outflow limit of a collateral type and its present use [millionths], and state of its fee curve."""
 
     cap: int = 0
     window: int = 0
@@ -110,7 +110,7 @@ class Flow(NamedTuple):
 
 @declare_record_slot_bit_widths(112, 32, 16)
 class Growth(NamedTuple):
-    """A price, since when it may have grown, and by how many basis points of itself a year."""
+    """Cap on price growth: starting price [ray], its time, and growth in basis points a year."""
 
     anchor: int = 0
     anchored_at: int = 0
@@ -119,7 +119,7 @@ class Growth(NamedTuple):
 
 @declare_record_slot_bit_widths(2, 14, 16)
 class Modes(NamedTuple):
-    """The mode, and the effects of modes, in basis points."""
+    """Present mode (normal, caution, emergency), and the effects of the modes [basis points]."""
 
     mode: int = NORMAL
     caution_margin: int = 0
@@ -127,7 +127,7 @@ class Modes(NamedTuple):
 
 
 class RiskPolicy(Administered):
-    """See contracts/RiskPolicy.vy."""
+    """Limits on new debt: margin by size, outflow limit, fees by utilisation (model of RiskPolicy.vy)."""
 
     KIND = "RiskPolicy"
 
@@ -160,7 +160,12 @@ class RiskPolicy(Administered):
 
     @external
     def check_new_risk(self, sender: str, risk: NewRisk) -> int:
-        """Refuse new risk, or note what flows out; the fee from now on."""
+        """Check a draw or withdrawal against all limits and return the new stability fee [ray a second].
+
+        The outflow is added to the use of the outflow limit. Raises RevertError if the vault would be unsafe,
+        the limit would be exceeded, there is no price, or the mode is emergency. Only the vault engine may
+        call.
+        """
         require(sender == self.vault_engine_address, "risk_policy: not vault engine")
         risk = NewRisk(*risk)
         c = risk.collateral_type
@@ -186,7 +191,10 @@ class RiskPolicy(Administered):
 
     @external
     def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int:
-        """Return the fee after debt was repaid or liquidated [ray a second above RAY]."""
+        """Return the stability fee after a repayment or liquidation [ray a second above RAY].
+
+        `performing` and `performing_before` are the type's debt after and before it [rad].
+        """
         require(sender == self.vault_engine_address, "risk_policy: not vault engine")
         terms, flow = self.terms[collateral_type], self._leak_flow(self.flows[collateral_type])
         if flow.speed != 0:
@@ -198,7 +206,10 @@ class RiskPolicy(Administered):
 
     @external
     def set_mode(self, sender: str, new: int) -> None:
-        """Take on the circuit breaker's mode."""
+        """Set the mode for all listed collateral types (0 normal, 1 caution, 2 emergency).
+
+        Only the circuit breaker may call.
+        """
         require(sender == self.circuit_breaker, "risk_policy: not circuit breaker")
         require(new <= EMERGENCY, "risk_policy: no such mode")
         self.modes[()] = self.modes[()]._replace(mode=new)
@@ -209,13 +220,16 @@ class RiskPolicy(Administered):
 
     @external
     def sync_mode(self, sender: str, collateral_type: int) -> None:
-        """Bring the present mode to a type that was listed after it was set."""
+        """Copy the present mode to a collateral type that was listed after the mode was set."""
         mode = self.modes[()].mode
         self.terms[collateral_type] = self.terms[collateral_type]._replace(mode=mode)
 
     @external
     def set_effects(self, sender: str, caution_margin: int, emergency_factor: int) -> None:
-        """Set what caution adds to margins, and emergency's share of auction limits [basis points]."""
+        """Set the extra margin in caution mode and the share of auction limits in emergency [basis points].
+
+        Only the admin may call.
+        """
         self._only_admin(sender)
         require(caution_margin <= bounds.MAX_ADD_ON, "risk_policy: margin bounds")
         factor_fits = bounds.MIN_LIMITS_FACTOR <= emergency_factor <= bounds.MAX_LIMITS_FACTOR
@@ -231,7 +245,11 @@ class RiskPolicy(Administered):
         of_vaults: Sequence[Sequence[int]],
         of_type: Sequence[Sequence[int]],
     ) -> None:
-        """Set the margin that larger debts need beyond the ratio: by vault and by the type's total."""
+        """Set the brackets of extra margin, by the vault's debt and by the type's total debt.
+
+        Each bracket is a pair: debt threshold [whole stablecoins] and rate [basis points]. Only the admin may
+        call.
+        """
         self._only_admin(sender)
         vaults, types = _read_brackets_within_bounds(of_vaults), _read_brackets_within_bounds(of_type)
         terms: Terms = self.terms[collateral_type]
@@ -240,7 +258,10 @@ class RiskPolicy(Administered):
 
     @external
     def set_flow_limit(self, sender: str, collateral_type: int, cap: int, window: int) -> None:
-        """Set what may flow out at once [whole stablecoins], and again in each window [seconds]."""
+        """Set the maximum outflow of a collateral type [whole stablecoins] per window [seconds].
+
+        The used amount decays to zero within a window. Only the admin may call.
+        """
         self._only_admin(sender)
         require(cap <= bounds.MAX_DEBT_CEILING, "risk_policy: cap bounds")
         require(bounds.MIN_FLOW_WINDOW <= window <= bounds.MAX_FLOW_WINDOW, "risk_policy: window bounds")
@@ -251,7 +272,10 @@ class RiskPolicy(Administered):
 
     @external
     def set_growth_cap(self, sender: str, collateral_type: int, anchor: int, growth: int) -> None:
-        """Set how fast a price may grow for new risk, from an anchor now [ray]; 0 is no cap."""
+        """Cap the price used for new risk: it may grow from `anchor` [ray] by `growth` basis points a year.
+
+        An anchor of 0 removes the cap. Only the admin may call.
+        """
         self._only_admin(sender)
         require(anchor <= bounds.MAX_PRICE, "risk_policy: anchor bounds")
         require(growth <= bounds.MAX_GROWTH, "risk_policy: growth bounds")
@@ -263,7 +287,10 @@ class RiskPolicy(Administered):
     def set_fee_curve(
         self, sender: str, collateral_type: int, curve: Sequence[int], line: int, speed: int
     ) -> None:
-        """Fees by utilisation of a line (whole stablecoins); with a speed the rate at the kink moves."""
+        """Set the curve of stability fees by utilisation of a credit line [whole stablecoins].
+
+        With a non-zero `speed` the rate at the kink adapts over time. Only the admin may call.
+        """
         self._only_admin(sender)
         curve = Curve(*curve)
         total = add_uint256(add_uint256(curve.base, curve.slope_1), curve.slope_2)
@@ -283,7 +310,10 @@ class RiskPolicy(Administered):
 
     @external
     def set_call_terms(self, sender: str, collateral_type: int, ratio: int, grace: int, valid: int) -> None:
-        """Under which ratio (basis points, 0 is never) vaults may be called, and the times of a call."""
+        """Set the ratio below which vaults may be called [basis points] and the periods of a call [seconds].
+
+        A ratio of 0 disables margin calls. Only the admin may call.
+        """
         self._only_admin(sender)
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         terms = engine.terms_of(self.address, collateral_type)
@@ -298,68 +328,71 @@ class RiskPolicy(Administered):
 
     @view
     def add_on(self, sender: str, collateral_type: int, debt: int) -> int:
-        """Return what a vault's own brackets ask beyond its ratio [basis points x rad]."""
+        """Return the extra margin for a vault's debt by the vault brackets [basis points x rad]."""
         terms: Terms = self.terms[collateral_type]
         return terms.add_on(debt)
 
     @view
     def max_marginal_add_on(self, sender: str, collateral_type: int) -> int:
-        """Return how fast a vault's add-on grows with its debt, at most [basis points]."""
+        """Return the maximum extra margin per unit of additional debt of a vault [basis points]."""
         first, second = self.terms[collateral_type].of_vaults
         return int(first.rate + second.rate)
 
     @view
     def required(self, sender: str, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
-        """Return what collateral must be worth for new risk in the present mode, rounded up."""
+        """Return the collateral value required for new risk in the present mode [basis points x rad]."""
         return self._compute_requirement(collateral_type, debt, type_debt, ratio)
 
     @view
     def fee_at(self, sender: str, collateral_type: int, performing: int) -> int:
-        """Return the fee at a performing debt and the present rate at the kink [ray a second above RAY]."""
+        """Return the stability fee at a performing debt [ray a second above RAY].
+
+        `performing` is in rad. The present rate at the kink is used.
+        """
         return _compute_fee(self.terms[collateral_type], self.flows[collateral_type], performing)
 
     @view
     def call_terms(self, sender: str, collateral_type: int) -> CallTerms:
-        """Return when a type's vaults may be called."""
+        """Return the terms of margin calls for a collateral type."""
         terms: CallTerms = self.calls[collateral_type]
         return terms
 
     @view
     def auction_limit_factor(self, sender: str) -> int:
-        """Return the part of the auction limits that holds in the present mode [basis points]."""
+        """Return the share of the auction limits that applies in the present mode [basis points]."""
         modes: Modes = self.modes[()]
         return modes.emergency_factor if modes.mode == EMERGENCY else BASIS_POINTS
 
     @view
     def mode(self, sender: str) -> int:
-        """Return 0 normal, 1 caution or 2 emergency."""
+        """Return the present mode: 0 normal, 1 caution, 2 emergency."""
         return int(self.modes[()].mode)
 
     @view
     def mode_effects(self, sender: str) -> tuple[int, int]:
-        """Return what caution adds to margins, and emergency's share of auction limits [basis points]."""
+        """Return the extra margin in caution and the share of auction limits in emergency [basis points]."""
         return self.modes[()].caution_margin, self.modes[()].emergency_factor
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> TermsOf:
-        """Return a type's brackets and its fee curve."""
+        """Return a collateral type's margin brackets, fee curve, growth cap flag and mode."""
         terms: Terms = self.terms[collateral_type]
         return TermsOf(terms.of_vaults, terms.of_type, Curve(*terms[8:12]), *terms[12:])
 
     @view
     def flow_of(self, sender: str, collateral_type: int) -> Flow:
-        """Return what has flowed out, less what has leaked until now, and the state of the fee curve."""
+        """Return a type's outflow limit, its use after decay until now, and the state of its fee curve."""
         return self._leak_flow(self.flows[collateral_type])
 
     @view
     def growth_of(self, sender: str, collateral_type: int) -> Growth:
-        """Return where a price's growth is counted from, since when, and how much a year."""
+        """Return a type's cap on price growth: start price [ray], start time, basis points a year."""
         growth: Growth = self.growths[collateral_type]
         return growth
 
     @view
     def risk_price(self, sender: str, collateral_type: int) -> int:
-        """Return the price for new risk, under the cap on its growth [ray]; 0 is none."""
+        """Return the price for new risk, limited by the growth cap [ray]; 0 if there is no price."""
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.risk_price(self.address, collateral_type)
         return (
@@ -380,20 +413,26 @@ class RiskPolicy(Administered):
         )
 
     def _compute_price_growth_cap(self, collateral_type: int) -> int:
-        """Return what a price may have grown to [ray], rounded down."""
+        """Return the maximum price under the growth cap at this time [ray], rounded down."""
         anchor, anchored_at, growth = self.growths[collateral_type]
         elapsed = self.world.timestamp - anchored_at
         return int(anchor + anchor * growth * elapsed // (BASIS_POINTS * YEAR))
 
     def _leak_flow(self, flow: Flow) -> Flow:
-        """Return the current record: past outflow counts less, down to nothing within a window."""
+        """Return an outflow record with its use reduced for the time since its last update.
+
+        The use decays linearly, to zero within one window.
+        """
         if flow.used == 0:
             return flow
         elapsed = self.world.timestamp - flow.updated
         return flow._replace(used=max(0, flow.used - flow.cap * 10**6 * elapsed // flow.window))
 
     def _adapt_rate_at_kink(self, terms: Terms, flow: Flow, performing: int) -> Flow:
-        """Move the rate at the kink for the time since the last change, at the utilisation of that time."""
+        """Return the record with the rate at the kink moved for the time since its last update.
+
+        The rate rises while utilisation is above the kink, and falls while it is below.
+        """
         if flow.speed == 0 or terms.kink == 0:
             return flow
         elapsed = min(self.world.timestamp - flow.updated, YEAR)
@@ -413,22 +452,25 @@ class RiskPolicy(Administered):
 
 
 def _sum_bracket_steps(brackets: Sequence[Bracket], debt: int) -> int:
-    """Sum of max(0, debt - above)*rate."""
+    """Return the extra margin for a debt: the sum of max(0, debt - above)*rate [basis points x rad]."""
     return sum(max(0, debt - above * RAD) * rate for above, rate in brackets)
 
 
 def _compute_last_debt_margin(brackets: Sequence[Bracket], debt: int, type_debt: int) -> int:
-    """Return what the type's brackets ask of the last `debt` of `type_debt`."""
+    """Return the extra margin that the type brackets require for the last `debt` of `type_debt`.
+
+    The result is in basis points x rad.
+    """
     return _sum_bracket_steps(brackets, type_debt) - _sum_bracket_steps(brackets, max(0, type_debt - debt))
 
 
 def _compute_utilisation(performing: int, line: int) -> int:
-    """Return min(1, performing/line) [wad], rounded down; no line is full use."""
+    """Return min(1, performing/line) [wad], rounded down; 1 if the line is 0."""
     return min(WAD, performing * WAD // (line * RAD)) if line else WAD
 
 
 def _compute_fee(terms: Terms, flow: Flow, performing: int) -> int:
-    """Return the fee [ray a second above RAY], rounded up; 0 without a curve."""
+    """Return the stability fee [ray a second above RAY], rounded up; 0 without a curve."""
     if terms.kink == 0:
         return 0
     kink, used = terms.kink * WAD // BASIS_POINTS, _compute_utilisation(performing, flow.line)
@@ -441,7 +483,7 @@ def _compute_fee(terms: Terms, flow: Flow, performing: int) -> int:
 
 
 def _convert_yearly_to_second_rate(rate: int) -> int:
-    """Convert basis points x WAD a year to ray a second, rounded up."""
+    """Return a rate in basis points x WAD a year as ray a second, rounded up."""
     return div_up(rate * RAY, BASIS_POINTS * WAD * YEAR)
 
 

@@ -17,7 +17,7 @@ DEFAULT_ADMIN_ROLE = bytes(32)
 
 
 class Administered(Contract):
-    """A contract with an admin. See contracts/modules/roles.vy.
+    """Base of contracts with one admin and roles that the admin grants (model of contracts/modules/roles.vy).
 
     Not mirrored: snekmate's `getRoleAdmin` (nothing exported writes it) and the constructor's events.
     """
@@ -32,14 +32,14 @@ class Administered(Contract):
 
     @external
     def transfer_admin(self, sender: str, new_admin: str) -> None:
-        """Offer the admin role; nothing changes until the new admin accepts."""
+        """Offer the admin role to an account, which must accept it; until then nothing changes."""
         self._only_admin(sender)
         self.pending_admins[()] = new_admin
         self.emit("AdminTransferStarted", self.admins[()], new_admin)
 
     @external
     def accept_admin(self, sender: str) -> None:
-        """Take over the admin role."""
+        """Take over the admin role that was offered to the caller."""
         require(sender == self.pending_admins[()], "roles: not pending admin")
         self.pending_admins[()] = ZERO_ADDRESS
         previous = self.admins[()]
@@ -50,31 +50,31 @@ class Administered(Contract):
 
     @external
     def grant_role(self, sender: str, role: bytes, account: str) -> None:
-        """Give a role."""
+        """Grant a role to an account; only the admin may call."""
         self._only_admin(sender)
         _check_not_admin_role(role)
         self._grant_role(sender, role, account)
 
     @external
     def revoke_role(self, sender: str, role: bytes, account: str) -> None:
-        """Take a role away."""
+        """Revoke a role from an account; only the admin may call."""
         self._only_admin(sender)
         _check_not_admin_role(role)
         self._revoke_role(sender, role, account)
 
     @view
     def has_role(self, sender: str, role: bytes, account: str) -> bool:
-        """Return whether an account holds a role."""
+        """Return True if an account holds a role."""
         return bool(self.roles[role, account])
 
     @view
     def admin(self, sender: str) -> str:
-        """Return the account that sets parameters and grants roles."""
+        """Return the address of the admin, which sets parameters and grants roles."""
         return str(self.admins[()])
 
     @view
     def pending_admin(self, sender: str) -> str:
-        """Return the account to which the admin role is offered."""
+        """Return the address to which the admin role is offered; the zero address if there is none."""
         return str(self.pending_admins[()])
 
     def _only_admin(self, sender: str) -> None:

@@ -8,7 +8,7 @@ WORD = 2**256
 
 
 class ScriptedAggregator(Contract):
-    """See contracts/devnet/ScriptedAggregator.vy."""
+    """Chainlink price aggregator with scripted answers for tests (model of devnet/ScriptedAggregator.vy)."""
 
     KIND = "ScriptedAggregator"
 
@@ -32,7 +32,7 @@ class ScriptedAggregator(Contract):
         updated_at: int,
         answered_in_round: int,
     ) -> None:
-        """Set the round."""
+        """Set the data of the only round, which later queries return."""
         self.round_ids[()] = round_id
         self.answers[()] = answer % WORD
         self.starts[()] = started_at
@@ -41,22 +41,22 @@ class ScriptedAggregator(Contract):
 
     @view
     def decimals(self, sender: str) -> int:
-        """Return the decimals of its answers."""
+        """Return the number of decimals of the aggregator's answers."""
         return self.answer_decimals
 
     @view
     def description(self, sender: str) -> str:
-        """Return what it calls itself."""
+        """Return the constant text "scripted aggregator"."""
         return "scripted aggregator"
 
     @view
     def version(self, sender: str) -> int:
-        """Return the version of Chainlink's interface."""
+        """Return 4, the version of Chainlink's interface."""
         return 4
 
     @view
     def getRoundData(self, sender: str, round_id: int) -> tuple[int, int, int, int, int]:
-        """Return a round: there is only the last one."""
+        """Return the last round; raise RevertError for any other round id."""
         require(round_id == self.round_ids[()], "scripted_aggregator: no data")
         return self.latestRoundData(sender)
 

@@ -9,7 +9,10 @@ from backstop.model.interfaces import IERC20, IStablecoin
 
 
 class ScriptedLiquidations(Contract):
-    """See contracts/devnet/ScriptedLiquidations.vy."""
+    """Test double of ledger and liquidation engine that sells collateral by a script.
+
+    It mirrors contracts/devnet/ScriptedLiquidations.vy.
+    """
 
     KIND = "ScriptedLiquidations"
 
@@ -22,12 +25,12 @@ class ScriptedLiquidations(Contract):
 
     @external
     def mint_coins(self, sender: str, to: str, amount: int) -> None:
-        """Create stablecoin [wad]."""
+        """Mint stablecoin to an account [wad]."""
         cast(IStablecoin, self.world.at(self.stablecoin)).mint(self.address, to, amount)
 
     @external
     def set_sale(self, sender: str, collateral: int, payment: int) -> None:
-        """Set collateral and payment of the next sale [wad]."""
+        """Set the collateral and the payment of the next sale [wad]."""
         self.next_collateral[()] = collateral
         self.next_payment[()] = payment
 
@@ -43,7 +46,11 @@ class ScriptedLiquidations(Contract):
         receiver: str,
         data: bytes,
     ) -> tuple[int, int]:
-        """Send the collateral and burn the buyer's coins, once; both amounts [wad]."""
+        """Execute the scripted sale once and return its collateral and payment [wad].
+
+        The collateral goes to `receiver`, and the caller's stablecoin is burned. Raises RevertError if no
+        sale is set or a maximum is exceeded.
+        """
         collateral, payment = self.next_collateral[()], self.next_payment[()]
         require(payment != 0, "scripted_liquidations: no sale")
         is_within = collateral <= max_collateral and payment <= max_repay

@@ -8,7 +8,7 @@ from backstop.model.interfaces import CallTerms, NewRisk
 
 
 class ScriptedPolicy(Contract):
-    """See contracts/devnet/ScriptedPolicy.vy."""
+    """Risk policy for tests that returns scripted answers or fails (model of devnet/ScriptedPolicy.vy)."""
 
     KIND = "ScriptedPolicy"
 
@@ -28,7 +28,7 @@ class ScriptedPolicy(Contract):
     def set_answer(
         self, sender: str, fee: int, add_on_rate: int, factor: int, calls: tuple[int, int, int]
     ) -> None:
-        """Set what it answers from now on."""
+        """Set the scripted fee, add-on rate, auction limit factor and margin call terms."""
         self.fee[()] = fee
         self.add_on_rate[()] = add_on_rate
         self.factor[()] = factor
@@ -37,37 +37,37 @@ class ScriptedPolicy(Contract):
 
     @external
     def fail(self, sender: str, how: int) -> None:
-        """Set whether it fails from now on: 1 by a revert, 2 by using up its gas."""
+        """Set how all later calls fail: 0 not at all, 1 by a revert, 2 by using up their gas."""
         self.failing[()] = how
 
     @external
     def check_new_risk(self, sender: str, risk: NewRisk) -> int:
-        """Accept any risk."""
+        """Accept any new risk and return the scripted fee [ray a second]."""
         return self._answer_unless_failing(self.fee[()])
 
     @external
     def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int:
-        """Say the fee [ray a second]."""
+        """Return the scripted fee [ray a second]."""
         return self._answer_unless_failing(self.fee[()])
 
     @external
     def set_mode(self, sender: str, new: int) -> None:
-        """Take on no mode."""
+        """Ignore the new mode; only the scripted failure takes effect."""
         self._answer_unless_failing(0)
 
     @view
     def add_on(self, sender: str, collateral_type: int, debt: int) -> int:
-        """Return an add-on at the scripted rate [basis points x rad]."""
+        """Return an extra margin for a debt at the scripted rate [basis points x rad]."""
         return self._answer_unless_failing(debt * self.add_on_rate[()])
 
     @view
     def max_marginal_add_on(self, sender: str, collateral_type: int) -> int:
-        """Return the scripted growth rate of an add-on [basis points]."""
+        """Return the scripted rate of extra margin per unit of debt [basis points]."""
         return self._answer_unless_failing(self.add_on_rate[()])
 
     @view
     def fee_at(self, sender: str, collateral_type: int, performing: int) -> int:
-        """Say the fee [ray a second]."""
+        """Return the fee set by the script [ray a second] regardless of the debt."""
         return self._answer_unless_failing(self.fee[()])
 
     @view
@@ -78,12 +78,12 @@ class ScriptedPolicy(Contract):
 
     @view
     def auction_limit_factor(self, sender: str) -> int:
-        """Return the scripted factor of the auction limits [basis points]."""
+        """Return the scripted share of the auction limits [basis points]."""
         return self._answer_unless_failing(self.factor[()])
 
     @view
     def mode(self, sender: str) -> int:
-        """Return the mode: normal."""
+        """Return 0, the normal mode."""
         return self._answer_unless_failing(0)
 
     def _answer_unless_failing(self, said: int) -> int:

@@ -9,7 +9,10 @@ from backstop.model.interfaces import IERC20, IEquityPool, ILossWaterfall
 
 
 class ScriptedStage(Contract):
-    """See contracts/devnet/ScriptedStage.vy."""
+    """Loss-absorbing stage for tests with scripted answers (model of contracts/devnet/ScriptedStage.vy).
+
+    The answers may be false: the stage can report assets that it does not have.
+    """
 
     KIND = "ScriptedStage"
 
@@ -26,49 +29,49 @@ class ScriptedStage(Contract):
 
     @external
     def claim(self, sender: str, capacity: int, payment: int, reservation: int) -> None:
-        """Set what it claims."""
+        """Set the capacity, payment and reservation that the stage claims from now on [rad]."""
         self.claimed_capacity[()] = capacity
         self.claimed_payment[()] = payment
         self.claimed_reservation[()] = reservation
 
     @external
     def pay(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Pay a part of the stage's reservation, with the caller's stablecoin."""
+        """Pay a part of the stage's reservation with the caller's stablecoin."""
         self.waterfall.book_payment(self.address, collateral_type, sender, amount)
 
     @external
     def give_up(self, sender: str, collateral_type: int) -> None:
-        """Release what it reserved."""
+        """Release the stage's reservation for a collateral type without payment."""
         self.waterfall.release(self.address, collateral_type)
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """Return what it claims to hold."""
+        """Return the capacity that the script claims regardless of its real assets [rad]."""
         return int(self.claimed_capacity[()])
 
     @view
     def pending_assets(self, sender: str, loss: int) -> int:
-        """Return the scripted losses of a pool of equity: the stage's claimed payment."""
+        """Return the scripted payment, as the pending losses of an equity pool."""
         return int(self.claimed_payment[()])
 
     @view
     def under_auction(self, sender: str) -> int:
-        """Return the scripted assets of a pool of equity under auction: the stage's claimed reservation."""
+        """Return the scripted reservation, as the assets of an equity pool under auction."""
         return int(self.claimed_reservation[()])
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Claim to have paid and reserved."""
+        """Return the scripted payment and reservation without moving any assets."""
         return int(self.claimed_payment[()]), int(self.claimed_reservation[()])
 
     @external
     def slash(self, sender: str, pool: str, assets: int, receiver: str) -> int:
-        """Slash this stage's pool of equity, and return the amount sent [wad]."""
+        """Take assets from an equity pool of this stage, and return the amount sent to `receiver` [wad]."""
         return cast(IEquityPool, self.world.at(pool)).slash(self.address, assets, receiver)
 
     @external
     def restore(self, sender: str, pool: str, token: str, assets: int) -> None:
-        """Return equity to this stage's pool."""
+        """Return equity tokens of this stage to its equity pool [wad]."""
         approved = cast(IERC20, self.world.at(token)).approve(self.address, pool, assets)
         require(approved, "scripted_stage: no approval")
         cast(IEquityPool, self.world.at(pool)).restore(self.address, assets)

@@ -9,7 +9,7 @@ from backstop.model.interfaces import IStage
 
 
 class ScriptedWaterfall(Contract):
-    """See contracts/devnet/ScriptedWaterfall.vy."""
+    """Loss waterfall for tests that charges a stage any amount (model of devnet/ScriptedWaterfall.vy)."""
 
     KIND = "ScriptedWaterfall"
 
@@ -21,25 +21,25 @@ class ScriptedWaterfall(Contract):
 
     @external
     def claim(self, sender: str, losses: int) -> None:
-        """Set what it claims."""
+        """Set the losses that the waterfall reports from now on [rad]."""
         self.claimed_losses[()] = losses
 
     @external
     def charge(self, sender: str, stage: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Charge a stage, and return the amounts that it reports as covered and reserved."""
+        """Charge a stage with a loss; return the amounts that it reports as covered and reserved [rad]."""
         return cast(IStage, self.world.at(stage)).absorb(self.address, collateral_type, amount)
 
     @view
     def losses_reaching(self, sender: str, stage: str) -> int:
-        """Return the losses that it claims."""
+        """Return the scripted losses as those that would reach the stage [rad]."""
         return int(self.claimed_losses[()])
 
     @view
     def losses_at_payment(self, sender: str, stage: str) -> int:
-        """Return the scripted losses, regardless of prices."""
+        """Return the scripted losses to deduct at a payment [rad], also after a price drop."""
         return int(self.claimed_losses[()])
 
     @view
     def pending_total(self, sender: str) -> int:
-        """Return the losses that it claims."""
+        """Return the scripted losses as the total of all pending losses [rad]."""
         return int(self.claimed_losses[()])

@@ -10,7 +10,7 @@ from backstop.model.permits import Permits
 
 @declare_record_slot_bit_widths(152, 32)
 class State(NamedTuple):
-    """The present generation."""
+    """Total supply and number of the present generation of tokens."""
 
     supply: int = 0
     generation: int = 0
@@ -18,14 +18,17 @@ class State(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 104)
 class Balance(NamedTuple):
-    """Balance of an owner in one generation."""
+    """Tokens of an owner in one generation, and the point up to which the owner is settled."""
 
     shares: int = 0
     mark: int = 0  # how far the owner was settled
 
 
 class SeriesToken(Permits):
-    """Creating, destroying and moving tokens belong to the subclass, which settles owners first."""
+    """ERC-20 token with permits; all balances expire when a new generation begins.
+
+    It mirrors contracts/modules/series_token.vy. Subclasses mint, burn and move tokens.
+    """
 
     def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
         super().__init__(world, name, address, token_name, token_symbol)
@@ -34,27 +37,27 @@ class SeriesToken(Permits):
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Return the tokens of the present generation."""
+        """Return the token supply of the present generation."""
         return int(self.state[()].supply)
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Return an owner's tokens of the present generation."""
+        """Return an owner's token balance in the present generation."""
         return self.held(owner)
 
     @view
     def generation(self, sender: str) -> int:
-        """Return how often a new generation has begun."""
+        """Return the number of the present generation: how often a new one has begun."""
         return int(self.state[()].generation)
 
     # --------------------------------------------------------------- internals
 
     def held(self, owner: str) -> int:
-        """Return an owner's tokens of the present generation."""
+        """Return an owner's token balance in the present generation."""
         return int(self.balances[self.state[()].generation, owner].shares)
 
     def list_holders(self) -> list[str]:
-        """Return the accounts that have tokens of the present generation."""
+        """Return the accounts with a token balance in the present generation."""
         present = self.state[()].generation
         return [
             who for (generation, who), held in self.balances.items() if generation == present and held.shares
@@ -64,7 +67,7 @@ class SeriesToken(Permits):
         self.balances[generation, owner] = self.balances[generation, owner]._replace(mark=mark)
 
     def _new_generation(self) -> None:
-        """Begin a new generation: all tokens are gone."""
+        """Begin a new generation: all token balances and the supply are zero."""
         self.state[()] = State(generation=self.state[()].generation + 1)
 
     def _check_receiver(self, to: str) -> None:

@@ -26,7 +26,7 @@ from backstop.model.roles import Administered
 
 @declare_record_slot_bit_widths(32, 32, 32, 32, 32)
 class Progress(NamedTuple):
-    """How far settlement is; times in seconds."""
+    """Times and epochs that record how far the settlement has come [seconds]."""
 
     announced_for: int = 0  # when anyone may begin; 0 if not announced
     noted_epoch: int = 0  # the epoch in which the deficit was noted last
@@ -37,14 +37,17 @@ class Progress(NamedTuple):
 
 @declare_record_slot_bit_widths(112, 1)
 class FinalPrice(NamedTuple):
-    """A type's final price (ray); zero is one as well."""
+    """Final price of a collateral type [ray], and a flag for set prices, since a price of 0 is valid."""
 
     price: int = 0
     is_final: int = 0
 
 
 class Settlement(Administered):
-    """See contracts/Settlement.vy."""
+    """Winding up of the protocol: each holder of stablecoin gets collateral pro rata.
+
+    It mirrors contracts/Settlement.vy.
+    """
 
     KIND = "Settlement"
 
@@ -108,7 +111,7 @@ class Settlement(Administered):
 
     @external
     def announce(self, sender: str) -> None:
-        """Announce settlement: anyone may begin it after the delay."""
+        """Announce settlement, so that any account may begin it after a delay; only the admin may call."""
         self._only_admin(sender)
         begins_at = self.world.timestamp + self.delay
         self.progress[()] = self._load_unbegun()._replace(announced_for=begins_at)
@@ -116,21 +119,24 @@ class Settlement(Administered):
 
     @external
     def cancel_announcement(self, sender: str) -> None:
-        """Take an announcement back."""
+        """Cancel the announcement of settlement; only the admin may call."""
         self._only_admin(sender)
         self.progress[()] = self._load_unbegun()._replace(announced_for=0)
         self.emit("Announced", 0)
 
     @external
     def record_deficit_breach(self, sender: str) -> int:
-        """Note whether the deficit of all types is above the bound; since when it is, 0 if it is not."""
+        """Record whether the total deficit exceeds the bound; return since when [seconds] or 0."""
         progress = self._note_total_deficit_breach(self._load_unbegun())
         self.progress[()] = progress
         return progress.above_since
 
     @external
     def begin(self, sender: str) -> None:
-        """Begin, once announced for long enough, or once losses stayed uncovered for long enough."""
+        """Begin settlement; raise RevertError unless its announcement or an uncovered deficit is old enough.
+
+        All vaults stop, and the feed begins to compute the final price of each collateral type.
+        """
         progress = self._load_unbegun()
         if progress.announced_for == 0 or self.world.timestamp < progress.announced_for:
             progress = self._note_total_deficit_breach(progress)
@@ -146,7 +152,11 @@ class Settlement(Administered):
 
     @external
     def fix_price(self, sender: str, collateral_type: int) -> int:
-        """Take a type's final price over from the feed; 0 if there never was one, or the feed is broken."""
+        """Fix a collateral type's final price from the price feed, and return it [ray].
+
+        After the deadline the price is 0 if the feed has no final price or fails. Before it, RevertError is
+        raised until the feed has a final price.
+        """
         begun_at = self._load_begun_progress().begun_at
         require(not self.final_prices[collateral_type].is_final, "settlement: price is final")
         require(collateral_type < self.engine.collateral_types(self.address), "settlement: unknown type")
@@ -159,7 +169,10 @@ class Settlement(Administered):
 
     @external
     def skim(self, sender: str, collateral_type: int, owner: str) -> None:
-        """Settle a vault's debt with its collateral at the final price; the shortfall is a loss."""
+        """Repay a vault's whole debt with its collateral at the final price; a shortfall becomes a loss.
+
+        Collateral is taken in whole token units, rounded up.
+        """
         final: FinalPrice = self.final_prices[collateral_type]
         require(final.is_final != 0, "settlement: no final price")
         vault = self.engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
@@ -175,7 +188,7 @@ class Settlement(Administered):
 
     @external
     def cover_last(self, sender: str, collateral_type: int) -> int:
-        """Charge the stages with a type's deficit a last time; return the uncovered part [rad]."""
+        """Charge the loss-absorbing stages a last time with a type's deficit; return the rest [rad]."""
         self._load_open()
         self.waterfall.cover(self.address, collateral_type)
         self._check_no_stage_reservation(collateral_type)
@@ -186,7 +199,10 @@ class Settlement(Administered):
 
     @external
     def fix_redemption_rates(self, sender: str) -> None:
-        """Close the books and set each collateral's share of a stablecoin."""
+        """Close the books and fix how much of each collateral one stablecoin redeems.
+
+        Raises RevertError while a debt, a reservation of a stage, or collateral on sale is left.
+        """
         progress = self._load_open()
         types = decode_listed_types(self.engine.listed(self.address))
         outstanding = 0
@@ -210,7 +226,7 @@ class Settlement(Administered):
 
     @external
     def redeem(self, sender: str, amount: int) -> None:
-        """Give stablecoin up for a share of every collateral, to be cashed one by one."""
+        """Burn the caller's stablecoin [wad] and credit its claim on a share of every collateral."""
         require(self.progress[()].fixed_at != 0, "settlement: not fixed")
         self.bags[sender] = add_uint256(self.bags[sender], amount)
         self.emit("Redeemed", sender, amount)
@@ -218,7 +234,10 @@ class Settlement(Administered):
 
     @external
     def cash(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Pay a type's collateral for a part of the bag: the share of all cashed so far, rounded down."""
+        """Transfer a type's collateral for `amount` of the caller's redeemed stablecoin, and return it [wad].
+
+        The collateral is rounded down over all amounts cashed so far, so splitting a call changes nothing.
+        """
         before = int(self.cashed[collateral_type, sender])
         after = add_uint256(before, amount)
         require(after <= self.bags[sender], "settlement: not in the bag")
@@ -235,34 +254,34 @@ class Settlement(Administered):
 
     @view
     def progress_of(self, sender: str) -> Progress:
-        """Return how far settlement is."""
+        """Return how far settlement has come: announcement, start and fixing of the rates [seconds]."""
         progress: Progress = self.progress[()]
         return progress
 
     @view
     def final_price_of(self, sender: str, collateral_type: int) -> tuple[bool, int]:
-        """Return whether a type's final price is set; return the price [ray] too."""
+        """Return whether a type's final price is set, and the price [ray]."""
         final: FinalPrice = self.final_prices[collateral_type]
         return bool(final.is_final), final.price
 
     @view
     def left_of(self, sender: str, collateral_type: int) -> int:
-        """Return what the stages left of a type's deficit when they covered it last [rad]."""
+        """Return a type's deficit that its last charge of the loss-absorbing stages left uncovered [rad]."""
         return int(self.left[collateral_type])
 
     @view
     def share_of(self, sender: str, collateral_type: int) -> int:
-        """Return the collateral [wad] for each unit of stablecoin [ray], rounded down."""
+        """Return how much of a type's collateral one unit of stablecoin redeems [ray], rounded down."""
         return int(self.shares[collateral_type])
 
     @view
     def bag_of(self, sender: str, owner: str) -> int:
-        """Return the stablecoin that the owner redeemed [wad]."""
+        """Return the stablecoin that an owner has redeemed [wad]."""
         return int(self.bags[owner])
 
     @view
     def cashed_of(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Return how much of the owner's bag was cashed [wad]."""
+        """Return how much of an owner's redeemed stablecoin was exchanged for a type's collateral [wad]."""
         return int(self.cashed[collateral_type, owner])
 
     # ----------------------------------------------------------------- helpers
@@ -286,7 +305,10 @@ class Settlement(Administered):
         require(self.waterfall.reserved_of(self.address, collateral_type) == 0, "settlement: stages are busy")
 
     def _ask_feed(self, method: str, collateral_type: int) -> tuple[Any] | None:
-        """Call the feed; return its answer, and None if it fails, with all undone that it did."""
+        """Call a function of the price feed, and return its answer in a tuple of one element.
+
+        If the call fails, revert its changes and return None.
+        """
         mark = self.world.mark()
         try:
             return (getattr(self.world.at(self.price_feed_address), method)(self.address, collateral_type),)
@@ -295,7 +317,7 @@ class Settlement(Administered):
             return None
 
     def _note_total_deficit_breach(self, progress: Progress) -> Progress:
-        """Return the progress with the current deficit noted; the caller stores it."""
+        """Return the progress with the present total deficit recorded; the caller must store it."""
         types = decode_listed_types(self.engine.listed(self.address))
         deficit = sum(self.engine.deficit_of(self.address, c) for c in types)
         epoch = self.world.timestamp // self.waterfall.EPOCH_LENGTH(self.address)
@@ -308,7 +330,7 @@ class Settlement(Administered):
         return progress._replace(noted_epoch=epoch, above_since=since)
 
     def _has_deficit_lasted_all_epochs(self, progress: Progress) -> bool:
-        """Tell whether the deficit has been above the bound for so many whole epochs."""
+        """Return True if the deficit has exceeded the bound for the required number of whole epochs."""
         length = self.waterfall.EPOCH_LENGTH(self.address)
         since = progress.above_since
         return since != 0 and self.world.timestamp >= since + self.epochs * length

@@ -11,7 +11,7 @@ from backstop.model.roles import Administered
 
 @declare_record_slot_bit_widths(32, 32, 32, 160)
 class Closing(NamedTuple):
-    """How far the time of a market's closing is counted; times in seconds."""
+    """State of a final price computation: start, counted time [seconds], and sum [ray x seconds]."""
 
     begun_at: int = 0
     counted_to: int = 0
@@ -19,31 +19,40 @@ class Closing(NamedTuple):
     sum: int = 0  # ray x seconds
 
     def count_time(self, market: Market, now: int) -> Closing:
-        """Return the same with the time up to now."""
+        """Return the final price computation with the time up to `now` counted at the market's present price.
+
+        Time without a fresh price, in a halt, or while a price waits for confirmation does not count.
+        """
         start = max(self.counted_to, min(market.held_until, self.begun_at + MAX_FINAL_HALT))
         end = min(now, market.fresh_until + 1, self.begun_at + FINAL_DEADLINE)
         seconds = 0 if market.waits else max(0, min(end - start, FINAL_WINDOW - self.valid))
         return Closing(self.begun_at, now, self.valid + seconds, self.sum + market.price * seconds)
 
     def is_over(self, now: int) -> bool:
-        """Tell, once it is counted up to now, whether nothing later counts."""
+        """Return True if the final price can be computed: its window is full or its deadline has passed.
+
+        The time up to `now` must have been counted.
+        """
         return self.valid == FINAL_WINDOW or now >= self.begun_at + FINAL_DEADLINE
 
     def compute_final_window_mean_price(self, too_short_window_price: int) -> int:
-        """Return the mean price [ray], rounded down; another one for want of time."""
+        """Return the mean price of the counted time [ray], rounded down.
+
+        If less than a quarter of the window was counted, return `too_short_window_price`.
+        """
         return too_short_window_price if self.valid * 4 < FINAL_WINDOW else self.sum // self.valid
 
 
 @declare_record_slot_bit_widths(112, 1)
 class FinalPrice(NamedTuple):
-    """A price (ray); before it is final, the one for want of time."""
+    """Final price [ray]; before it is final, the fallback price for too short a window."""
 
     price: int = 0
     is_final: bool = False
 
 
 class Market(NamedTuple):
-    """State of a market since its last change."""
+    """State of a market since its last price change, for the computation of a final price."""
 
     price: int  # ray
     fresh_until: int  # seconds
@@ -52,7 +61,7 @@ class Market(NamedTuple):
 
 
 class SettlementPrices(Administered):
-    """Prices at which markets are settled. See contracts/modules/settlement_price.vy."""
+    """Computation of markets' final prices (model of contracts/modules/settlement_price.vy)."""
 
     def __init__(self, world: World, name: str, address: str, admin: str, *others: Any) -> None:
         super().__init__(world, name, address, admin, *others)
@@ -60,7 +69,7 @@ class SettlementPrices(Administered):
         self.final_prices = self.table("settlement_price.final_prices", FinalPrice())
 
     def _choose_earlier_closing_key(self, collateral_type: int, at: int) -> int:
-        """Return the key of the earlier closing: a closing planned for a moment, or the settlement's."""
+        """Return the key of the earlier final price: the one planned for time `at`, or the settlement's."""
         settled_at = self.closings[collateral_type].begun_at
         return collateral_type if 0 < settled_at < at else build_key(collateral_type, at)
 
@@ -73,7 +82,7 @@ class SettlementPrices(Administered):
         self.emit("FinalPriceSet", key & 0xFF, price)
 
     def _count_time_and_finalise_price(self, key: int, market: Market) -> bool:
-        """Count the time up to now, in which the market was as given; tell whether the price is final now."""
+        """Count the time up to now at the market's state, and return True if the price has become final."""
         closing = self.closings[key].count_time(market, self.world.timestamp)
         self.closings[key] = closing
         if not closing.is_over(self.world.timestamp):
@@ -87,9 +96,9 @@ class SettlementPrices(Administered):
     def _compute_final_price(
         self, key: int, market: Market, at: int, otherwise: int
     ) -> tuple[bool, int, Closing]:
-        """Return whether the price is final; return it [ray], 0 if not, and the closing counted up to now.
+        """Return whether the price is final, the price [ray] (0 if not), and the state counted up to now.
 
-        A planned closing begins at its moment without a call: `at`, 0 if none has come.
+        A planned computation starts at time `at` without a call; `at` is 0 if no time has come.
         """
         now, final, closing = self.world.timestamp, self.final_prices[key], self.closings[key]
         if final.is_final:
@@ -107,5 +116,5 @@ class SettlementPrices(Administered):
 
 
 def build_key(collateral_type: int, at: int) -> int:
-    """Return the key of a closing that was planned for a moment; of the settlement's without one."""
+    """Return the storage key of a final price planned for time `at`; with `at` 0 that of the settlement."""
     return collateral_type | at << 8

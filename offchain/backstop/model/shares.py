@@ -11,7 +11,7 @@ from backstop.model.permits import Permits
 
 @declare_record_slot_bit_widths(152, 32, 64, 8)
 class State(NamedTuple):
-    """The present generation."""
+    """Total supply, generation and loss checkpoint of a pool's shares."""
 
     supply: int = 0
     generation: int = 0
@@ -21,7 +21,7 @@ class State(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 64, 40)
 class Balance(NamedTuple):
-    """Balance of an owner, as it was recorded last."""
+    """Balance of an owner at the last update, with its generation and loss checkpoint."""
 
     shares: int = 0
     mark: int = 0  # how far the owner was settled
@@ -29,7 +29,10 @@ class Balance(NamedTuple):
 
 
 class Shares(Permits):
-    """Creating, destroying and moving shares belong to the subclass, which renews records first."""
+    """ERC-20 share token with permits; all balances can be divided at once after a loss.
+
+    It mirrors contracts/modules/shares.vy. Subclasses mint, burn and move shares.
+    """
 
     def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
         super().__init__(world, name, address, token_name, token_symbol)
@@ -38,32 +41,35 @@ class Shares(Permits):
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Return all shares, as they are counted now."""
+        """Return the total supply of shares in present units (after all divisions of shares)."""
         return int(self.state[()].supply)
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Return an owner's shares, as they are counted now."""
+        """Return an owner's shares in present units (after all divisions of shares), rounded down."""
         return self.held(owner)
 
     @view
     def generation(self, sender: str) -> int:
-        """Return how often all shares were divided; by VOID at once where all was lost."""
+        """Return how often all shares were divided; a total loss adds VOID steps at once."""
         return int(self.state[()].generation)
 
     # --------------------------------------------------------------- internals
 
     def held(self, owner: str) -> int:
-        """Return an owner's shares, as they are counted now, rounded down."""
+        """Return an owner's shares in present units (after all divisions of shares), rounded down."""
         balance: Balance = self.balances[owner]
         return convert_shares(balance.shares, balance.generation, self.state[()].generation)
 
     def list_holders(self) -> list[str]:
-        """Return the accounts that have shares."""
+        """Return the accounts with a non-zero balance of shares."""
         return [owner for owner in self.balances if self.held(owner)]
 
     def _renew_record(self, owner: str, mark: int) -> Balance:
-        """Update an owner's record to the present generation and a mark, and return the earlier record."""
+        """Update an owner's record to present share units and loss checkpoint `mark`.
+
+        Return the record before the update.
+        """
         before: Balance = self.balances[owner]
         generation = self.state[()].generation
         if (before.generation, before.mark) != (generation, mark):
@@ -77,7 +83,10 @@ class Shares(Permits):
         self.state[()] = self.state[()]._replace(open=open)
 
     def _advance_share_generations(self, steps: int) -> State:
-        """Go on by some generations: all shares are divided, or none after VOID; the mark begins anew."""
+        """Advance the generation by a number of steps and return the new state.
+
+        Each step divides all shares. After VOID steps none is left. The loss checkpoint starts again at 0.
+        """
         state: State = self.state[()]
         supply, open = convert_shares(state.supply, 0, steps), state.open if steps < VOID else 0
         begun = State(supply, state.generation + steps, 0, open)

@@ -16,7 +16,10 @@ IS_VALID = bytes.fromhex("1626ba7e") + bytes(28)
 
 
 def is_signed(asks: Contract, account: str, digest: bytes, signature: bytes) -> bool:
-    """Return whether an account has signed a digest: by its key, in 65 bytes, or as a contract."""
+    """Return True if an account has signed a digest, with its key or as a contract (ERC-1271).
+
+    A key's signature has 65 bytes. `asks` is the contract that verifies the signature.
+    """
     if len(signature) == 65:
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
         # Of the two signatures of a key that sign the same, the one with the lower half counts.

@@ -16,7 +16,7 @@ _REPORT_TYPE = keccak256(
 
 
 class Span(NamedTuple):
-    """The range of prices [ray] since a second."""
+    """Range of prices [ray] since a time [seconds]."""
 
     low: int
     high: int
@@ -24,7 +24,7 @@ class Span(NamedTuple):
 
 
 class SignedReport(NamedTuple):
-    """A price [ray] of a market as of a second, its range since another, and its reporter's signature."""
+    """Price report of a market at a time, with its price range [ray] and the reporter's signature."""
 
     market: int
     price: int
@@ -36,14 +36,14 @@ class SignedReport(NamedTuple):
 
 
 def report_digest(content: Sequence[Any], chain_id: int, feed: str) -> bytes:
-    """Return the digest that a reporter signs, of the fields before the signature."""
+    """Return the EIP-712 digest that a reporter signs, from the report's fields before the signature."""
     domain = domain_separator(DOMAIN_NAME, DOMAIN_VERSION, chain_id, feed)
     content = encode_words(_REPORT_TYPE, *content)
     return keccak256(b"\x19\x01" + domain + keccak256(content))
 
 
 def recover_signer(report: SignedReport, chain_id: int, feed: str) -> str:
-    """Return the signer of a report; revert for an invalid signature."""
+    """Return the address that signed a price report; raise RevertError if the signature is invalid."""
     signature = report.signature
     require(len(signature) == 65, "price_feed: bad signature")
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")

@@ -41,7 +41,7 @@ NO_SALE = Sale(0, 0, 0, 0)
 
 @declare_record_slot_bit_widths(32, 96, 32, 96)
 class Entries(NamedTuple):
-    """Deposits that take no part yet [wad], by their epoch."""
+    """Deposits that do not take part in the pool yet [wad], by the epoch of their deposit."""
 
     older_epoch: int = 0
     older: int = 0
@@ -51,7 +51,7 @@ class Entries(NamedTuple):
 
 @declare_record_slot_bit_widths(96, 32, 96, 32)
 class Requests(NamedTuple):
-    """A member's coins that wait to take part, and coins to be withdrawn [wad]; the time in seconds."""
+    """A member's deposit that waits to take part, and coins requested for withdrawal [wad]."""
 
     entry: int = 0
     epoch: int = 0
@@ -61,14 +61,14 @@ class Requests(NamedTuple):
 
 @declare_record_slot_bit_widths(128, 128)
 class Gains(NamedTuple):
-    """Gains that a member may claim, as of the member's last call [wad]."""
+    """Collateral and income that a member may claim, as of the member's last call [wad]."""
 
     collateral: int = 0
     income: int = 0
 
 
 class Member(NamedTuple):
-    """A member's coins, requests and gains [wad]."""
+    """Coins, waiting deposit, requested withdrawal and gains of a member [wad]."""
 
     coins: int
     entry: int
@@ -79,7 +79,7 @@ class Member(NamedTuple):
 
 
 class Pricing(NamedTuple):
-    """A pool's terms of sale: penalty, reward [basis points], and whether unpaid debt is written off."""
+    """Terms of sale of a stability pool: penalty and reward [basis points], and write-off of unpaid debt."""
 
     penalty: int
     reward: int
@@ -87,28 +87,39 @@ class Pricing(NamedTuple):
     bears_all: bool = False  # the naive pool pays all of a debt
 
     def compute_reward(self, collateral: int, unit: int) -> int:
-        """Return the liquidator's part of collateral [wad], down to the token's unit."""
+        """Return the liquidator's share of collateral [wad], rounded down to the token's unit."""
         return collateral * self.reward // BASIS_POINTS // unit * unit
 
     def compute_worth(self, collateral: int, position: Position) -> int:
-        """Return the worth of collateral without the reward [wad], rounded up."""
+        """Return the value of collateral without the liquidator's reward [wad], rounded up."""
         kept = collateral - self.compute_reward(collateral, position.unit)
         return div_up(kept * position.price, RAY)
 
     def compute_price(self, position: Position) -> int:
-        """Return the collateral for all of a debt with the penalty [wad], up to the token's unit."""
+        """Return the collateral that the pool receives for all of a vault's debt [wad].
+
+        This is the value of the debt plus penalty, rounded up to the token's unit, at most the vault's
+        collateral.
+        """
         debt = position.normalized_debt * position.accumulated_rate
         cost = debt * (BASIS_POINTS + self.penalty)
         units = div_up(cost, position.price * BASIS_POINTS * position.unit)
         return min(position.locked_collateral, units * position.unit)
 
     def compute_due(self, normalized_debt: int, collateral: int, position: Position) -> int:
-        """Return the pool's payment for debt and its collateral [wad]: at most the collateral's worth."""
+        """Return the stablecoin that the pool pays for debt and its collateral [wad], rounded up.
+
+        The payment is at most the collateral's value, unless the pool bears all losses.
+        """
         debt = div_up(normalized_debt * position.accumulated_rate, RAY)
         return debt if self.bears_all else min(debt, self.compute_worth(collateral, position))
 
     def plan_sale(self, position: Position, max_repay: int) -> Sale:
-        """Return the sale of a vault to the pool for at most `max_repay` [wad]; zeros for no sale."""
+        """Return the sale of an unsafe vault to the pool for at most `max_repay` [wad].
+
+        Return zeros if no sale is possible. With less coins than debt, the pool buys a part, or writes off
+        the rest.
+        """
         collateral = self.compute_price(position)
         due = self.compute_due(position.normalized_debt, collateral, position)
         if due <= max_repay and max_repay != 0:
@@ -121,7 +132,11 @@ class Pricing(NamedTuple):
         return self._plan_part(position, part, max_repay)
 
     def _plan_part(self, position: Position, wanted: int, max_repay: int) -> Sale:
-        """Return a sale of a part: the vault gets no worse, and each part is a debt of the floor at least."""
+        """Return the sale of a part of a vault's debt and collateral; zeros if no such sale is possible.
+
+        The vault's collateral ratio must not fall. The sold part and the remaining debt are each at least the
+        debt floor.
+        """
         rate, price = position.accumulated_rate, position.price
         factor = BASIS_POINTS + self.penalty
         least = div_up(position.debt_floor, rate)
@@ -144,7 +159,10 @@ class Pricing(NamedTuple):
 
 
 class OffsetPool(VestingAssets, ProductSum):
-    """The rules that `StabilityPool` and the naive `InstantStabilityPool` share."""
+    """Pool of stablecoin that repays unsafe vaults' debt for their collateral.
+
+    Base class of `StabilityPool` and the naive `InstantStabilityPool`.
+    """
 
     vault_engine_address = immutable("VAULT_ENGINE", str)
     price_feed_address = immutable("PRICE_FEED", str)
@@ -201,12 +219,15 @@ class OffsetPool(VestingAssets, ProductSum):
 
     @property
     def pricing(self) -> Pricing:
-        """The pool's terms of sale."""
+        """Terms at which the pool buys collateral."""
         return Pricing(self.penalty, self.reward, self.has_write_off)
 
     @external
     def claim(self, sender: str, receiver: str, has_reinvestment: bool) -> tuple[int, int]:
-        """Pay collateral and income out, or deposit the income again; return both amounts [wad]."""
+        """Transfer the caller's collateral and income to a receiver and return both amounts [wad].
+
+        With `has_reinvestment` the income becomes a new deposit of the caller instead.
+        """
         state = self._admit_entries(self.product_state[()])
         self._count_gains(state, sender)
         gains: Gains = self.member_gains[sender]
@@ -228,7 +249,11 @@ class OffsetPool(VestingAssets, ProductSum):
 
     @external
     def liquidate(self, sender: str, owners: list[str], reward_receiver: str) -> int:
-        """Offset the debt of unsafe vaults as far as the coins go; return the number of vaults."""
+        """Repay the debt of unsafe vaults with the pool's coins; return the number of vaults liquidated.
+
+        Vaults that cannot be liquidated are skipped. Raises RevertError if none is liquidated. The
+        liquidator's reward in collateral goes to `reward_receiver`.
+        """
         require(len(owners) <= MAX_VAULTS, "")
         state = self._admit_entries(self.product_state[()])
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
@@ -268,14 +293,20 @@ class OffsetPool(VestingAssets, ProductSum):
         max_collateral: int,
         max_repay: int,
     ) -> Sale:
-        """Return the sale of an unsafe vault to the pool; zeros for no sale."""
+        """Return the sale of an unsafe vault to the pool; zeros if no sale is possible.
+
+        Raises RevertError if the buyer is not this pool.
+        """
         position = Position(*position)
         require(position.buyer == self.address, "stability_pool: not for sale")
         return self.pricing.plan_sale(position, max_repay)
 
     @view
     def can_auction(self, sender: str, collateral_type: int, position: Position) -> bool:
-        """Return whether an unsafe vault may be auctioned: the pool buys no part of it, or has no price."""
+        """Return True if an unsafe vault may be auctioned instead of sold to the pool.
+
+        This is so if the pool can buy no part of it, or has no current price.
+        """
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         if feed.current_price(self.address, self.collateral_type) == 0:
             return True
@@ -284,7 +315,10 @@ class OffsetPool(VestingAssets, ProductSum):
 
     @external
     def check_sale_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
-        """Revert unless a type is the pool's, and the penalty stays under a ratio."""
+        """Raise RevertError unless the type is the pool's and the penalty is below the liquidation ratio.
+
+        The ratio is in basis points.
+        """
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         token = engine.terms_of(self.address, collateral_type).token
         is_own = collateral_type == self.collateral_type and token == self.collateral_address
@@ -293,7 +327,10 @@ class OffsetPool(VestingAssets, ProductSum):
 
     @view
     def member_of(self, sender: str, owner: str) -> Member:
-        """Return a member's coins, requests and gains as of the last call."""
+        """Return a member's coins, waiting deposit, requested withdrawal and gains now [wad].
+
+        Income that has vested but was not distributed yet is not included.
+        """
         requests: Requests = self.member_requests[owner]
         balance = self._sum_stake_balances(self.product_state[()], owner, requests)
         gains: Gains = self.member_gains[owner]
@@ -308,24 +345,24 @@ class OffsetPool(VestingAssets, ProductSum):
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Return the coins that take part [wad]."""
+        """Return the coins of all members that take part in the pool [wad]."""
         return int(self.product_state[()].coins)
 
     @view
     def state(self, sender: str) -> State:
-        """Return product, coins and scale."""
+        """Return the product of all debt offsets, the coins that take part [wad] and the scale."""
         state: State = self.product_state[()]
         return state
 
     @view
     def sums_of(self, sender: str, scale: int) -> tuple[int, int]:
-        """Return the sums of a scale."""
+        """Return the cumulative sums of collateral and of income per stake, in one scale of the product."""
         return int(self.collateral_sums[scale]), int(self.income_sums[scale])
 
     # ----------------------------------------------------------------- helpers
 
     def _is_at_risk(self) -> bool:
-        """Return whether a vault of the type is flagged, or one may be that is not yet."""
+        """Return True if a vault of the type is flagged as unsafe, or a large price drop was recent."""
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         is_flagged = engine.flagged_of(self.address, self.collateral_type) != 0
@@ -343,14 +380,17 @@ class OffsetPool(VestingAssets, ProductSum):
         return bool(engine.terms_of(self.address, self.collateral_type).settling)
 
     def _share_income(self, state: State) -> None:
-        """Share income that has vested; while less than a coin takes part it waits."""
+        """Distribute vested income to members; with less than one coin in the pool the income waits."""
         vested = self._compute_all_vested_assets()
         if vested and state.coins >= LEAST_COINS:
             self._share_out_income(state, vested)
             self._change_total_booked_assets(-vested)
 
     def _admit_entries(self, state: State, is_settling: bool = False) -> State:
-        """Return the state with deposits that have waited, unless debt is at risk; in settlement with all."""
+        """Return the pool's state after deposits that have waited long enough take part.
+
+        No deposit takes part while debt is at risk. With `is_settling` all deposits take part at once.
+        """
         waiting: Entries = self.waiting_entries[()]
         epoch = self.world.timestamp // self.entry_delay
         if not state.has_entries:
@@ -370,10 +410,11 @@ class OffsetPool(VestingAssets, ProductSum):
         return state._replace(coins=state.coins + amount, has_entries=int(left != Entries()))
 
     def _add_entry(self, state: State, owner: str, amount: int) -> None:
-        """Add a deposit to those that wait; no debt is at risk.
+        """Add a member's deposit [wad] to those that wait to take part.
 
-        A member's older deposit has to take part first, so that a member cannot delay a deposit until it
-        pays. An open request waits as long as one made when the coins take part.
+        The caller has checked that no debt is at risk. Raises RevertError if an older deposit of the member
+        still waits. This prevents a member from delaying a deposit until a gain is certain. The cooldown of
+        the member's open withdrawal request starts again.
         """
         requests: Requests = self.member_requests[owner]
         epoch = self.world.timestamp // self.entry_delay
@@ -396,11 +437,11 @@ class OffsetPool(VestingAssets, ProductSum):
         self.emit("Deposited", owner, amount, epoch)
 
     def _is_admitted(self, requests: Requests) -> bool:
-        """Return whether a member's last deposit takes part."""
+        """Return True if a member's last deposit takes part in the pool."""
         return requests.entry != 0 and self.stakes[BATCHES + requests.epoch] != Stake()
 
     def _sum_stake_balances(self, state: State, owner: str, requests: Requests) -> StakeBalance:
-        """Return the balance of a member's stake and of the deposit that takes part."""
+        """Return the balance of a member's stake plus that of the member's last deposit, if it takes part."""
         stake_id = int(owner, 16)
         found = self._compute_stake_balance(state, stake_id, self.stakes[stake_id].coins)
         entered = NO_BALANCE
@@ -409,7 +450,7 @@ class OffsetPool(VestingAssets, ProductSum):
         return StakeBalance(*(a + b for a, b in zip(found, entered, strict=True)))
 
     def _count_gains(self, state: State, owner: str) -> int:
-        """Record a member's gains, merge all coins that take part into one stake, and return them [wad]."""
+        """Record a member's gains and merge the member's coins into one stake; return these coins [wad]."""
         self._share_income(state)
         requests: Requests = self.member_requests[owner]
         found = self._sum_stake_balances(state, owner, requests)
@@ -423,20 +464,23 @@ class OffsetPool(VestingAssets, ProductSum):
         return found.coins
 
     def _send_collateral(self, receiver: str, amount: int) -> None:
-        """Send collateral [wad], a multiple of the token's unit."""
+        """Transfer collateral to a receiver [wad]; the amount is a multiple of the token's unit."""
         token = cast(IERC20, self.world.at(self.collateral_address))
         moved = token.transfer(self.address, receiver, amount // self.unit)
         require(moved is not False, "stability_pool: transfer failed")
 
 
 class StabilityPool(OffsetPool):
-    """See contracts/StabilityPool.vy."""
+    """Pool of stablecoin that repays unsafe vaults and earns their collateral (model of StabilityPool.vy)."""
 
     KIND = "StabilityPool"
 
     @external
     def deposit(self, sender: str, amount: int) -> None:
-        """Deposit coins [wad]; they take part after one to two entry delays."""
+        """Deposit the caller's stablecoin [wad], which takes part after one to two entry delays.
+
+        Raises RevertError while debt is at risk or in settlement.
+        """
         require(amount != 0, "stability_pool: empty deposit")
         self._check_entries_open()
         state = self._admit_entries(self.product_state[()])
@@ -447,7 +491,7 @@ class StabilityPool(OffsetPool):
 
     @external
     def request_withdrawal(self, sender: str, amount: int) -> None:
-        """Request a withdrawal of coins [wad], payable after the cooldown."""
+        """Request the withdrawal of up to `amount` of the caller's coins [wad] after the cooldown."""
         requests: Requests = self.member_requests[sender]
         coins = self._sum_stake_balances(self.product_state[()], sender, requests).coins
         wanted = min(amount, max(0, coins - requests.withdrawal))
@@ -459,7 +503,11 @@ class StabilityPool(OffsetPool):
 
     @external
     def withdraw(self, sender: str, owner: str) -> int:
-        """Pay a member's request, in settlement all coins; return the coins paid [wad]."""
+        """Pay a member's requested withdrawal and return the stablecoin paid [wad].
+
+        In settlement all coins of the member are paid without a request. Otherwise RevertError is raised
+        during the cooldown or while debt is at risk.
+        """
         requests: Requests = self.member_requests[owner]
         is_settling = self._is_settling()
         if not is_settling:
@@ -481,11 +529,11 @@ class StabilityPool(OffsetPool):
 
     @external
     def admit(self, sender: str) -> None:
-        """Admit deposits that have waited."""
+        """Let deposits that have waited long enough take part in the pool."""
         self.product_state[()] = self._admit_entries(self.product_state[()])
 
     @view
     def entries_waiting(self, sender: str) -> Entries:
-        """Return the deposits that wait to take part."""
+        """Return the deposits that wait to take part in the pool [wad], by the epoch of their deposit."""
         entries: Entries = self.waiting_entries[()]
         return entries

@@ -7,7 +7,7 @@ from backstop.model.erc20 import ERC20
 
 
 class Stablecoin(ERC20):
-    """See contracts/Stablecoin.vy."""
+    """ERC-20 debt token, minted and burned by the ledger alone (model of contracts/Stablecoin.vy)."""
 
     KIND = "Stablecoin"
 
@@ -21,21 +21,24 @@ class Stablecoin(ERC20):
 
     @external
     def mint(self, sender: str, to: str, amount: int) -> int:
-        """Create stablecoin (wad) against a posting; the new supply."""
+        """Mint stablecoin [wad] to an account and return the new supply; only the ledger may call."""
         self._only_ledger(sender)
         self._mint_tokens(to, amount)
         return int(self.supply[()])
 
     @external
     def burn(self, sender: str, owner: str, amount: int) -> int:
-        """Destroy stablecoin (wad) against a posting; the new supply."""
+        """Burn an owner's stablecoin [wad] and return the new supply; only the ledger may call."""
         self._only_ledger(sender)
         self._burn_tokens(owner, amount)
         return int(self.supply[()])
 
     @external
     def burn_allowed(self, sender: str, owner: str, spender: str, amount: int) -> int:
-        """Destroy stablecoin (wad) that `spender` may spend; the new supply."""
+        """Burn an owner's stablecoin [wad] by the allowance of `spender` and return the new supply.
+
+        Only the ledger may call.
+        """
         self._only_ledger(sender)
         self._spend_allowance(owner, spender, amount)
         self._burn_tokens(owner, amount)

@@ -16,7 +16,7 @@ ALL_TYPES = bounds.MAX_TYPES
 
 @declare_record_slot_bit_widths(32, 112, 112)
 class CapUsage(NamedTuple):
-    """Payments of a stage [wei], in a bucket of time as long as an epoch and in the one before."""
+    """Payments of a stage in the present epoch and in the previous one [wei]."""
 
     bucket: int = 0
     now: int = 0
@@ -25,7 +25,7 @@ class CapUsage(NamedTuple):
 
 @declare_record_slot_bit_widths(188, 8, 40, 1, 1)
 class Reservation(NamedTuple):
-    """A stage's reservation of a type's deficit, to pay or to release [rad]."""
+    """Amount of a type's deficit that a stage has reserved, to pay it or release it later [rad]."""
 
     amount: int = 0
     place: int = 0  # 1 + the stage's id; it stays
@@ -35,7 +35,7 @@ class Reservation(NamedTuple):
 
 
 class StageCaps(StageOrder):
-    """Part of contracts/LossWaterfall.vy: recent payments of stages, and their reservations."""
+    """Payment limits and reservations of the loss waterfall's stages (part of contracts/LossWaterfall.vy)."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -45,10 +45,11 @@ class StageCaps(StageOrder):
     def _compute_room(
         self, collateral_type: int, stage_index: int, capacity: int, more: int = 0, settling: bool = False
     ) -> int:
-        """Return what stage k may pay now of its capacity, under both caps, with `more` that it pays [rad].
+        """Return how much of its capacity a stage may pay now under both caps [rad].
 
-        Caps hold over any window: two buckets of time lie over each. Room under a cap counts in whole wei, so
-        that a stage that pays in tokens, rounding its payment up, never passes it.
+        `more` is an amount that the stage pays besides. The caps hold over any period as long as an epoch,
+        since the present and the previous epoch both count. Room under a cap is rounded down to whole wei, so
+        that a stage that rounds its payment up stays below the cap.
         """
         terms: Slot = self.stages[stage_index]
         if terms.lifted and settling:
@@ -66,13 +67,13 @@ class StageCaps(StageOrder):
         return min(capacity, max(0, cap - used) // RAY * RAY)
 
     def _count_payment(self, collateral_type: int, stage_index: int, amount: int) -> None:
-        """Count a capped stage's payment, rounded up to the wei."""
+        """Add a capped stage's payment [rad] to its usage, rounded up to wei."""
         used = self._load_usage(stage_index, collateral_type)
         key = stage_index, ALL_TYPES if self.stages[stage_index].pooled else collateral_type
         self.used[key] = used._replace(now=used.now + div_up(amount, RAY))
 
     def _load_usage(self, stage_index: int, collateral_type: int) -> CapUsage:
-        """Return what a stage has paid in this bucket of time and the one before [wei]."""
+        """Return a stage's payments in the present epoch and in the previous one [wei]."""
         found: CapUsage = self.used[
             stage_index, ALL_TYPES if self.stages[stage_index].pooled else collateral_type
         ]
@@ -82,7 +83,7 @@ class StageCaps(StageOrder):
         return CapUsage(bucket, 0, found.now if bucket == found.bucket + 1 else 0)
 
     def _sum_reservations(self, collateral_type: int) -> int:
-        """Return what asynchronous stages have reserved of a type's deficit [rad]."""
+        """Return the total that asynchronous stages have reserved of a type's deficit [rad]."""
         lineup: Lineup = self.lineup[()]
         return sum(
             self.reservations[collateral_type, self.stages[k].stage].amount
@@ -91,7 +92,7 @@ class StageCaps(StageOrder):
         )
 
     def _load_reservation_of_stage(self, stage: str, collateral_type: int) -> Reservation:
-        """Return the caller's reservation; revert if it never had one of the type."""
+        """Return a stage's reservation for a type; raise RevertError if the stage never had one."""
         held: Reservation = self.reservations[collateral_type, stage]
         require(held.place != 0, "loss_waterfall: not a stage")
         return held

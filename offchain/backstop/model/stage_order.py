@@ -32,7 +32,7 @@ NOT_SET = bytes(32)
 
 
 class StageTerms(NamedTuple):
-    """A stage, and how much it may bear in a window: any stretch of time as long as an epoch."""
+    """Address and kind of a stage, and its caps on payments in any period as long as an epoch."""
 
     stage: str
     pooled: bool  # one balance, and one cap, for all types, or one for each
@@ -45,7 +45,7 @@ class StageTerms(NamedTuple):
 
 @declare_record_slot_bit_widths(8, 8, 16, 16, 64)
 class Lineup(NamedTuple):
-    """The stages and their order."""
+    """Active stages of the loss waterfall, their order and their kinds, packed in one slot."""
 
     stages: int = 0
     known: int = 0  # stages that there ever were; the next one's id
@@ -55,13 +55,13 @@ class Lineup(NamedTuple):
 
     @property
     def ids(self) -> list[int]:
-        """The ids of the stages in their order."""
+        """Ids of the active stages in the order in which they pay for losses."""
         return [self.order >> 4 * place & 15 for place in range(self.stages)]
 
 
 @declare_record_slot_bit_widths(160, 1, 1, 1, 1, 14, 1)
 class Slot(NamedTuple):
-    """A stage's terms without its absolute cap."""
+    """Terms of a stage without its absolute cap, packed in one slot."""
 
     stage: str = ZERO_ADDRESS
     pooled: int = 0
@@ -73,12 +73,12 @@ class Slot(NamedTuple):
 
     @property
     def is_capped(self) -> bool:
-        """Whether the stage has a cap of any kind."""
+        """True if the stage has a cap of any kind."""
         return self.capped == 1 or self.cap_bps != BASIS_POINTS
 
 
 class StageOrder(LossEvents):
-    """Part of contracts/LossWaterfall.vy: the list of stages, and how it changes."""
+    """List of loss-absorbing stages, and its changes (part of contracts/LossWaterfall.vy)."""
 
     # Seconds from the proposal of other stages or caps to their use. Pools insist on a shorter cooldown.
     cap_delay = immutable("CAP_DELAY", int)
@@ -110,14 +110,21 @@ class StageOrder(LossEvents):
 
     @external
     def set_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
-        """Fix the order of losses, once."""
+        """Set the first list of stages in the order in which they pay for losses.
+
+        Only the admin may call, and only once.
+        """
         self._only_admin(sender)
         require(self.orders[()] == NOT_SET, "loss_waterfall: stages are set")
         self._check_and_replace_stages(terms, now=True)
 
     @external
     def propose_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
-        """Announce other caps, new stages between those that there are, and which are to be left out."""
+        """Propose a new list of stages, which may be applied after a delay.
+
+        It may change caps, insert new stages and leave out old ones, but not reorder them. Only the admin may
+        call.
+        """
         self._only_admin(sender)
         require(self.orders[()] != NOT_SET, "loss_waterfall: none are set")
         self.condemned[()] = self._check_and_replace_stages(terms, now=False)
@@ -127,7 +134,10 @@ class StageOrder(LossEvents):
 
     @external
     def apply_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
-        """Use the proposed list, after its delay and while no loss is open."""
+        """Replace the list of stages by the proposed one.
+
+        Raises RevertError before its delay has passed, or while a loss is open.
+        """
         require(_hash_terms(terms) == self.proposals[()], "loss_waterfall: not proposed")
         require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
         require(self.books[()] == Books(), "loss_waterfall: losses open")
@@ -138,12 +148,15 @@ class StageOrder(LossEvents):
 
     @view
     def stage_ids(self, sender: str) -> list[int]:
-        """Return the stages' ids in the order of losses."""
+        """Return the ids of the stages in the order in which they pay for losses."""
         return list(self.lineup[()].ids)
 
     @view
     def stage_terms(self, sender: str, stage: int) -> StageTerms:
-        """Return a stage's address and caps, also of one that was left out; empty if there never was one."""
+        """Return the address, kind and caps of the stage with this id, also if it was left out.
+
+        Return empty terms if the id was never used.
+        """
         present: Slot = self.stages[stage]
         return StageTerms(
             present.stage,
@@ -157,22 +170,22 @@ class StageOrder(LossEvents):
 
     @view
     def order_hash(self, sender: str) -> bytes:
-        """Return the hash of the ABI-encoded list of stages; zero until they are set."""
+        """Return the hash of the ABI-encoded list of stages; zero until the list is set."""
         return bytes(self.orders[()])
 
     @view
     def stage_count(self, sender: str) -> int:
-        """Return how many stages there are."""
+        """Return the number of active stages."""
         return int(self.lineup[()].stages)
 
     @view
     def proposed_hash(self, sender: str) -> bytes:
-        """Return the hash of the list that is proposed; zero if there is none."""
+        """Return the hash of the proposed list of stages; zero if there is no proposal."""
         return bytes(self.proposals[()])
 
     @view
     def stages_ready_at(self, sender: str) -> int:
-        """Return when the proposed stages can be used [seconds]."""
+        """Return the time from which the proposed list may be applied [seconds]."""
         return int(self.ready_times[()])
 
     # ------------------------------------------------------------------ helpers
@@ -181,14 +194,14 @@ class StageOrder(LossEvents):
         return cast(IStage, self.world.at(self.stages[stage_index].stage))
 
     def _read_stage_answer_and_capacity(self, stage_index: int, collateral_type: int) -> tuple[bool, int]:
-        """Return whether a stage answers, and its reported capacity [rad]."""
+        """Return whether a stage answers with a plausible capacity, and this capacity [rad]."""
         found = self.world.call_or_return_none(
             lambda: self._get_stage(stage_index).capacity(self.address, collateral_type)
         )
         return (False, 0) if found is None or found >= TOO_MUCH else (True, found)
 
     def _is_working(self, stage: str) -> bool:
-        """Return True if a stage reports its capacity, and lets this contract charge it zero."""
+        """Return True if a stage reports its capacity and accepts a charge of zero."""
         self.vault_engine.deficit_when_idle(self.address, 0)
 
         def found() -> IStage:
@@ -199,9 +212,9 @@ class StageOrder(LossEvents):
         return capacity is not None and capacity < TOO_MUCH and nothing == (0, 0)
 
     def _check_and_replace_stages(self, terms: Sequence[StageTerms], *, now: bool) -> int:
-        """Check a list of stages against the present one, and put it in its place if that is to be now.
+        """Check a list of stages against the present one, and with `now` replace the present list.
 
-        Return which of those that it leaves out fail, a bit each.
+        Return a bit for each stage that is left out and does not work.
         """
         require(len(terms) != 0, "loss_waterfall: no stages")
         lineup: Lineup = self.lineup[()]
@@ -247,7 +260,10 @@ class StageOrder(LossEvents):
         return failing
 
     def _check_removal_and_get_failure(self, stage_index: int, now: bool) -> bool:
-        """Check that a stage can be left out, if that is to be now; return whether it fails."""
+        """Return True if a stage that is left out does not work.
+
+        With `now` raise RevertError unless the stage may be left out at this time.
+        """
         stage: Slot = self.stages[stage_index]
         works = self._is_working(stage.stage)
         barred = stage.cap_bps == 0 or (stage.capped == 1 and self.caps_absolute[stage_index] == 0)

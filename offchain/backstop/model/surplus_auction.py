@@ -26,26 +26,29 @@ from backstop.model.interfaces import MAX_DATA, IAuctionTaker, IEquity, IPriceFe
 
 @declare_record_slot_bit_widths(112, 112)
 class Prices(NamedTuple):
-    """The price at the start and at the deadline."""
+    """Price of a surplus auction at its start and at its deadline [ray]."""
 
     top: int = 0
     floor: int = 0
 
     def compute_price(self, elapsed: int, duration: int) -> int:
-        """Return the price some seconds (at most the duration) after the start [ray], rounded up."""
+        """Return the price `elapsed` seconds after the start [ray], rounded up.
+
+        The price falls linearly over `duration` seconds.
+        """
         return self.top - (self.top - self.floor) * elapsed // duration
 
 
 @declare_record_slot_bit_widths(96, 32)
 class Lot(NamedTuple):
-    """Amount left to sell (0 is no auction), and the start of the price drop."""
+    """Stablecoin left to sell [wad] (0 if no auction runs), and start time of the auction."""
 
     lot: int = 0
     started_at: int = 0
 
 
 class Auction(NamedTuple):
-    """All about the auction."""
+    """Remaining amount, start time, top price and floor price of the surplus auction."""
 
     lot: int
     started_at: int
@@ -54,7 +57,10 @@ class Auction(NamedTuple):
 
 
 class SurplusAuction(Contract):
-    """See contracts/SurplusAuction.vy."""
+    """Dutch auction that sells surplus stablecoin for equity and burns the equity.
+
+    It mirrors contracts/SurplusAuction.vy.
+    """
 
     KIND = "SurplusAuction"
 
@@ -104,7 +110,11 @@ class SurplusAuction(Contract):
 
     @external
     def start(self, sender: str) -> None:
-        """Put a lot up for sale at fresh current and next prices, once the last one is sold or over."""
+        """Start an auction of one lot of the treasury's surplus at the current equity price.
+
+        Raises RevertError while an earlier auction runs, without a fresh price, or if the surplus is below
+        one lot.
+        """
         old: Lot = self.lot[()]
         over = old.lot == 0 or self.world.timestamp > old.started_at + self.duration
         require(over, "surplus_auction: under way")
@@ -123,7 +133,11 @@ class SurplusAuction(Contract):
 
     @external
     def take(self, sender: str, max_amount: int, max_price: int, receiver: str, data: bytes) -> None:
-        """Buy stablecoin: it goes out first, then the receiver's callback if there is data, then payment."""
+        """Buy up to `max_amount` of stablecoin [wad] at the current price, at most `max_price` [ray].
+
+        The stablecoin goes to `receiver` first. If `data` is not empty, the receiver's callback is called.
+        Then the caller's equity is burned as payment, rounded up.
+        """
         require(len(data) <= MAX_DATA, "")
         lot = self._load_lot()
         elapsed = self.world.timestamp - lot.started_at
@@ -146,7 +160,10 @@ class SurplusAuction(Contract):
 
     @view
     def status(self, sender: str) -> tuple[bool, int, int]:
-        """Return whether the auction is over, the price [ray] and the lot [wad]."""
+        """Return whether the auction's time is over, the current price [ray] and the amount left [wad].
+
+        Raises RevertError if there is no auction.
+        """
         lot = self._load_lot()
         elapsed = self.world.timestamp - lot.started_at
         price = self.prices[()].compute_price(min(elapsed, self.duration), self.duration)
@@ -154,7 +171,7 @@ class SurplusAuction(Contract):
 
     @view
     def auction(self, sender: str) -> Auction:
-        """Return the running auction."""
+        """Return the amount, start time and prices of the auction; raise RevertError if there is none."""
         lot = self._load_lot()
         prices: Prices = self.prices[()]
         return Auction(lot.lot, lot.started_at, prices.top, prices.floor)
@@ -166,5 +183,8 @@ class SurplusAuction(Contract):
 
 
 def _compute_equity_per_stablecoin(price: int, share: int) -> int:
-    """Return the equity for 1e18 of stablecoin at a price times a share, capped at its field's maximum."""
+    """Return `share` [basis points] of the equity that 1e18 of stablecoin is worth at a price [ray].
+
+    The result is capped at MAX_PRICE.
+    """
     return min(div(RAY * RAY, price) * share // BASIS_POINTS, bounds.MAX_PRICE)

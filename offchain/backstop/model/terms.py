@@ -34,14 +34,14 @@ DAY = 86_400
 
 @declare_record_slot_bit_widths(66, 32)
 class FeeDay(NamedTuple):
-    """A type's fee [ray a second above RAY] when it was first to be above FEE_MOVE on a day, and that day."""
+    """Day on which a type's fee first rose above FEE_MOVE, and its fee before [ray a second above RAY]."""
 
     fee: int = 0
     day: int = 0
 
 
 class Governed(Ledger):
-    """The storage of collateral types and its setters. See contracts/modules/terms.vy."""
+    """Parameters of collateral types and their setters (model of contracts/modules/terms.vy)."""
 
     # Where auctions of the collateral take place.
     collateral_auction = immutable("COLLATERAL_AUCTION", str)
@@ -77,7 +77,11 @@ class Governed(Ledger):
 
     @external
     def add_collateral_type(self, sender: str, token: str, liquidation_ratio: int, initial_ratio: int) -> int:
-        """List a token; one whole token goes in and out to prove that its transfers are exact."""
+        """List a token as a new collateral type and return its id; the ratios are in basis points.
+
+        One whole token is taken from the caller and returned, to prove that transfers are exact. Only the
+        admin may call.
+        """
         self._only_admin(sender)
         self._check_live()
         new = int(self.type_count[()])
@@ -114,7 +118,10 @@ class Governed(Ledger):
 
     @external
     def retire_collateral_type(self, sender: str, collateral_type: int) -> None:
-        """Take a type off the list, for good, once nothing is owed, sold or lost in it."""
+        """Remove a collateral type from the list permanently; only the admin may call.
+
+        Raises RevertError while debt, a deficit or collateral on sale is left in the type.
+        """
         self._check_admin_and_type(sender, collateral_type)
         self._check_not_settled(collateral_type)
         on_sale = self._auction.salvage_on_sale(self.address, collateral_type)
@@ -125,7 +132,10 @@ class Governed(Ledger):
 
     @external
     def set_debt_ceiling(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set a type's debt ceiling [whole stablecoins]; it binds draws only. The role CEILINGS may, too."""
+        """Set a type's debt ceiling [whole stablecoins], which limits new draws only.
+
+        The admin or an account with the role CEILINGS may call.
+        """
         self._only_admin_or(sender, CEILINGS)
         terms = self._load_terms(collateral_type)
         self._emit_parameter(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
@@ -135,7 +145,7 @@ class Governed(Ledger):
 
     @external
     def set_debt_floor(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set the smallest debt of a vault [whole stablecoins]."""
+        """Set the smallest allowed debt of a vault of a type [whole stablecoins]; only the admin may call."""
         terms = self._terms_for_admin(sender, collateral_type)
         self._emit_parameter(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
         self.terms[collateral_type] = terms._replace(debt_floor=new)
@@ -145,7 +155,7 @@ class Governed(Ledger):
     def set_ratios(
         self, sender: str, collateral_type: int, liquidation_ratio: int, initial_ratio: int
     ) -> None:
-        """Set the liquidation and the initial ratio [basis points]."""
+        """Set a type's liquidation and initial collateral ratio [basis points]; only the admin may call."""
         terms = self._terms_for_admin(sender, collateral_type)
         _check_ratios(liquidation_ratio, initial_ratio)
         self._check_auctions(collateral_type, liquidation_ratio)
@@ -157,7 +167,10 @@ class Governed(Ledger):
 
     @external
     def set_stability_fee(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set the fee [ray a second above RAY]; the old fee is charged first."""
+        """Set a type's stability fee [ray a second above RAY], after charging the old fee up to now.
+
+        Only the admin may call.
+        """
         self._check_admin_and_type(sender, collateral_type)
         self._check_live()
         self._emit_parameter(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
@@ -166,7 +179,10 @@ class Governed(Ledger):
 
     @external
     def set_fee_dynamic(self, sender: str, collateral_type: int, dynamic: bool) -> None:
-        """Make a type's fee follow the risk policy at each change of its debt, or keep it as it is now."""
+        """Let the risk policy set a type's fee at each change of its debt, or keep the present fee.
+
+        Only the admin may call.
+        """
         terms = self._terms_for_admin(sender, collateral_type)
         self._check_not(terms.settling)
         self._check_has_risk_policy()
@@ -178,7 +194,10 @@ class Governed(Ledger):
 
     @external
     def set_risk_policy(self, sender: str, new: str) -> None:
-        """Set another contract as the risk policy, if it answers for every type."""
+        """Replace the risk policy by another contract; only the admin may call.
+
+        Raises RevertError unless the contract answers for every collateral type.
+        """
         self._only_admin(sender)
         self._check_live()
         self._check_has_risk_policy()
@@ -191,28 +210,34 @@ class Governed(Ledger):
 
     @external
     def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set the share of fees that fills the buffer [basis points]; earlier fees keep the old one."""
+        """Set the share of a type's future fees that fills its buffer [basis points].
+
+        Only the admin may call.
+        """
         self._check_admin_and_type(sender, collateral_type)
         self._emit_parameter(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
         self._set_buffer_share(collateral_type, new)
 
     @external
     def set_auction_limit(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set how much principal of a type may be under auction [whole stablecoins]."""
+        """Set the maximum principal of a type under auction [whole stablecoins]; only the admin may call."""
         self._check_admin_and_type(sender, collateral_type)
         self._emit_parameter(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
         self._store_auction_limit(collateral_type, new)
 
     @external
     def set_redistribution_cap(self, sender: str, collateral_type: int, new: int) -> None:
-        """Set how far redistribution may raise the rate in any time as long as an epoch [basis points]."""
+        """Set how much redistribution may raise a type's rate in an epoch's time [basis points].
+
+        Redistribution charges a loss to all vaults of the type. Only the admin may call.
+        """
         self._check_admin_and_type(sender, collateral_type)
         self._emit_parameter(collateral_type, "redistribution_cap", new, BASIS_POINTS)
         self._store_redistribution_cap(collateral_type, new)
 
     @external
     def set_global_debt_ceiling(self, sender: str, new: int) -> None:
-        """Set the debt ceiling of all types together [whole stablecoins]."""
+        """Set the debt ceiling of all types together [whole stablecoins]; only the admin may call."""
         self._only_admin(sender)
         self._check_live()
         self._emit_parameter(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
@@ -220,7 +245,10 @@ class Governed(Ledger):
 
     @external
     def set_global_auction_limit(self, sender: str, new: int) -> None:
-        """Set how much principal of all types may be under auction [whole stablecoins]."""
+        """Set the maximum principal of all types under auction [whole stablecoins].
+
+        Only the admin may call.
+        """
         self._only_admin(sender)
         self._emit_parameter(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
         self.auction_limit[()] = new
@@ -231,37 +259,37 @@ class Governed(Ledger):
 
     @view
     def collateral_types(self, sender: str) -> int:
-        """Return how many collateral types there ever were."""
+        """Return the number of collateral types ever listed, including retired ones."""
         return int(self.type_count[()])
 
     @view
     def global_auction_limit(self, sender: str) -> int:
-        """Return how much principal of all types may be under auction [whole stablecoins]."""
+        """Return the maximum principal of all types under auction [whole stablecoins]."""
         return int(self.auction_limit[()])
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """Return a type's token, ceilings and ratios."""
+        """Return a collateral type's token, debt limits, ratios and flags; raise RevertError if unknown."""
         return self._load_terms(collateral_type)
 
     @view
     def unit_of(self, sender: str, collateral_type: int) -> int:
-        """Return what one raw unit of the type's token is [wad]."""
+        """Return the value of one raw unit of a type's token [wad]."""
         return self._load_terms(collateral_type).unit
 
     @view
     def debt_floor_of(self, sender: str, collateral_type: int) -> int:
-        """Return the smallest debt of a vault [whole stablecoins]."""
+        """Return the smallest allowed debt of a vault of a type [whole stablecoins]."""
         return self._load_terms(collateral_type).debt_floor
 
     @view
     def risk_policy(self, sender: str) -> str:
-        """Return the policy that refuses new risk and sets dynamic fees; the zero address is none."""
+        """Return the address of the risk policy; the zero address if there is none."""
         return str(self.policies[()])
 
     @view
     def listed(self, sender: str) -> int:
-        """Return which types are listed, those that are not retired: 8 bits of id + 1 for each."""
+        """Return the ids of the listed (not retired) types as one integer: 8 bits of id + 1 for each."""
         return int(self.listing[()])
 
     # ----------------------------------------------------------------- records
@@ -276,7 +304,7 @@ class Governed(Ledger):
         return self._load_terms(collateral_type)
 
     def _check_admin_and_type(self, sender: str, collateral_type: int) -> None:
-        """Revert unless the admin calls, and the type is listed."""
+        """Raise RevertError unless the caller is the admin and the collateral type is known."""
         self._only_admin(sender)
         self._load_terms(collateral_type)
 
@@ -284,14 +312,14 @@ class Governed(Ledger):
         return decode_listed_types(self.listing[()])
 
     def _check_auctions(self, collateral_type: int, liquidation_ratio: int) -> None:
-        """Revert unless a type's auctions have terms that fit its ratio."""
+        """Raise RevertError unless the auction parameters of a type fit its liquidation ratio."""
         self._auction.check_terms(self.address, collateral_type, liquidation_ratio)
 
     def _check_not_settled(self, collateral_type: int) -> None:
         self._check_not(bool(self.terms[collateral_type].settling))
 
     def _mark_settling(self, collateral_type: int) -> None:
-        """Settlement has begun, or the type is retired: told beside the terms."""
+        """Mark a collateral type as in settlement or retired."""
         self.terms[collateral_type] = self.terms[collateral_type]._replace(settling=True)
 
     # ---------------------------------------------------------- other contracts
@@ -301,21 +329,27 @@ class Governed(Ledger):
         return cast(ICollateralAuction, self.world.at(self.collateral_auction))
 
     def _get_policy(self, replaced: bool) -> str:
-        """Return today's risk policy, as the terms of a type tell."""
+        """Return the address of the present risk policy.
+
+        `replaced` is the flag stored with a type's terms.
+        """
         return str(self.policies[()]) if replaced else self.first_policy
 
     def _check_has_risk_policy(self) -> None:
         require(self.first_policy != ZERO_ADDRESS, "terms: no risk policy")
 
     def _get_steepest(self, collateral_type: int) -> int:
-        """Return the highest extra margin of a debt's growth, beyond a ratio [basis points]."""
+        """Return the maximum extra margin per unit of additional debt [basis points]; 0 without a policy."""
         if self.first_policy == ZERO_ADDRESS:
             return 0
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         return engine.max_marginal_add_on_of(self.address, collateral_type)
 
     def _update_dynamic_fee(self, collateral_type: int, replaced: bool, debts: Debts, before: int) -> None:
-        """Update a dynamic fee to a type's debt; `before` is its normalized debt before the change."""
+        """Set a type's stability fee to the fee that the risk policy requests for its debt.
+
+        `before` is the type's normalized debt before the change.
+        """
         rate = debts.accumulated_rate
         policy = PolicyCalls(self.world, self.address, self._get_policy(replaced))
         self._set_fee_from_policy(
@@ -323,7 +357,10 @@ class Governed(Ledger):
         )
 
     def _set_fee_from_policy(self, collateral_type: int, asked: int) -> None:
-        """Have a fee follow what the policy asks for; above FEE_MOVE as far as a day lets it rise."""
+        """Set a type's stability fee to the requested one [ray a second above RAY].
+
+        A fee above FEE_MOVE may rise by at most FEE_MOVE a day. A request out of bounds changes nothing.
+        """
         if asked > bounds.MAX_POLICY_FEE:
             self.emit("PolicyFailed", collateral_type)
             return
@@ -340,7 +377,10 @@ class Governed(Ledger):
     # ------------------------------------------------------------------ limits
 
     def _compute_auction_room(self, collateral_type: int, factor: int) -> int:
-        """Return the principal that may still go under auction, of the type and of all types [rad]."""
+        """Return how much more principal of a type may go under auction [rad].
+
+        The limits of the type and of all types apply, each multiplied by `factor` [basis points].
+        """
         used = sum(int(self.auctions[c].in_auction) for c in self._list_types())
         auctions = self.auctions[collateral_type]
         return min(
@@ -351,7 +391,7 @@ class Governed(Ledger):
     # ----------------------------------------------------------------- helpers
 
     def _emit_parameter(self, collateral_type: int, parameter: str, new: int, most: int) -> None:
-        """Emit a parameter's new value, once it is checked."""
+        """Emit an event for a parameter's new value; raise RevertError if the value exceeds `most`."""
         require(new <= most, "terms: out of bounds")
         self.emit("ParameterChanged", collateral_type, parameter, new)
 
@@ -362,16 +402,16 @@ class Governed(Ledger):
         return self._get_token_contract(token).balanceOf(self.address, owner)
 
     def _pull_collateral(self, sender: str, token: str, amount: int) -> None:
-        """Take collateral from the caller, in raw units."""
+        """Transfer collateral from the caller to this contract, in raw token units."""
         moved = self._get_token_contract(token).transferFrom(self.address, sender, self.address, amount)
         require(moved is not False, "terms: pull failed")
 
     def _deliver_collateral(self, of_type: Terms, amount: int, receiver: str) -> None:
-        """Pay collateral of a type, by its terms, out [wad]."""
+        """Transfer collateral to a receiver [wad]."""
         self._push_collateral(of_type.token, receiver, amount // of_type.unit)
 
     def _push_collateral(self, token: str, receiver: str, amount: int) -> None:
-        """Pay collateral out, in raw units."""
+        """Transfer collateral to a receiver, in raw token units."""
         moved = self._get_token_contract(token).transfer(self.address, receiver, amount)
         require(moved is not False, "terms: push failed")
 
@@ -381,5 +421,5 @@ def _check_ratios(liquidation_ratio: int, initial_ratio: int) -> None:
 
 
 def _compute_limit_left(limit: int, factor: int, used: int) -> int:
-    """Return limit*factor - used [rad], 0 if that is exceeded."""
+    """Return limit*factor - used [rad]; 0 if that is negative."""
     return max(0, mul_uint256(mul_uint256(limit, factor), RAD // BASIS_POINTS) - used)

@@ -32,14 +32,14 @@ Call = tuple[str, bytes]
 
 @declare_record_slot_bit_widths(40, 1)
 class Record(NamedTuple):
-    """From when on a proposal can be executed, and whether the governor alone cancels it."""
+    """Time from which a proposal can be executed, and whether only the governor may cancel it."""
 
     ready_at: int = 0
     governors: bool = False
 
 
 class Proposal(NamedTuple):
-    """From when until when a proposal can be executed [seconds]."""
+    """Period in which a proposal can be executed [seconds], and whether only the governor may cancel it."""
 
     ready_at: int
     expires_at: int
@@ -47,7 +47,7 @@ class Proposal(NamedTuple):
 
 
 def hash_proposal(calls: Sequence[Call], salt: bytes) -> bytes:
-    """Return what a proposal is called: a hash of hashes, their number first."""
+    """Return the id of a proposal: a keccak-256 hash of salt, number of calls, targets and call data."""
     found = keccak256(salt + len(calls).to_bytes(32, "big"))
     for target, data in calls:
         found = keccak256(found + int(target, 16).to_bytes(32, "big") + keccak256(data))
@@ -55,7 +55,7 @@ def hash_proposal(calls: Sequence[Call], salt: bytes) -> bytes:
 
 
 class Timelock(Contract):
-    """See contracts/Timelock.vy."""
+    """Admin of the other contracts; it executes proposals after a delay (model of Timelock.vy)."""
 
     KIND = "Timelock"
 
@@ -102,7 +102,10 @@ class Timelock(Contract):
 
     @external
     def propose(self, sender: str, calls: Sequence[Call], salt: bytes) -> bytes:
-        """Announce calls, which can be made after the longest of their delays."""
+        """Propose calls to be executed after the longest of their delays, and return the proposal's id.
+
+        Only the governor may call.
+        """
         require(len(calls) <= MAX_CALLS and all(len(data) <= MAX_DATA for _, data in calls), "")
         require(sender == self.governors[()], "timelock: not governor")
         require(len(calls) != 0, "timelock: no calls")
@@ -122,7 +125,10 @@ class Timelock(Contract):
 
     @external
     def execute(self, sender: str, calls: Sequence[Call], salt: bytes) -> None:
-        """Make the calls of a proposal that is ready and has not expired; all or none."""
+        """Execute all calls of a proposal atomically; any account may call.
+
+        Raises RevertError if the proposal is not ready yet, has expired, or a call fails.
+        """
         require(len(calls) <= MAX_CALLS and all(len(data) <= MAX_DATA for _, data in calls), "")
         id = hash_proposal(calls, salt)
         ready_at = self._load_proposal(id).ready_at
@@ -136,7 +142,10 @@ class Timelock(Contract):
 
     @external
     def cancel(self, sender: str, id: bytes) -> None:
-        """Withdraw a proposal; a guardian not the one that replaces it."""
+        """Cancel a proposal; the governor or the guardian may call.
+
+        The guardian cannot cancel a proposal that replaces the guardian.
+        """
         self._only_governor_or_guardian(sender)
         record = self._load_proposal(id)
         require(sender == self.governors[()] or not record.governors, "timelock: of the guardian")
@@ -147,7 +156,7 @@ class Timelock(Contract):
 
     @external
     def lower_ceiling(self, sender: str, collateral_type: int, ceiling: int) -> None:
-        """Lower a type's debt ceiling [whole stablecoins]."""
+        """Lower a type's debt ceiling without delay [whole stablecoins]; governor or guardian may call."""
         self._only_governor_or_guardian(sender)
         present = self.engine.terms_of(self.address, collateral_type).debt_ceiling
         require(ceiling < present, "timelock: only lower")
@@ -156,14 +165,14 @@ class Timelock(Contract):
 
     @external
     def halt_draws(self, sender: str) -> None:
-        """Lower the debt ceiling of all types to zero."""
+        """Set the debt ceiling of all types to zero without delay; governor or guardian may call."""
         self._only_governor_or_guardian(sender)
         self.emit("RiskForbidden", sender, ALL_TYPES, 0)
         self.engine.set_global_debt_ceiling(self.address, 0)
 
     @external
     def accept_admin(self, sender: str, target: str) -> None:
-        """Accept the admin role that a contract offers."""
+        """Accept the admin role that the contract `target` offers to the timelock."""
         contract = self.world.at(target)
         require(isinstance(contract, Administered), "")
         cast(Administered, contract).accept_admin(self.address)
@@ -172,19 +181,25 @@ class Timelock(Contract):
 
     @external
     def set_delay(self, sender: str, target: str, selector: bytes, delay: int) -> None:
-        """Set what calls of a function wait for; 0 is the longest."""
+        """Set the delay for calls of a function [seconds]; 0 means the longest delay.
+
+        Only a proposal of the timelock itself may call.
+        """
         self._only_itself(sender)
         self._set_delay(target, selector, delay)
 
     @external
     def set_governor(self, sender: str, governor: str) -> None:
-        """Set the governor, the account that proposes."""
+        """Set the governor, the account that proposes; only a proposal of the timelock may call."""
         self._only_itself(sender)
         self._set_governor(governor)
 
     @external
     def set_guardian(self, sender: str, guardian: str) -> None:
-        """Set the guardian, the account that cancels proposals and forbids new risk."""
+        """Set the guardian, the account that cancels proposals and forbids new risk.
+
+        Only a proposal of the timelock may call.
+        """
         self._only_itself(sender)
         self._set_guardian(guardian)
 
@@ -192,33 +207,33 @@ class Timelock(Contract):
 
     @view
     def id_of(self, sender: str, calls: Sequence[Call], salt: bytes) -> bytes:
-        """Return what a proposal is called."""
+        """Return the id of a proposal with these calls and this salt."""
         return hash_proposal(calls, salt)
 
     @view
     def delay_of(self, sender: str, target: str, selector: bytes) -> int:
-        """Return how long a call of a function waits [seconds]."""
+        """Return the delay for calls of a function of a contract [seconds]."""
         return self._get_delay(target, selector)
 
     @view
     def proposal_of(self, sender: str, id: bytes) -> Proposal:
-        """Return from when until when a proposal can be executed; zeros if it is not there."""
+        """Return the period in which a proposal can be executed [seconds]; zeros if there is none."""
         ready_at, governors = self.proposals[id]
         return Proposal(ready_at, ready_at + self.window if ready_at else 0, governors)
 
     @view
     def open_proposals(self, sender: str) -> tuple[bytes, ...]:
-        """Return what may still be executed, now or later."""
+        """Return the ids of proposals that can be executed now or later."""
         return tuple(self.places[i] for i in range(MAX_OPEN) if self._is_open(self.places[i]))
 
     @view
     def governor(self, sender: str) -> str:
-        """Return the governor, the account that proposes."""
+        """Return the address of the governor, the account that proposes."""
         return str(self.governors[()])
 
     @view
     def guardian(self, sender: str) -> str:
-        """Return the guardian, the account that cancels proposals and forbids new risk."""
+        """Return the address of the guardian, the account that cancels proposals and forbids new risk."""
         return str(self.guardians[()])
 
     # ----------------------------------------------------------------- helpers
@@ -256,7 +271,7 @@ class Timelock(Contract):
         return bool(ready_at != 0 and self.world.timestamp <= ready_at + self.window)
 
     def _take_place(self, id: bytes) -> None:
-        """Keep the place that the proposal had before, or take one that is free."""
+        """Assign a proposal its earlier place in the list of open proposals, or a free one."""
         free = MAX_OPEN
         for place in range(MAX_OPEN):
             there = self.places[place]

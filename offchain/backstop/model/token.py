@@ -7,7 +7,7 @@ from backstop.model.arithmetic import MAX_UINT256, add_uint256
 
 
 class Token(Contract):
-    """A plain ERC-20 that anyone may mint. See contracts/devnet/Token.vy."""
+    """Plain ERC-20 token that any account may mint (model of contracts/devnet/Token.vy)."""
 
     KIND = "Token"
 
@@ -28,27 +28,27 @@ class Token(Contract):
 
     @external
     def mint(self, sender: str, to: str, amount: int) -> None:
-        """Create tokens at any caller's request."""
+        """Mint tokens to an account; any account may call."""
         self.supply[()] = add_uint256(self.supply[()], amount)
         self.balances[to] = self.balances[to] + amount
         self.emit("Transfer", ZERO_ADDRESS, to, amount)
 
     @external
     def transfer(self, sender: str, to: str, amount: int) -> bool | None:
-        """Move the sender's tokens."""
+        """Transfer tokens from the caller to another account."""
         self._move_tokens(sender, to, amount)
         return True
 
     @external
     def approve(self, sender: str, spender: str, amount: int) -> bool | None:
-        """Set an allowance."""
+        """Set how many of the caller's tokens a spender may transfer."""
         self.allowances[sender, spender] = amount
         self.emit("Approval", sender, spender, amount)
         return True
 
     @external
     def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool | None:
-        """Move tokens on an allowance."""
+        """Transfer an owner's tokens by the caller's allowance, which is reduced unless it is unlimited."""
         allowance = self.allowances[owner, sender]
         if allowance != MAX_UINT256:
             require(allowance >= amount, "token: insufficient allowance")
@@ -58,17 +58,17 @@ class Token(Contract):
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Return the tokens in existence."""
+        """Return the number of all tokens, in raw units."""
         return int(self.supply[()])
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Return the tokens that the owner holds."""
+        """Return the token balance of an owner, in raw units."""
         return int(self.balances[owner])
 
     @view
     def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """Return what the spender may still move."""
+        """Return how many of the owner's tokens the spender may still transfer, in raw units."""
         return int(self.allowances[owner, spender])
 
     def _move_tokens(self, owner: str, to: str, amount: int) -> None:

@@ -32,7 +32,7 @@ from backstop.model.roles import Administered
 
 @declare_record_slot_bit_widths(64, 128)
 class Plan(NamedTuple):
-    """Target of the reserve [whole stablecoins], and the part of the surplus for sale [wad]."""
+    """Target of the reserve [whole stablecoins], and the part of the surplus offered for sale [wad]."""
 
     target: int = 0
     offered: int = 0
@@ -40,14 +40,20 @@ class Plan(NamedTuple):
 
 @declare_record_slot_bit_widths(14, 64)
 class InsurancePlan(NamedTuple):
-    """Basis points of new surplus that insure the margin market, and whole stablecoins of enough."""
+    """Share of new surplus that insures the margin market, and the insurance that is enough.
+
+    The share is in basis points, the target in whole stablecoins.
+    """
 
     share: int = 0
     target: int = 0
 
 
 class Treasury(Administered):
-    """See contracts/Treasury.vy."""
+    """Contract that spends the protocol's income in a fixed order (model of contracts/Treasury.vy).
+
+    The order is: recovery claims, target of the reserve, insurance, pools, surplus for sale.
+    """
 
     KIND = "Treasury"
 
@@ -96,7 +102,11 @@ class Treasury(Administered):
 
     @external
     def distribute(self, sender: str) -> int:
-        """Repay claims from the reserve beyond doubt; insure and share the surplus above the target."""
+        """Spend the reserve that cannot be lost any more, and return the amount spent [wad].
+
+        First it repays recovery claims. The surplus above the target then goes to insurance and the pools;
+        the rest is offered for sale.
+        """
         spent, doubt = 0, self._doubt_at_payment()
         for address in self.claim_addresses:
             claims = cast(IRecoveryClaims, self.world.at(address))
@@ -128,7 +138,7 @@ class Treasury(Administered):
 
     @external
     def sell(self, sender: str, amount: int, receiver: str) -> None:
-        """Pay out surplus to a buyer's receiver."""
+        """Transfer surplus offered for sale to a receiver [wad]; only the surplus auction may call."""
         require(sender == self.surplus_auction, "treasury: not surplus auction")
         doubt = self._doubt_at_payment()
         plan: Plan = self.plan[()]
@@ -139,7 +149,7 @@ class Treasury(Administered):
 
     @external
     def set_target(self, sender: str, new: int) -> None:
-        """Set what the reserve keeps [whole stablecoins]."""
+        """Set how much stablecoin the reserve keeps [whole stablecoins]; only the admin may call."""
         self._only_admin(sender)
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: target bounds")
         self.plan[()] = self.plan[()]._replace(target=new)
@@ -147,7 +157,10 @@ class Treasury(Administered):
 
     @external
     def set_shares(self, sender: str, shares: Sequence[int]) -> None:
-        """Set each pool's share of new surplus [basis points]; the rest is for sale."""
+        """Set each pool's share of new surplus [basis points]; the rest is offered for sale.
+
+        Only the admin may call.
+        """
         require(len(shares) <= bounds.MAX_RECIPIENTS, "")
         self._only_admin(sender)
         require(len(shares) == len(self.pool_addresses), "treasury: a share for each pool")
@@ -160,7 +173,10 @@ class Treasury(Administered):
 
     @external
     def set_insurance(self, sender: str, share: int, target: int) -> None:
-        """Set the share of new surplus that insures the margin market, and up to which insurance."""
+        """Set the share of new surplus that insures the margin market [basis points], and its target.
+
+        No more is added once insurance has reached `target` [whole stablecoins]. Only the admin may call.
+        """
         self._only_admin(sender)
         require(share <= BASIS_POINTS, "treasury: insured share bounds")
         require(target <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: insurance bounds")
@@ -169,53 +185,57 @@ class Treasury(Administered):
 
     @view
     def for_sale(self, sender: str) -> int:
-        """Return the surplus for sale [wad], less the reserve's later and possible losses."""
+        """Return the surplus that can be sold now [wad], after the reserve's pending and possible losses."""
         doubt = div_up(self.waterfall.debt_at_risk_total(self.address), RAY)
         return min(int(self.plan[()].offered), self._compute_surplus(doubt))
 
     @view
     def target(self, sender: str) -> int:
-        """Return what the reserve keeps [whole stablecoins]."""
+        """Return how much stablecoin the reserve keeps [whole stablecoins]."""
         return int(self.plan[()].target)
 
     @view
     def claims(self, sender: str) -> tuple[str, ...]:
-        """Return the series of claims, the most senior first."""
+        """Return the addresses of the recovery claims, the most senior first."""
         return self.claim_addresses
 
     @view
     def pools(self, sender: str) -> tuple[str, ...]:
-        """Return the pools that income may be shared by."""
+        """Return the addresses of the pools that may share income."""
         return self.pool_addresses
 
     @view
     def share_of(self, sender: str, index: int) -> int:
-        """Return a pool's share of new surplus [basis points]."""
+        """Return the share of new surplus of the pool at an index [basis points]."""
         return int(self.shares[index])
 
     @view
     def insurance_plan(self, sender: str) -> InsurancePlan:
-        """Return what insures the margin market."""
+        """Return share and target of the margin market's insurance."""
         return cast(InsurancePlan, self.insuring[()])
 
     def _doubt_at_payment(self) -> int:
-        """Return what may be lost and stays in the reserve [wad], rounded up.
+        """Return the debt that may still become a loss [wad], rounded up.
 
-        Revert while a loss is open, or after a recent large price drop: unsafe vaults are flagged first.
+        Raises RevertError while a loss is open, or shortly after a large price drop, until unsafe vaults can
+        be flagged.
         """
         return div_up(self.waterfall.debt_at_risk_at_payment(self.address), RAY)
 
     def _compute_free_reserve(self, doubt: int) -> int:
-        """Return what the reserve has beyond a doubt [wad], rounded down."""
+        """Return how much the reserve exceeds possible losses of `doubt` [wad], rounded down."""
         return max(0, self.vault_engine.reserve(self.address) // RAY - doubt)
 
     def _compute_surplus(self, doubt: int) -> int:
-        """Return what the reserve has beyond a doubt and its target [wad], rounded down."""
+        """Return how much the reserve exceeds its target and possible losses [wad], rounded down."""
         plan: Plan = self.plan[()]
         return max(0, self._compute_free_reserve(doubt) - plan.target * WAD)
 
     def _add_insurance(self, fresh: int) -> int:
-        """Add to the margin market's insurance what it lacks, at most its share of new surplus."""
+        """Pay a share of new surplus into the margin market's insurance, up to its target.
+
+        Return the amount paid [wad].
+        """
         if self.fund_address == ZERO_ADDRESS:
             return 0
         share, target = self.insuring[()]
@@ -231,7 +251,7 @@ class Treasury(Administered):
         return int(amount)
 
     def _draw_and_approve_reserve(self, amount: int, spender: str) -> None:
-        """Withdraw stablecoin from the reserve for a spender that then pulls it."""
+        """Withdraw stablecoin from the reserve [wad] and approve the spender to transfer it."""
         self.vault_engine.spend_reserve(self.address, amount, self.address)
         stablecoin = cast(IERC20, self.world.at(self.stablecoin_address))
         stablecoin.approve(self.address, spender, amount)

@@ -25,7 +25,7 @@ MAX_LOTS = 2**15 - 1
 
 
 class VaultEngine(Coverage):
-    """See contracts/VaultEngine.vy."""
+    """Vaults: collateral, debt, liquidation, loss coverage, settlement (model of VaultEngine.vy)."""
 
     KIND = "VaultEngine"
 
@@ -64,7 +64,11 @@ class VaultEngine(Coverage):
     def deposit_and_draw(
         self, sender: str, collateral_type: int, owner: str, deposit: int, draw: int, receiver: str
     ) -> None:
-        """Lock collateral (floored to the unit) and draw stablecoin (debt rounded up)."""
+        """Lock the caller's collateral in a vault [wad] and draw stablecoin to a receiver [wad].
+
+        Collateral is rounded down to the token's unit, debt is rounded up. Only the owner or an operator may
+        draw. Raises RevertError if the vault would be unsafe or a debt limit would be broken.
+        """
         terms = self._load_terms(collateral_type)
         self._check_not(terms.settling)
         debts = self._post_accrual(collateral_type)
@@ -118,7 +122,11 @@ class VaultEngine(Coverage):
     def repay_and_withdraw(
         self, sender: str, collateral_type: int, owner: str, repay: int, withdraw: int, receiver: str
     ) -> None:
-        """Repay stablecoin (at most the whole debt, rounded up; debt taken off rounded down) and withdraw."""
+        """Repay a vault's debt from the caller's stablecoin and withdraw collateral to a receiver [wad].
+
+        At most the whole debt is repaid, rounded up; a partial repayment stops at the debt floor. Only the
+        owner or an operator may withdraw. Raises RevertError if the vault would be unsafe.
+        """
         terms = self._load_terms(collateral_type)
         debts = self._post_accrual(collateral_type)
         vault: Vault = self.vaults[collateral_type, owner]
@@ -176,13 +184,13 @@ class VaultEngine(Coverage):
 
     @external
     def approve_operator(self, sender: str, operator: str, approved: bool) -> None:
-        """Allow or forbid an account to draw and withdraw for the caller's vaults."""
+        """Allow or forbid an account to draw and withdraw from the caller's vaults."""
         self.approvals[sender, operator] = approved
         self.emit("OperatorApproved", sender, operator, approved)
 
     @external
     def accrue(self, sender: str, collateral_type: int) -> int:
-        """Charge the stability fee up to now; the accumulated rate (ray, rounded down)."""
+        """Charge a type's stability fee up to now and return its accumulated rate [ray], rounded down."""
         self._load_terms(collateral_type)
         return self._accrue_fees(collateral_type).accumulated_rate
 
@@ -192,7 +200,10 @@ class VaultEngine(Coverage):
     def accrue_and_read(
         self, sender: str, collateral_type: int, owner: str, auction_limit_factor: int
     ) -> VaultState:
-        """Charge the fee and read all that a liquidation needs; limits count times a factor."""
+        """Charge a type's stability fee and return all vault data that a liquidation needs.
+
+        The room under the auction limits is computed with limits multiplied by the factor [basis points].
+        """
         terms = self._load_terms(collateral_type)
         debts = self._accrue_fees(collateral_type)
         vault: Vault = self.vaults[collateral_type, owner]
@@ -211,7 +222,10 @@ class VaultEngine(Coverage):
 
     @external
     def set_called(self, sender: str, collateral_type: int, owner: str) -> None:
-        """Note a margin call: until it is met the vault takes no new risk."""
+        """Record a margin call of a vault, which takes no new risk until the call is met.
+
+        Only the liquidation engine may call.
+        """
         self._only_liquidation(sender)
         self._check_live()
         vault: Vault = self.vaults[collateral_type, owner]
@@ -219,7 +233,10 @@ class VaultEngine(Coverage):
 
     @external
     def note_mechanism(self, sender: str, collateral_type: int) -> None:
-        """Note that a liquidation mechanism sells a type's vaults, for good: no auction has room any more."""
+        """Record permanently that a liquidation mechanism sells a type's vaults.
+
+        Auctions of the type then have no room any more. Only the liquidation engine may call.
+        """
         self._only_liquidation(sender)
         self._note_mechanism(collateral_type)
 
@@ -234,7 +251,11 @@ class VaultEngine(Coverage):
         receiver: str,
         reward: int,
     ) -> None:
-        """Move debt from performing to in_auction and its collateral to a new lot; pay the liquidator."""
+        """Move debt and collateral of a vault into an auction and pay the liquidator's reward.
+
+        The collateral and normalized debt are in wad. The debt moves from performing to in auction. Only the
+        liquidation engine may call.
+        """
         self._only_liquidation(sender)
         vault: Vault = self.vaults[collateral_type, owner]
         vault = vault._replace(
@@ -259,7 +280,7 @@ class VaultEngine(Coverage):
 
     @external
     def release(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
-        """Deliver auctioned collateral."""
+        """Transfer auctioned collateral to a receiver [wad]; only the auction contract may call."""
         self._only_auction(sender)
         self._check_not_settled(collateral_type)
         self._deliver_collateral(self.terms[collateral_type], amount, receiver)
@@ -276,9 +297,11 @@ class VaultEngine(Coverage):
         owner: str,
         returned: int,
     ) -> None:
-        """Burn a taker's payment (wad) and book it; give what is left to the vault, or to salvage.
+        """Burn a bidder's payment [wad] and book the repaid principal and surplus [rad].
 
-        The surplus of a retired type goes to the reserve: nothing reads its buffer any more.
+        `returned` is collateral left over [wad]. It goes to the owner's vault, or to salvage if `owner` is
+        the zero address. The surplus goes to the type's buffer, or to the reserve for a retired type. Only
+        the auction contract may call.
         """
         self._only_auction(sender)
         self._post_repaid_auction_principal(collateral_type, principal)
@@ -297,7 +320,10 @@ class VaultEngine(Coverage):
 
     @external
     def write_off(self, sender: str, collateral_type: int, owner: str, principal: int, salvage: int) -> None:
-        """Turn the principal of a closed auction into a deficit; keep what is left of its lot."""
+        """Book a closed auction's unpaid principal as deficit [rad], and keep its unsold collateral [wad].
+
+        Only the auction contract may call.
+        """
         self._only_auction(sender)
         if salvage != 0:
             self._add_salvage_collateral(collateral_type, salvage)
@@ -309,14 +335,17 @@ class VaultEngine(Coverage):
 
     @external
     def reward(self, sender: str, collateral_type: int, receiver: str, amount: int) -> None:
-        """Pay the reward of an auction's reset."""
+        """Pay the reward for the reset of an auction from the reserve; only the auction contract may call."""
         self._only_auction(sender)
         self._check_not_settled(collateral_type)
         self._pay_reward_from_reserve(collateral_type, receiver, amount)
 
     @external
     def take_salvage(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Hand salvage over to be auctioned."""
+        """Remove collateral left over from closed auctions (salvage) for a new auction [wad].
+
+        Only the auction contract may call.
+        """
         self._only_auction(sender)
         self._check_live()
         self._subtract_salvage_collateral(collateral_type, amount)
@@ -325,7 +354,10 @@ class VaultEngine(Coverage):
 
     @external
     def begin_settlement(self, sender: str) -> None:
-        """Charge fees a last time; from now on rates stand still, and vaults with debt."""
+        """Charge all stability fees a last time, set them to zero, and freeze vaults with debt.
+
+        Only the settlement contract may call.
+        """
         self._only_settlement(sender)
         self._store_global_debt_ceiling(NO_CEILING)
         for c in self._list_types():
@@ -336,7 +368,11 @@ class VaultEngine(Coverage):
 
     @external
     def unwind(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
-        """Give what is left of an auction back to its vault: collateral and debt (rounded up)."""
+        """Return the lot [wad] and the unpaid principal [rad] of an open auction to its vault.
+
+        The debt is rounded up. Without an owner the lot stays with the protocol as salvage (collateral left
+        over from auctions). Only the auction contract may call.
+        """
         self._only_auction(sender)
         if owner == ZERO_ADDRESS:
             self._add_salvage_collateral(collateral_type, lot)
@@ -353,7 +389,10 @@ class VaultEngine(Coverage):
 
     @external
     def skim(self, sender: str, collateral_type: int, owner: str, taken: int, worth: int) -> None:
-        """Settle all of a vault's debt [rad] with collateral [wad]; debt above its worth is a loss."""
+        """Settle a vault's whole debt with `taken` collateral [wad] that is worth `worth` [rad].
+
+        Debt above the worth becomes a loss. Only the settlement contract may call.
+        """
         self._only_settlement(sender)
         vault: Vault = self.vaults[collateral_type, owner]
         require(vault.open_lots == 0, "vault_engine: lots are open")
@@ -366,20 +405,29 @@ class VaultEngine(Coverage):
 
     @external
     def net(self, sender: str) -> int:
-        """Close the books, and return the supply [wad], which is settled from now on."""
+        """Close the books and return the supply of stablecoin to be redeemed [wad].
+
+        Only the settlement contract may call.
+        """
         self._only_settlement(sender)
         self.loss_waterfall.close_books(self.address)
         return self._post_netted(int(self.listing[()]))
 
     @external
     def redeem(self, sender: str, owner: str, amount: int) -> None:
-        """Burn stablecoin [wad] against the settled supply."""
+        """Burn an owner's stablecoin in exchange for settled collateral [wad].
+
+        Only the settlement contract may call.
+        """
         self._only_settlement(sender)
         self._post_redeemed(owner, amount)
 
     @external
     def pay_out(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
-        """Pay collateral (wad) out of salvage."""
+        """Transfer collateral that settlement has taken to a receiver [wad].
+
+        Only the settlement contract may call.
+        """
         self._only_settlement(sender)
         self._subtract_salvage_collateral(collateral_type, amount)
         self._deliver_collateral(self.terms[collateral_type], amount, receiver)
@@ -388,23 +436,23 @@ class VaultEngine(Coverage):
 
     @view
     def operators(self, sender: str, owner: str, operator: str) -> bool:
-        """Return whether an operator may draw and withdraw for an owner."""
+        """Return True if an operator may draw and withdraw from an owner's vaults."""
         return bool(self.approvals[owner, operator])
 
     @view
     def vault(self, sender: str, collateral_type: int, owner: str) -> Vault:
-        """Return a vault: locked collateral and normalized debt [wad]."""
+        """Return a vault's record: locked collateral, normalized debt [wad], margin call, open lots."""
         found: Vault = self.vaults[collateral_type, owner]
         return found
 
     @view
     def types_under_auction(self, sender: str) -> int:
-        """Return which listed types have principal under auction, a bit for each."""
+        """Return a bit mask of the listed types that have principal under auction."""
         return sum(1 << c for c in self._list_types() if self.auctions[c].in_auction)
 
     @view
     def total_debt(self, sender: str) -> int:
-        """Return all debt of all types: performing, in auction and in deficit [rad]."""
+        """Return the total debt of all listed types: performing, in auction and in deficit [rad]."""
         return sum(
             self.debts[collateral_type].performing
             + self._sum_auctioned_principal_and_deficit(collateral_type)
@@ -419,7 +467,10 @@ class VaultEngine(Coverage):
     def _check_price(
         self, collateral_type: int, locked_collateral: int, debt: int, initial_ratio: int
     ) -> None:
-        """Check new risk without a risk policy, at the lower of current and next price."""
+        """Raise RevertError unless a vault is safe at the lower of the current and next price.
+
+        This is the check of new risk without a risk policy.
+        """
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.risk_price(self.address, collateral_type)
         require(price != 0, "vault_engine: no price")
@@ -438,9 +489,10 @@ class VaultEngine(Coverage):
         drawn: int,
         withdrawn: int,
     ) -> None:
-        """Check new risk as the risk policy says.
+        """Raise RevertError unless the risk policy accepts new risk; update a dynamic fee.
 
-        `vault` and `debts` are as they will be, `before` is the type's normalized debt before the call.
+        `vault` and `debts` hold the values after the change. `before` is the type's normalized debt before
+        the call.
         """
         require(vault.called_at == 0, "vault_engine: margin call")
         distress = self._sum_auctioned_principal_and_deficit(collateral_type) if debts.distressed else 0
@@ -461,7 +513,7 @@ class VaultEngine(Coverage):
             self._set_fee_from_policy(collateral_type, fee)
 
     def _get_call_time_unless_met(self, collateral_type: int, vault: Vault, rate: int) -> int:
-        """Return the time of a margin call [seconds]; 0 once it is met."""
+        """Return the time of a vault's margin call [seconds]; 0 if the call is met."""
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         debt = vault.normalized_debt * rate
         met = engine.satisfies_margin_call(self.address, collateral_type, vault.locked_collateral, debt)
@@ -477,7 +529,7 @@ class VaultEngine(Coverage):
         require(sender == self.collateral_auction, "vault_engine: only auction")
 
     def _build_vault_with_fewer_lots(self, collateral_type: int, owner: str) -> Vault:
-        """Return a vault with one lot less, to be stored."""
+        """Return a vault's record with one open lot less, without storing it."""
         vault: Vault = self.vaults[collateral_type, owner]
         return vault._replace(open_lots=vault.open_lots - 1)
 

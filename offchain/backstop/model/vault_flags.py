@@ -11,14 +11,17 @@ from backstop.model.interfaces import IPriceFeed
 
 
 def get_lowest_known_price(feed: IPriceFeed, sender: str, collateral_type: int) -> int:
-    """Return the lowest known price [ray]: of auctions, or the next one, held back or not; 0 is none."""
+    """Return the lower of the auction price and the next price [ray]; 0 if there is no price.
+
+    The next price counts also while a guard of the price feed holds it back.
+    """
     price = feed.auction_price(sender, collateral_type)
     coming = feed.prices_of(sender, collateral_type).next or feed.withheld(sender, collateral_type)
     return min(price, coming) if coming else price
 
 
 class VaultFlags(Contract):
-    """The flags of vaults; a part of the liquidation engine."""
+    """Flags of vaults with debt at risk (part of the liquidation engine, modules/vault_flags.vy)."""
 
     def __init__(self, world: World, name: str, address: str) -> None:
         super().__init__(world, name, address)
@@ -28,7 +31,7 @@ class VaultFlags(Contract):
         self.flagged = self.table("vault_flags.flagged")
 
     def _set_vault_debt_flag(self, collateral_type: int, owner: str, new: int) -> None:
-        """Set, change or clear a flag."""
+        """Set a vault's flag to an amount of normalized debt [wad]; 0 clears the flag."""
         old = int(self.vault_flags[collateral_type, owner])
         if new != old:
             self.vault_flags[collateral_type, owner] = new
@@ -39,6 +42,6 @@ class VaultFlags(Contract):
         self.emit("VaultFlagged", collateral_type, owner, new)
 
     def _shrink_flag(self, collateral_type: int, owner: str, left: int) -> None:
-        """Keep a flag within the normalized debt that a vault has left."""
+        """Reduce a vault's flag to the normalized debt that is left in the vault [wad]."""
         if self.vault_flags[collateral_type, owner] > left:
             self._set_vault_debt_flag(collateral_type, owner, left)

@@ -22,7 +22,7 @@ MOST_ASSETS = 2**96 - 1
 
 @declare_record_slot_bit_widths(96, 96, 32, 32)
 class Assets(NamedTuple):
-    """Assets of a pool [wad]; times in seconds."""
+    """Assets of a pool, and the part of them that has not vested [wad]; times in seconds."""
 
     booked: int = 0  # all of them
     unvested: int = 0  # income that had not vested at `vested_at`
@@ -31,7 +31,10 @@ class Assets(NamedTuple):
 
 
 class VestingAssets(Contract):
-    """Entries and exits belong to the subclass."""
+    """Assets of a pool in one token, with income that vests over time (model of modules/vesting_assets.vy).
+
+    Subclasses implement deposits and withdrawals.
+    """
 
     asset_address = immutable("asset", str)
     # Seconds over which income vests.
@@ -51,7 +54,10 @@ class VestingAssets(Contract):
 
     @external
     def add_income(self, sender: str, assets: int) -> None:
-        """Give the members income, which vests evenly; its end is the weighted mean of old and new."""
+        """Transfer income [wad] from the caller to the pool, where it vests linearly.
+
+        The end of vesting becomes the mean of the old and the new end, weighted by the unvested amounts.
+        """
         require(assets != 0, "pool: no income")
         held: Assets = self.assets[()]
         self._check_room(assets)
@@ -65,13 +71,13 @@ class VestingAssets(Contract):
 
     @view
     def unvested(self, sender: str) -> int:
-        """Return the income that has not vested yet, rounded up."""
+        """Return the pool's income that has not vested yet [wad], rounded up."""
         return compute_unvested(self.assets[()], self.world.timestamp)
 
     # --------------------------------------------------------------- internals
 
     def _compute_all_vested_assets(self) -> int:
-        """Return the vested assets [wad], rounded down."""
+        """Return the pool's vested assets [wad], rounded down."""
         return compute_vested_assets(self.assets[()], self.world.timestamp)
 
     def _compute_room(self) -> int:
@@ -85,7 +91,7 @@ class VestingAssets(Contract):
         self.assets[()] = held._replace(booked=held.booked + change)
 
     def _remove_unvested_income(self, assets: int) -> None:
-        """Book income out that has not vested; the rest vests as before."""
+        """Deduct unvested income from the pool's assets [wad]; the rest vests as before."""
         held: Assets = self.assets[()]
         now = self.world.timestamp
         rest = compute_unvested(held, now)
@@ -93,7 +99,7 @@ class VestingAssets(Contract):
         self.assets[()] = Assets(held.booked - assets, rest - assets, now, held.ends_at)
 
     def _clear_and_count_booked_assets(self) -> int:
-        """Book all out, income that has not vested with it; how much that is."""
+        """Set the pool's assets to zero, including unvested income, and return their amount before [wad]."""
         rest = int(self.assets[()].booked)
         self.assets[()] = Assets()
         return rest
@@ -108,12 +114,12 @@ class VestingAssets(Contract):
 
 
 def compute_unvested(held: Assets, now: int) -> int:
-    """Return the income that has not vested yet, rounded up."""
+    """Return the income that has not vested at time `now` [wad], rounded up."""
     if now >= held.ends_at:
         return 0
     return div_up(held.unvested * (held.ends_at - now), held.ends_at - held.vested_at)
 
 
 def compute_vested_assets(held: Assets, now: int) -> int:
-    """Return the assets that shares are worth."""
+    """Return the vested assets of a pool at time `now` [wad], rounded down."""
     return held.booked - compute_unvested(held, now)

@@ -35,7 +35,10 @@ MAX_LOT = 2**104 - 1
 
 @declare_record_slot_bit_widths(14, 16, 14, 8, 32, 32, 32)
 class Terms(NamedTuple):
-    """The terms of a type's workouts: basis points, seconds, whole stablecoins."""
+    """Conditions of new workouts of a collateral type: basis points, seconds, whole stablecoins.
+
+    A workout is the repayment of a called vault in instalments.
+    """
 
     discount: int = 0
     ratio: int = 0
@@ -48,7 +51,7 @@ class Terms(NamedTuple):
 
 @declare_record_slot_bit_widths(104, 104, 8, 8, 16, 1)
 class Balance(NamedTuple):
-    """Fields that payments change: the lot, the unpaid amount (premium included), and the instalments met."""
+    """Fields of a workout that payments change: lot, unpaid amount with premium, instalments met."""
 
     lot: int = 0
     left: int = 0
@@ -60,7 +63,7 @@ class Balance(NamedTuple):
 
 @declare_record_slot_bit_widths(160, 32, 32, 14, 16)
 class Schedule(NamedTuple):
-    """A workout's owner, its start, and its terms."""
+    """Owner, start and conditions of a workout (repayment of a called vault in instalments)."""
 
     owner: str = ZERO_ADDRESS
     entered_at: int = 0
@@ -69,13 +72,13 @@ class Schedule(NamedTuple):
     ratio: int = 0
 
     def compute_due_time(self, met: int) -> int:
-        """Return when the first instalment is due that is not met [seconds]."""
+        """Return the due time of the first instalment not met [seconds]; `met` instalments are met."""
         return self.entered_at + (met + 1) * self.interval
 
 
 @declare_record_slot_bit_widths(104, 48, 90)
 class WorkoutBalances(NamedTuple):
-    """Debt at entry [wad], the premium in it (micro stablecoins), and its rounding up [rad]."""
+    """Initial debt of an instalment plan [wad], premium in it [micro stablecoins], and rounding [rad]."""
 
     owed: int = 0
     premium: int = 0
@@ -83,7 +86,7 @@ class WorkoutBalances(NamedTuple):
 
 
 class Workout(NamedTuple):
-    """All about an open workout."""
+    """Complete state of an open workout (repayment of a called vault in instalments)."""
 
     collateral_type: int
     owner: str
@@ -101,22 +104,28 @@ class Workout(NamedTuple):
 
 
 def can_repay(lot: int, price: int, discount: int, principal: int) -> bool:
-    """Return whether a sale at the price less the discount would pay the principal."""
+    """Return True if selling the lot at a price less the discount would repay the principal.
+
+    The lot is in wad, price in ray, discount in basis points, principal in rad.
+    """
     return lot * price * (BASIS_POINTS - discount) // BASIS_POINTS >= principal
 
 
 def principal_left(balance: Balance, sums: WorkoutBalances) -> int:
-    """Return the principal that is left [rad]."""
+    """Return the principal of an instalment plan that is still unpaid [rad]."""
     return debt_repayment.compute_principal_left(balance.left, sums.premium, sums.excess)
 
 
 def _is_short(balance: Balance, schedule: Schedule, price: int, principal: int) -> bool:
-    """Return whether the lot is worth less than its ratio asks for."""
+    """Return True if the collateral is worth less than the instalment plan's ratio requires."""
     return balance.lot * price * BASIS_POINTS < principal * schedule.ratio
 
 
 class Workouts(Administered):
-    """See contracts/Workouts.vy."""
+    """Repayment of called vaults in instalments, instead of an auction (model of contracts/Workouts.vy).
+
+    A repayment plan is called a workout; its collateral is the lot.
+    """
 
     KIND = "Workouts"
 
@@ -173,7 +182,11 @@ class Workouts(Administered):
 
     @external
     def enter(self, sender: str, collateral_type: int, owner: str, instalments: int) -> int:
-        """Move a called vault into a workout; its id, which is an auction's."""
+        """Move a called vault into repayment by instalments and return the id of this workout.
+
+        The id is also an auction id. The owner or an operator may call, in caution or emergency mode. Raises
+        RevertError if the collateral is worth too little or a limit would be exceeded.
+        """
         c, now = collateral_type, self.world.timestamp
         terms: Terms = self.terms[c]
         require(terms.cap != 0, "workouts: none offered")
@@ -213,7 +226,11 @@ class Workouts(Administered):
 
     @external
     def pay(self, sender: str, workout_id: int, amount: int) -> int:
-        """Pay what is left of a workout, or a part; the last payment gives the lot back. Wad burned."""
+        """Pay up to `amount` of a vault's debt under an instalment plan [wad]; return the stablecoin burned.
+
+        The last payment returns the collateral to the owner's vault. Raises RevertError if the rest would be
+        a debt below the floor.
+        """
         self._check_live()
         balance, sums = (
             self._load_open_workout_balance(workout_id),
@@ -247,7 +264,10 @@ class Workouts(Administered):
 
     @external
     def top_up(self, sender: str, workout_id: int, amount: int) -> None:
-        """Add collateral (floored to the unit) out of the owner's vault, which may not owe anything."""
+        """Move collateral [wad] from the owner's vault to its instalment plan, rounded down to the unit.
+
+        The vault must have no debt. The owner or an operator may call.
+        """
         self._check_live()
         balance = self._load_open_workout_balance(workout_id)
         c, schedule = balance.collateral_type, cast(Schedule, self.schedules[workout_id])
@@ -266,9 +286,10 @@ class Workouts(Administered):
 
     @external
     def flag(self, sender: str, workout_id: int) -> int:
-        """Check a workout, set or clear its flag, and return the principal in doubt [rad].
+        """Set or clear the flag of an instalment plan and return the principal at risk [rad].
 
-        It is all of the principal if the workout may be foreclosed, or could be at the next price.
+        The whole principal is at risk if the collateral may be auctioned now or at the next price; otherwise
+        0.
         """
         balance = self._load_open_workout_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
@@ -288,7 +309,11 @@ class Workouts(Administered):
 
     @external
     def foreclose(self, sender: str, workout_id: int, reward_receiver: str) -> None:
-        """Auction the lot of a workout that is not kept for the principal left."""
+        """Start an auction of the collateral of a vault that breaks its instalment plan.
+
+        This is so if an instalment is overdue, or if the collateral ratio is too low. Otherwise RevertError
+        is raised. The auction repays the unpaid principal.
+        """
         self._check_live()
         balance = self._load_open_workout_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
@@ -309,7 +334,7 @@ class Workouts(Administered):
 
     @external
     def unwind(self, sender: str, workout_id: int) -> None:
-        """Undo what is left of a workout, in settlement: lot and principal go back to the vault."""
+        """End an instalment plan in settlement: collateral and unpaid principal return to the vault."""
         require(self.engine.in_settlement(self.address), "workouts: not settling")
         balance = self._load_open_workout_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
@@ -334,7 +359,11 @@ class Workouts(Administered):
         period: int,
         cap: int,
     ) -> None:
-        """Set the terms of a type's workouts; those under way keep theirs."""
+        """Set the conditions of a type's new instalment plans (workouts); open ones keep theirs.
+
+        Discount, ratio and premium are in basis points, interval and period in seconds, cap in whole
+        stablecoins. A cap of 0 disables instalment plans. Only the admin may call.
+        """
         self._only_admin(sender)
         require(collateral_type < self.engine.collateral_types(self.address), "workouts: unknown type")
         require(discount <= bounds.MAX_WORKOUT_DISCOUNT, "workouts: discount bounds")
@@ -353,13 +382,13 @@ class Workouts(Administered):
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """Return the terms of a type's workouts."""
+        """Return the conditions of a collateral type's new instalment plans (workouts)."""
         terms: Terms = self.terms[collateral_type]
         return terms
 
     @view
     def workout_of(self, sender: str, workout_id: int) -> Workout:
-        """Return an open workout; `due` is when the first instalment is that is not met."""
+        """Return the state of an open instalment plan; `due` is the time of the first instalment not met."""
         balance = self._load_open_workout_balance(workout_id)
         schedule: Schedule = self.schedules[workout_id]
         sums: WorkoutBalances = self.sums[workout_id]
@@ -381,7 +410,10 @@ class Workouts(Administered):
 
     @view
     def position_of(self, sender: str, workout_id: int) -> tuple[int, str, int, int]:
-        """Type, owner, lot and principal left of a workout; all zero if there is none."""
+        """Return type, owner, collateral [wad] and unpaid principal [rad] of an instalment plan.
+
+        Return zeros if there is no plan with this id.
+        """
         if self.balances[workout_id] == Balance():
             return 0, ZERO_ADDRESS, 0, 0
         balance = self._load_open_workout_balance(workout_id)
@@ -390,27 +422,27 @@ class Workouts(Administered):
 
     @view
     def in_workouts(self, sender: str, collateral_type: int) -> int:
-        """Return the principal in a type's workouts [rad]."""
+        """Return the unpaid principal in all instalment plans (workouts) of a type [rad]."""
         return int(self.principals[collateral_type])
 
     @view
     def flagged_principal(self, sender: str, collateral_type: int) -> int:
-        """Return the principal in a type's workouts that is flagged [rad]."""
+        """Return the principal in a type's instalment plans (workouts) that is flagged as at risk [rad]."""
         return int(self.doubts[collateral_type])
 
     @view
     def unflagged_principal_of(self, sender: str, collateral_type: int) -> int:
-        """Return the principal in a type's workouts that is not flagged as in doubt [rad]."""
+        """Return the principal in a type's instalment plans (workouts) without a flag for risk [rad]."""
         return int(self.principals[collateral_type] - self.doubts[collateral_type])
 
     @view
     def is_flagged(self, sender: str, workout_id: int) -> bool:
-        """Return whether a workout's principal is in doubt, as it was last looked at."""
+        """Return True if an instalment plan's principal was at risk when its flag was last updated."""
         return bool(self._load_open_workout_balance(workout_id).flagged)
 
     @view
     def last_entries(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Return when a vault entered last [seconds]; 0 is never."""
+        """Return when a vault last entered an instalment plan [seconds]; 0 if never."""
         return int(self.entries[collateral_type, owner])
 
     # ----------------------------------------------------------------- helpers
@@ -419,13 +451,16 @@ class Workouts(Administered):
         require(not self.engine.in_settlement(self.address), "workouts: in settlement")
 
     def _is_owner_or_operator(self, sender: str, owner: str) -> bool:
-        """Return True if the caller may act for an owner."""
+        """Return True if the caller is the owner or an approved operator."""
         return sender == owner or self.engine.operators(self.address, owner, sender)
 
     def _count_met_instalments(
         self, balance: Balance, schedule: Schedule, sums: WorkoutBalances, principal: int
     ) -> int:
-        """Return how many instalments are met: those paid for, if the lot repays the rest or has no price."""
+        """Return the number of instalments met.
+
+        An instalment counts once its amount is paid, if the lot can repay the rest or has no price.
+        """
         covered = (sums.owed - balance.left) * balance.instalments // sums.owed
         if covered > balance.met:
             price = self.feed.risk_price(self.address, balance.collateral_type)
@@ -434,11 +469,11 @@ class Workouts(Administered):
         return balance.met
 
     def _is_instalment_overdue(self, balance: Balance, schedule: Schedule) -> bool:
-        """Return whether an instalment is missed."""
+        """Return True if the due time of an unmet instalment has passed."""
         return self.world.timestamp > schedule.compute_due_time(balance.met)
 
     def _subtract_workout_principal(self, balance: Balance, principal: int) -> None:
-        """Remove principal from a workout, and its flagged part with it."""
+        """Deduct principal from the total in workouts, and from the flagged total if the plan is flagged."""
         c = balance.collateral_type
         self.principals[c] = self.principals[c] - principal
         if balance.flagged:
@@ -450,7 +485,7 @@ class Workouts(Administered):
         self.sums[workout_id] = WorkoutBalances()
 
     def _load_open_workout_balance(self, workout_id: int) -> Balance:
-        """Return an open workout's balance: one with something left to pay."""
+        """Return the balance of an open instalment plan; raise RevertError if there is none with this id."""
         balance: Balance = self.balances[workout_id]
         require(balance != Balance(), "workouts: no workout")
         return balance

@@ -38,7 +38,7 @@ _PROGRAM = Path(__file__).parents[1]
 
 
 def build_cluster_workers(address: str) -> Workers:
-    """Return workers that are those of a Dask cluster, by its scheduler's address."""
+    """Return workers that run jobs on the Dask cluster of a scheduler's address."""
 
     def run(work: Callable[[S, J], R], shared: S, jobs: Iterable[J]) -> Done[J, R]:
         # Dask is optional, and slow to load.
@@ -85,7 +85,7 @@ FIRST = "FIRST_COMPLETED"
 
 
 def _connect_scheduler(address: str) -> Any:
-    """Return a client of the scheduler, which has a worker."""
+    """Return a client of a Dask scheduler with at least one worker; raise BackstopError otherwise."""
     from distributed import Client
 
     # Dask logs a lost scheduler several times; the error below says it once.
@@ -105,7 +105,7 @@ def _connect_scheduler(address: str) -> Any:
 
 
 class _WorkerPool:
-    """The workers that there are, which come and go."""
+    """Workers of a Dask cluster, which may join and leave at any time."""
 
     def __init__(self, client: Any, address: str) -> None:
         self.client = client
@@ -115,7 +115,10 @@ class _WorkerPool:
         self._alone_since = 0.0
 
     def count_worker_threads(self) -> int:
-        """Return how many jobs they can do at once; raise BackstopError if no worker joins for too long."""
+        """Return how many jobs the cluster can run at once.
+
+        Raises BackstopError if it has had no workers for LONELY seconds.
+        """
         now = time.monotonic()
         if now < self._looked + _COUNT_EVERY:
             return self.threads
@@ -131,7 +134,10 @@ class _WorkerPool:
 
 
 async def _check_scheduler(address: str) -> None:
-    """Raise if no scheduler answers: a client would leave a thread behind that can hang the next start."""
+    """Raise an error if no scheduler answers.
+
+    A failed client would leave a thread behind that can block the next start.
+    """
     from distributed.comm import connect
     from distributed.security import Security
 
@@ -146,7 +152,7 @@ def _load_shared(content: bytes) -> Any:
 def _run_job_on_same_version(
     work: Callable[[S, J], R], shared_data: S, job: J, client_program_hash: str
 ) -> R:
-    """Do a job, unless this worker would come to other results."""
+    """Run a job; raise BackstopError if this worker runs another version of the program."""
     if hash_modules() != client_program_hash:
         raise BackstopError("a Dask worker has another version of this program: install the same everywhere")
     return work(shared_data, job)
@@ -154,7 +160,7 @@ def _run_job_on_same_version(
 
 @cache
 def hash_modules() -> str:
-    """Return what stands for this program's modules: equal ones come to equal results."""
+    """Return a hash of all modules of this program; equal hashes mean equal results."""
     files = sorted((path.relative_to(_PROGRAM).as_posix(), path) for path in _PROGRAM.rglob("*.py"))
     hashed = sha256()
     for name, path in files:
@@ -163,7 +169,7 @@ def hash_modules() -> str:
 
 
 def _get_result(future: Any) -> Any:
-    """Return a job's result, or raise its failure as one BackstopError."""
+    """Return the result of a Dask job; raise BackstopError if the job failed."""
     try:
         return future.result()
     except BackstopError:

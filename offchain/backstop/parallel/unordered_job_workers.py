@@ -27,9 +27,9 @@ Done = Generator[tuple[J, R] | None, None, None]
 
 
 class Workers(Protocol):
-    """Interface of workers that do jobs.
+    """Interface of a function that runs jobs on workers and yields results in any order.
 
-    The function and all that it is given are sent to other processes.
+    The work function and all data are pickled, since they are sent to other processes.
     """
 
     def __call__(self, work: Callable[[S, J], R], shared: S, jobs: Iterable[J]) -> Done[J, R]: ...
@@ -45,13 +45,13 @@ TICK = 0.2
 
 
 def run_in_process(work: Callable[[S, J], R], shared: S, jobs: Iterable[J]) -> Done[J, R]:
-    """Do the jobs in this process, one after the other."""
+    """Run jobs one after the other in this process; yield each job with its result."""
     for job in jobs:
         yield job, work(shared, job)
 
 
 def build_process_workers(count: int) -> Workers:
-    """Return workers that are `count` processes of this machine."""
+    """Return workers that run jobs in `count` processes of this machine."""
 
     def run(work: Callable[[S, J], R], shared: S, jobs: Iterable[J]) -> Done[J, R]:
         others = set(active_children())
@@ -86,7 +86,7 @@ _given: tuple[Callable[[Any, Any], Any], Any]
 
 
 def _initialise_worker(work: Callable[[Any, Any], Any], shared: Any) -> None:
-    """Prepare a worker process, which ignores Ctrl-C: the process that gave the work stops it."""
+    """Store the work function in a worker process, and ignore Ctrl-C, since the parent stops it."""
     global _given
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _given = work, shared

@@ -7,7 +7,7 @@ from backstop.parallel.unordered_job_workers import Workers, build_process_worke
 
 
 def select_workers(count: int, address: str | None) -> Workers:
-    """Return workers on Dask, by a scheduler's address, or processes."""
+    """Return workers on the Dask cluster at `address`, or in `count` local processes without one."""
     if address is not None:
         return build_cluster_workers(address)
     return run_in_process if count == 1 else build_process_workers(count)

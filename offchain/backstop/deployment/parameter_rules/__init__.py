@@ -1,6 +1,7 @@
-"""Whether the parameters of a deployment fit each other: one table of rules, and what of it a setting breaks.
+"""Rules about parameters that must fit each other, and the check of a deployment against all rules.
 
-Setters check a value against its bounds. What is here needs two values or more, of different contracts often.
+Setters check a single value against its bounds. Each rule here relates two values or more, often of different
+contracts.
 """
 
 from __future__ import annotations
@@ -58,10 +59,16 @@ RULES: tuple[Rule, ...] = (
 
 
 def check_parameters(parameters: Parameters, prices: Prices = MappingProxyType({})) -> list[RuleFinding]:
-    """Return where a setting breaks rules, in the order of the table; a scenario has prices, its first."""
+    """Return every rule that the parameters break, with the place and the values, in the rules' order.
+
+    `prices` are the first prices of a scenario; they may be empty.
+    """
     return [RuleFinding(each, misfit) for each in RULES for misfit in each.misfits(parameters, prices)]
 
 
 def list_refused_findings(parameters: Parameters, prices: Prices = MappingProxyType({})) -> list[RuleFinding]:
-    """Return where a setting breaks what the protocol promises."""
+    """Return every rule with the verdict "refused" that the parameters break.
+
+    Breaking a refused rule breaks a promise of the protocol.
+    """
     return [found for found in check_parameters(parameters, prices) if found.rule.verdict == REFUSED]

@@ -22,9 +22,9 @@ from backstop.model.dutch_auction import Terms
 
 
 def compute_time_to_price(auction: AuctionParameters, part: int) -> int | None:
-    """Return after how many seconds an auction's price is down to a part of the feed's [basis points].
+    """Return when an auction's price has fallen to a share of the feed price [seconds].
 
-    None if a reset is due before.
+    `part` is this share in basis points. Return None if the auction needs a reset before.
     """
     terms = Terms(**dataclasses.asdict(auction))
     top = terms.top(RAY)
@@ -56,7 +56,7 @@ def _list_auction_parameter_texts(auction_parameters: AuctionParameters) -> tupl
 
 
 def _suggest_auction_change(auction: AuctionParameters, part: int) -> str:
-    """Say what makes an auction's price fall far enough."""
+    """Return a text that suggests changes by which the price falls far enough."""
     deepest = auction.cusp * auction.buf // BASIS_POINTS
     if deepest > part:
         most = part * BASIS_POINTS // auction.buf

@@ -23,7 +23,10 @@ LEAST_SHARE = 4
 
 
 def compute_bonus_factor(discount: DiscountParameters, liquidation_ratio: int, health: int) -> int:
-    """Return what a buyer gets for what is repaid at a health [wad], in basis points, rounded up."""
+    """Return the collateral value that a buyer gets per repaid value [basis points], rounded up.
+
+    `health` is the vault's health factor [wad].
+    """
     terms = Terms(*dataclasses.astuple(discount))
     numerator, denominator = terms.compute_bonus(liquidation_ratio, health)
     return div_up(numerator * BASIS_POINTS, denominator)

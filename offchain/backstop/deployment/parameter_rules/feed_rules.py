@@ -18,7 +18,7 @@ from backstop.model.price_feed import compute_minority_proof_quorum
 
 
 def iter_collateral_and_equity_feeds(parameters: Parameters) -> Iterator[tuple[str, FeedParameters]]:
-    """Yield each market of the feed with its name."""
+    """Yield name and price feed parameters of each collateral type, and of equity if there is any."""
     for each in parameters.collateral_types:
         yield each.symbol, each.feed
     if parameters.equity is not None:

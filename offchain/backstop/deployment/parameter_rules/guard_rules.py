@@ -26,7 +26,7 @@ from backstop.deployment.parameter_rules.parameter_rule import (
 def iter_automatic_ceilings(
     parameters: Parameters,
 ) -> Iterator[tuple[CollateralParameters, AutoCeilingParameters]]:
-    """Yield the types whose ceilings are automatic, and how."""
+    """Yield each collateral type with an automatic debt ceiling, and the ceiling's terms."""
     if parameters.guards is not None:
         for each, ceiling in zip(parameters.collateral_types, parameters.guards.ceilings, strict=False):
             if ceiling.max_line:
@@ -34,7 +34,7 @@ def iter_automatic_ceilings(
 
 
 def iter_workouts(parameters: Parameters) -> Iterator[tuple[CollateralParameters, WorkoutParameters]]:
-    """Yield the types that offer workouts, and on which terms."""
+    """Yield each collateral type that offers workouts (repayment in instalments), with their terms."""
     if parameters.guards is not None:
         for each, terms in zip(parameters.collateral_types, parameters.guards.workouts, strict=False):
             if terms.cap:
@@ -42,7 +42,7 @@ def iter_workouts(parameters: Parameters) -> Iterator[tuple[CollateralParameters
 
 
 def iter_guarded_types(parameters: Parameters) -> Iterator[CollateralParameters]:
-    """Yield the types whose policy counts."""
+    """Yield all collateral types if the deployment has a risk policy, otherwise none."""
     if parameters.guards is not None:
         yield from parameters.collateral_types
 

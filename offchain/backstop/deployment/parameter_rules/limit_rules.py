@@ -1,4 +1,4 @@
-"""Rules of amounts: ceilings, limits, floors, and what one unit of a token is worth."""
+"""Rules of amounts: ceilings, limits, floors, and the value of one unit of a token."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def _iter_token_unit_violations(parameters: Parameters, prices: Prices) -> Itera
 
 
 def compute_auction_limit_in_strictest_mode(parameters: Parameters, type_limit: int) -> int:
-    """Return what a limit on auctions leaves in the mode that leaves least, the global one included."""
+    """Return the lower of a type's and the global auction limit in the strictest mode.
+
+    All are in whole stablecoins.
+    """
     least = min(type_limit, parameters.global_auction_limit)
     factor = BASIS_POINTS
     if parameters.guards is not None and parameters.guards.breaker is not None:

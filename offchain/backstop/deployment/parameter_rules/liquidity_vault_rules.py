@@ -83,7 +83,7 @@ def _iter_notice_and_cycles_violations(parameters: Parameters, prices: Prices) -
 def _iter_liquidity_vault_and_market_terms(
     parameters: Parameters,
 ) -> Iterator[tuple[BackstopParameters, MarginParameters]]:
-    """Yield the terms of the pool and of its market, if there is one."""
+    """Yield the parameters of the perpetual liquidity vault and its markets, if there are any."""
     margin = parameters.margin
     if margin is not None and margin.backstop is not None:
         yield margin.backstop, margin

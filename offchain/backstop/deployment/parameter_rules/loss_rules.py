@@ -1,4 +1,4 @@
-"""Rules of who bears a loss: the waterfall's epochs, stages and auctions, pools, and settlement."""
+"""Rules of loss absorption: the waterfall's epochs, stages and auctions, pools, and settlement."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ EQUITY_STAGES = ("staked_equity", "minted_equity")
 
 
 def count_asynchronous_stages(stages: Sequence[StageParameters]) -> int:
-    """Return how many of some stages sell first and pay later."""
+    """Return the number of stages that must sell equity before they can pay."""
     return sum(stage.name in EQUITY_STAGES for stage in stages)
 
 
 def iter_loss_pool_names(parameters: Parameters) -> Iterator[str]:
-    """Yield the names of pools that bear losses."""
+    """Yield the parameter names of the pools that absorb losses."""
     return (name for name in POOLS if parameters.has_stage(name))
 
 

@@ -29,7 +29,7 @@ Market = tuple[MarginParameters, PerpetualParameters, CollateralParameters]
 
 
 def iter_margin_market_collateral_triples(parameters: Parameters) -> Iterator[Market]:
-    """Yield the perpetual markets, with the type whose price counts."""
+    """Yield the margin parameters, each perpetual market, and the collateral type that prices it."""
     if parameters.margin is not None:
         types = {each.symbol: each for each in parameters.collateral_types}
         for market in parameters.margin.markets:
@@ -129,7 +129,7 @@ def _iter_insured_violations(parameters: Parameters, prices: Prices) -> Iterator
 
 
 def _compute_shortfall_after_price_jump(market_parameters: PerpetualParameters, prices: Prices) -> int:
-    """Return what all lots that may be open lack after such a jump, as far as nothing is insured [wei]."""
+    """Return the uninsured shortfall of all lots that may be open after a price jump [wei]."""
     notional = market_parameters.open_limit * (
         prices[market_parameters.symbol] * market_parameters.lot // RAY
     )

@@ -1,4 +1,4 @@
-"""Rules of the margin market: margins, fees, the band and times against what a mark may be off."""
+"""Rules of the margin market: margins, fees, band and times against possible errors of a mark price."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _iter_vesting_and_cycles_violations(parameters: Parameters, prices: Prices) 
 
 
 def _iter_margin_if_enabled(parameters: Parameters) -> Iterator[MarginParameters]:
-    """Yield the terms of the margin market, if there is one."""
+    """Yield the margin parameters if the deployment has perpetual markets."""
     if parameters.margin is not None:
         yield parameters.margin
 

@@ -23,7 +23,7 @@ Prices = Mapping[str, int]
 
 
 class RuleViolation(NamedTuple):
-    """Where a setting breaks a rule."""
+    """Place where parameters break a rule, the values there, and a suggested change."""
 
     place: str  # the part of the setting; "" is all of it
     values: tuple[str, ...]  # of the parameters that the rule relates
@@ -35,7 +35,7 @@ Misfits = Callable[[Parameters, Prices], Iterator[RuleViolation]]
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: what it relates, how bad it is to break it, why, and where a setting does."""
+    """Rule about parameters: name, verdict, related parameters, reason, and a function that checks it."""
 
     name: str
     verdict: str
@@ -45,14 +45,14 @@ class Rule:
 
 
 class RuleFinding(NamedTuple):
-    """A rule that a setting breaks, and where."""
+    """A rule that the parameters break, and the place where they break it."""
 
     rule: Rule
     misfit: RuleViolation
 
     @property
     def parameter_names_and_values(self) -> str:
-        """Names and values of the parameters that do not fit each other."""
+        """Text with names and values of the parameters that break the rule."""
         return ", ".join(
             f"{name} {value}" for name, value in zip(self.rule.relates, self.misfit.values, strict=True)
         )
@@ -66,7 +66,10 @@ class RuleFinding(NamedTuple):
 
 
 def define_parameter_rule(verdict: str, *relates: str, why: str) -> Callable[[Misfits], Rule]:
-    """Make a rule of a function: `_iter_block_time_violations` is the rule `block-time`."""
+    """Return a decorator that turns a function yielding violations into a Rule.
+
+    The rule's name comes from the function: `_iter_block_time_violations` is the rule `block-time`.
+    """
 
     def made(misfits: Misfits) -> Rule:
         name = misfits.__name__.removeprefix("_iter_").removesuffix("_violations").replace("_", "-")
@@ -76,7 +79,10 @@ def define_parameter_rule(verdict: str, *relates: str, why: str) -> Callable[[Mi
 
 
 def compute_price_move(seconds: int) -> int:
-    """Return how far a price may move in some seconds [basis points], rounded up; see MOVE."""
+    """Return how far a price may move within `seconds` in a bad hour [basis points], rounded up.
+
+    The move is 10% an hour and grows with the square root of time.
+    """
     square = MOVE * MOVE * seconds
     low = 0
     while low * low * MOVE_TIME < square:
@@ -88,13 +94,13 @@ def compute_price_move(seconds: int) -> int:
 
 
 def format_percent(bps: int) -> str:
-    """Write basis points."""
+    """Return basis points as a text in percent."""
     whole, rest = divmod(bps, 100)
     return f"{whole}%" if rest == 0 else f"{whole}.{rest:02}%"
 
 
 def format_duration_in_one_unit(seconds: int) -> str:
-    """Write seconds in the largest unit that leaves no rest."""
+    """Return seconds as a text in the largest unit without a remainder, such as "6 h"."""
     for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds and seconds % unit == 0:
             return f"{seconds // unit} {name}"
@@ -102,5 +108,5 @@ def format_duration_in_one_unit(seconds: int) -> str:
 
 
 def format_coins(whole: int) -> str:
-    """Write whole stablecoins."""
+    """Return an amount of whole stablecoins as a text, such as "1,000 coins"."""
     return f"{whole:,} coins" if whole != 1 else "1 coin"

@@ -19,23 +19,24 @@ LOOK = 12
 
 
 def compute_price_jump(seconds: int) -> int:
-    """Return how far a price may be after some seconds [basis points], rounded up."""
+    """Return the largest price jump within some seconds [basis points], rounded up."""
     square = JUMP * JUMP * max(seconds, JUMP_TIME)
     return min(BASIS_POINTS, isqrt(div_up(square, JUMP_TIME) - 1) + 1)
 
 
 def compute_self_hedge_initial_margin(mark_age: int, trade_fee: int) -> int:
-    """Return the least initial margin with which a pair gains nothing [basis points].
+    """Return the least initial margin at which opposite positions of one owner gain nothing.
 
-    `mark_age` is in seconds, `fee` what a trade costs at least, in basis points of notional. What is paid at
-    the opening is not counted.
+    The result is in basis points. `mark_age` is the maximum age of the mark price [seconds]. `trade_fee` is
+    the minimum fee of a trade [basis points of notional]. The fee for opening is not counted.
     """
     return compute_self_hedge_break_even_margin(compute_price_jump(mark_age + LOOK), trade_fee)
 
 
 def compute_self_hedge_break_even_margin(price_move: int, closing_fee: int) -> int:
-    """Return the least initial margin with which a pair gains nothing by a move [basis points].
+    """Return the least initial margin at which opposite positions gain nothing by a price move.
 
-    The move is a share of the price before it; the account that gained pays the fee of closing.
+    All are in basis points. The move is a share of the price before it. The account that gained pays the
+    closing fee.
     """
     return price_move - (BASIS_POINTS - price_move) * closing_fee // BASIS_POINTS

@@ -1,4 +1,4 @@
-"""Rules of the timelock: whoever reads a proposal has time to leave before it counts."""
+"""Rules of the timelock: a reader of a proposal has time to leave before the proposal takes effect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEAD = 86_400
 
 
 def compute_longest_exit(parameters: Parameters) -> int:
-    """Return how long it takes at most to leave a pool [seconds], from the request on."""
+    """Return the longest time from a withdrawal request to its payment in any pool [seconds]."""
     names = {*list_pools(parameters), *(name for name in POOLS if parameters.has_stage(name))}
     return max(getattr(parameters, name).cooldown for name in names)
 
