@@ -35,7 +35,7 @@ def _draw_value(context: GenerationContext, usual: tuple[int, ...], highest: int
 
 @register_generator(weight=1, of_own_types=True)
 def set_engine_parameter(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that sets a type's debt ceiling, debt floor, stability fee, auction limit or share.
+    """Yield a call that sets a type's ceiling, debt floor, stability fee, auction limit or share.
 
     The share is the buffer's share of income, or the cap of redistribution. Mostly the admin calls, at times
     an account without the right.

@@ -174,9 +174,9 @@ def close_auction(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def close_at_price_glitch(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield one wrong price report, a call that closes an open auction at that price, and the old price.
+    """Yield a wrong price report, a call that closes an auction, and a report of the old price.
 
-    At the wrong price the lot seems worthless.
+    At the wrong price the auction's lot seems worthless.
     """
     ids = [auction_id for auction_id in context.list_open_auctions() if context.auction.lots[auction_id].lot]
     if not ids:
@@ -230,7 +230,7 @@ def empty_lot_below_target(context: GenerationContext) -> Iterator[Action | Wait
 
 @register_generator(weight=2)
 def repay_principal_only(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a purchase that repays just the principal of an auction, and at times a call that closes it.
+    """Yield a purchase that repays just the principal of an auction, and at times a closing call.
 
     After this purchase the auction cannot be closed.
     """
@@ -255,7 +255,7 @@ def repay_principal_only(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=8)
 def flash_take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a flash take: the buyer sells the collateral in the take's callback to pay for the purchase.
+    """Yield a flash take: the buyer sells the collateral in the take's callback to pay for it.
 
     The amount is mostly one for which the market pays more than the auction asks.
     """

@@ -19,9 +19,9 @@ _POOL, _MARKET = "PerpetualLiquidityVault", "PerpetualMarket"
 
 
 class _PoolView(MarketView):
-    """Read-only view of the perpetual liquidity vault and its margin market, for generators of actions.
+    """Read-only view of the perpetual liquidity vault and its margin market.
 
-    The vault is a pool that takes over positions of failing accounts.
+    The vault is a pool that takes over positions of failing accounts. Generators of actions read this view.
     """
 
     def __init__(self, s: GenerationContext) -> None:
@@ -165,7 +165,7 @@ def redeem_backstop_shares(context: GenerationContext) -> Iterator[Action | Wait
 
 @register_generator(weight=5)
 def trade_for_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield calls by which the pool takes unassigned lots or liquidates an account in the margin market.
+    """Yield calls by which the pool takes unassigned lots or liquidates a margin account.
 
     Mostly the pool's keeper calls, up to its limits or one lot more. At times an account without the right
     calls.

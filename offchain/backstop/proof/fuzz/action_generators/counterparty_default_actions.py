@@ -116,9 +116,10 @@ def _draw_vault_debt_for_trading(
 
 @register_generator(weight=2, of_traders=True)
 def deleverage_winners(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield the calls that deleverage the accounts that gained in a market; some are wrong or too late.
+    """Yield the calls that deleverage the accounts that gained in a market; some are invalid.
 
-    Deleveraging closes positions of accounts that gained against unassigned lots of insolvent accounts.
+    Deleveraging closes positions of accounts that gained against unassigned lots of insolvent accounts. Some
+    rankings are wrong or too late.
     """
     books, closer = find_market_view(context), context.world.contracts.get(_CLOSER)
     if books is None or closer is None:
@@ -163,7 +164,9 @@ def deleverage_winners(context: GenerationContext) -> Iterator[Action | Wait]:
 def _compute_deposit_to_swap_ranks(
     market_view: MarketView, market_id: int, side: int, owner_pair: Sequence[str]
 ) -> int:
-    """Return how much more equity at the last cycle's end would rank the first of two accounts second [wei].
+    """Return the extra equity with which the first account would rank after the second [wei].
+
+    It is the equity that the first account lacked when the last cycle ended.
     """
     market = market_view.market
     (gain, worth), (other, its) = (
@@ -567,7 +570,7 @@ def _book_losses_late(
 def _close_out_accounts(
     context: GenerationContext, books: MarketView, people: Sequence[str]
 ) -> Iterator[Action | Wait]:
-    """Yield orders that close the accounts' positions, and at times withdrawals of what is then final.
+    """Yield orders that close the accounts' positions, and at times withdrawals of final amounts.
 
     Positions are closed against each other or against unassigned lots.
     """
