@@ -1,7 +1,8 @@
-"""Runs on a worker of a cluster: each of its threads has a process of its own that plays them.
+"""Runs of a fuzz campaign on a worker of a cluster: each of its threads plays them in a subprocess of its
+own.
 
-As on one machine, the model has to be loaded with probes in it. The process stays from one run to the next,
-until another campaign comes or the worker ends. The files of a run go to the requesting process.
+As on one machine, the model has to be loaded with probes in it. The subprocess stays from one run to the
+next, until another campaign comes or the worker ends. The files of a run go to the requesting process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The scene that actions are chosen from: the present state, the people and the dice."""
+"""The context that actions are chosen from: the present state, the acting accounts and the random numbers."""
 
 from __future__ import annotations
 

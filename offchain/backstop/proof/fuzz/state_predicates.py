@@ -2,7 +2,7 @@
 
 A branch or a revert reason that reads a value asks whether it is set, whether it is zero, or whether it is at
 a constant. Each such question about a table is a predicate; it holds while any of the table's entries answers
-yes. `named_states` adds those that people have words for.
+yes. `named_state_predicates` adds those that people have words for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A process that compiles and covers: one job a line on stdin, one answer a line on stdout, both JSON.
 
 Compiling takes minutes where nothing is cached and cannot be interrupted, so it runs where it can be killed:
-`Coverer` asks such a process, and gives up as soon as it is told to.
+`CoverageProcess` asks such a process, and gives up as soon as it is told to.
 """
 
 from __future__ import annotations

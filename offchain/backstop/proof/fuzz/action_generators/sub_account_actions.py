@@ -66,7 +66,7 @@ def trade_between_own_accounts(context: GenerationContext) -> Iterator[Action | 
 
 @register_generator(weight=1, of_traders=True)
 def act_for_sub_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call on behalf of a trader's sub-account, by the trader or by an account without the right.
+    """Yield a call on behalf of a trader's sub-account, by the trader or an unauthorised account.
 
     The call cancels an order, raises a nonce floor, fills a wrongly signed order, withdraws, or liquidates.
     """

@@ -23,7 +23,7 @@ def _get_timelock(context: GenerationContext) -> Timelock:
 
 
 def _draw_call(context: GenerationContext, lock: Timelock) -> Call:
-    """Draw a call to propose: mostly a debt ceiling (delay of an hour), or the timelock's own settings.
+    """Draw a call to propose: mostly a debt ceiling (an hour's delay), or a setting of the timelock.
 
     A few calls fail or are refused.
     """

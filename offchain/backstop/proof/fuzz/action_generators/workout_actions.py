@@ -61,7 +61,7 @@ def enter_workout(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _can_enter(context: GenerationContext, collateral_type: int, owner: str) -> bool:
-    """Return whether a vault has collateral and debt, and the workouts' limits have room for the debt.
+    """Return whether a vault has collateral, and debt within the limits of workouts.
 
     At times ignore the limits.
     """
