@@ -22,7 +22,10 @@ _ACCOUNTS: dict[str, str] = {}
 
 
 def derive_named_account(name: str) -> str:
-    """Return the address that belongs to a name, the same in every campaign; no private key is known."""
+    """Return the address that belongs to a name, the same in every campaign.
+
+    The address has no known private key.
+    """
     from backstop.hosts.account_addresses import derive_account
 
     address = derive_account(name)
@@ -160,7 +163,9 @@ class CampaignAction:
     when: Condition | None = None
 
     def iter_calls(self, draw: Draw, state: Any) -> Iterator[Played]:
-        """Yield the calls and waits of one turn; none if the condition is false or the function returns None.
+        """Yield the calls and waits of one turn; none if the action's condition is false now.
+
+        None also if the function returns None.
         """
         with translate_user_errors(f"the condition of the action {self.name}"):
             if self.when is not None and not self.when(state):

@@ -59,7 +59,7 @@ class CampaignChain(ChainSystem):
 
 
 class CampaignLockstep(Lockstep):
-    """Lockstep of a campaign's contracts and models, freshly deployed; the setup calls are not made yet."""
+    """Freshly deployed contracts of a campaign and their models, side by side, before the setup calls."""
 
     chain: CampaignChain
 

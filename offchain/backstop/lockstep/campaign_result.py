@@ -31,7 +31,7 @@ class CampaignFailure(NamedTuple):
 class CallCoverage:
     """Counts of calls to each state-changing function, by outcome: a revert reason, or None.
 
-    None stands for success. `notes` says, by deployment, what is not compared.
+    None stands for success. `notes` lists, by deployment, the storage that is not compared.
     """
 
     calls: dict[str, Counter[str | None]] = field(default_factory=dict)

@@ -16,7 +16,7 @@ _RESTORED = (dict, defaultdict, Counter, list, set)
 
 
 class CampaignWorld(World):
-    """World (state of all models) whose rollback also restores plain attributes of the models.
+    """World (state of all models) with a rollback that also restores attributes of the models.
 
     A user's model may keep data outside its contract's storage in plain attributes, such as dictionaries or
     counters. A rollback restores containers in place, so that other references to them see it.

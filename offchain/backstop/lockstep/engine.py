@@ -367,7 +367,7 @@ class Lockstep:
     def _record_model_writes(self) -> tuple[dict[Slot, int], list[int]]:
         """Update the expected words by the model's writes.
 
-        Return the slots whose word changed, with the new word, and the indices of all slots written.
+        Return the slots with a changed word, the new words, and the indices of all slots written.
         """
         contracts, known, expected = self.model.world.contracts, self.chain.index, self._expected
         changes, written = {}, []

@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> list[CampaignItem] | None:
-    """Return the test items of a campaign, one for each case; None for any other object."""
+    """Return the test items of a campaign, one for each case (seed); None for any other object."""
     declared = sys.modules.get("backstop.lockstep.campaign")
     if declared is None or not isinstance(obj, declared.Campaign):
         return None
@@ -188,7 +188,7 @@ class CampaignItem(pytest.Item):
 
 
 def derive_case_seed(seed: int, case: int) -> int:
-    """Return the seed of a case: `seed` itself for case 0, a different seed for each other case."""
+    """Return the seed of a campaign's case: `seed` itself for case 0, another for each other case."""
     return seed if case == 0 else (seed << 32) + case
 
 

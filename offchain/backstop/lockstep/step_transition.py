@@ -51,7 +51,7 @@ Changes = dict[str, list[SlotChange]]
 
 
 def collect_changes(step: Transition) -> Changes:
-    """Return the slots whose value a step changed, grouped by storage path."""
+    """Return the storage slots that a step changed in value, grouped by storage path."""
     contracts = step.model.world.contracts
     changes: Changes = {}
     for (contract, path, key), old in step.model.changes.items():

@@ -17,7 +17,7 @@ def list_storage_differences(
     expected_words: Mapping[Slot, int],
     actual_words: Mapping[Slot, int],
 ) -> list[Difference]:
-    """Return a difference for each slot whose word on the chain is not the expected one.
+    """Return a difference for each slot with another word on the chain than expected.
 
     Both mappings leave out empty slots. Slots in `unmodelled` are not compared.
     """
@@ -40,7 +40,7 @@ def list_storage_root_differences(
     host: StorageRootHost,
     expected_words: Mapping[Slot, int],
 ) -> list[Difference]:
-    """Return a difference for each contract whose storage root is not that of the expected words.
+    """Return a difference for each contract with another storage root than the expected words give.
 
     This serves hosts that cannot list storage. For slots in `unmodelled`, the chain's own words are used.
     """

@@ -58,7 +58,7 @@ def describe_user_error(error: Exception) -> str:
 
 
 def _list_names(error: AttributeError) -> str:
-    """Return a text that lists the public names of the contract whose attribute was missing."""
+    """Return a text that lists the public names of the contract with the missing attribute."""
     contract = error.obj
     if not isinstance(contract, Contract):
         return ""

@@ -51,7 +51,10 @@ def find_vyper_layout(artifact: ProjectArtifact, source: Path, root: Path) -> Pr
 
 
 def _load_compiler_data(source: Path, root: Path) -> Any:
-    """Return Vyper's compiler data of a source. Imports are found beside it, in the project and installed."""
+    """Return Vyper's compiler data of a source file.
+
+    Its imports are found beside it, in the project, and among installed packages.
+    """
     try:
         from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
         from vyper.compiler.phases import CompilerData
@@ -66,7 +69,7 @@ def _load_compiler_data(source: Path, root: Path) -> Any:
 
 
 def _speed_up_installed_compiler() -> AbstractContextManager[None]:
-    """Return a context manager that speeds up the Vyper version 0.4.3; for others, one without effect."""
+    """Return a context manager that speeds up Vyper 0.4.3; without effect for other versions."""
     import vyper
 
     if not vyper.__version__.startswith("0.4.3"):

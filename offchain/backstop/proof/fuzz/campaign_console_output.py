@@ -38,7 +38,7 @@ def count_revert_reasons_by_kind(
     """Count how often calls reverted with each reason of each contract, by Vyper file.
 
     A revert reason counts for the called contract if that contract's source has it. Otherwise it counts for
-    each contract whose source has it, since a nested call may have reverted there.
+    each contract that has the reason in its source, since a nested call may have reverted there.
     """
     found: dict[str, Counter[str]] = {kind: Counter() for kind in reachable_items_by_kind}
     for call, count in tally.calls.items():
@@ -209,7 +209,10 @@ def _as_json(
 
 
 def _build_state_coverage_json(progress: CampaignProgress) -> dict[str, Any]:
-    """Return how many state predicates and pairs of predicates held, and the named pairs that never held."""
+    """Return how many state predicates and pairs of predicates held, and the named pairs missing.
+
+    A pair is missing if its two predicates never held together.
+    """
     states, names = progress.state_coverage, list_state_predicate_names()
     return {
         "predicates": [len(states.rows), len(names)],

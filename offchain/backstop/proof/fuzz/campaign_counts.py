@@ -24,7 +24,10 @@ class CountedCall(NamedTuple):
 
 @dataclass
 class CampaignCounts:
-    """Counts of a fuzz campaign: calls, events, `cover` calls by paying stages, and properties asked."""
+    """Counts of a fuzz campaign: calls, events, covers of losses by paying stages, and properties.
+
+    Only counterfactual properties that applied to a state are counted.
+    """
 
     calls: Counter[CountedCall] = field(default_factory=Counter)
     events: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -38,7 +41,8 @@ class CampaignCounts:
     def count_step(self, run_step: RunStep, kinds: Mapping[str, str]) -> None:
         """Add one step's call and events, and the stages that paid in a `cover` call, to the counts.
 
-        `kinds` maps the name of each deployed contract to its Vyper file.
+        `cover` pays a loss from the stages of the waterfall. `kinds` maps the name of each deployed contract
+        to its Vyper file.
         """
         action, outcome = run_step.action, run_step.outcome
         self.calls[CountedCall(run_step.move, kinds[action.contract], action.method, outcome.reason)] += 1
@@ -56,8 +60,7 @@ class CampaignCounts:
 
     @property
     def reached_feature_set(self) -> set[tuple[str, ...]]:
-        """Set of all features reached: revert reasons, events, and combinations of stages that paid a loss.
-        """
+        """Set of all features reached: revert reasons, events, and sets of stages that paid a loss."""
         return {
             *(("reason", call.contract, call.reason) for call in self.calls if call.reason is not None),
             *(("event", *event) for event in self.events),
@@ -83,7 +86,7 @@ class CampaignCounts:
 
 
 def format_paying_stage_indices(run_step: RunStep) -> str:
-    """Return the indices of the stages that paid in a `cover` call, such as `0+2`.
+    """Return the indices of the waterfall stages that paid for a loss in a `cover` call, such as `0+2`.
 
     Return `nobody` if no stage paid.
     """

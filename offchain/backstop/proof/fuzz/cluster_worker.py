@@ -1,5 +1,4 @@
-"""Runs of a fuzz campaign on a worker of a cluster: each of its threads plays them in a subprocess of its
-own.
+"""Runs of a fuzz campaign on a cluster's worker: each thread plays them in a subprocess of its own.
 
 As on one machine, the model has to be loaded with probes in it. The subprocess stays from one run to the
 next, until another campaign comes or the worker ends. The files of a run go to the requesting process.

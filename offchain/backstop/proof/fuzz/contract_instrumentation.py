@@ -40,7 +40,7 @@ _FIRST = 2
 
 
 class Decision(NamedTuple):
-    """One decision (branch point) of the contracts' source: its place, and the names of its two outcomes."""
+    """Decision (branch point) of the contracts' source: its place, and names of its two outcomes."""
 
     file: str
     line: int
@@ -85,14 +85,18 @@ class InstrumentedArtifacts(Artifacts):
         return self._marked[kind]
 
     def get_survey(self, kind: str) -> ContractSurvey:
-        """Return the survey of one contract: all that calls to it can reach. Compile it if it is not cached.
+        """Return the survey of a contract: all decisions, reasons and events that calls can reach.
+
+        The contract is compiled if its survey is not cached.
         """
         if kind not in self._surveys:
             self.load_surveys([kind])
         return self._surveys[kind]
 
     def load_surveys(self, kinds: Iterable[str]) -> None:
-        """Load the surveys of some contracts from the cache, and compile the missing ones in two processes.
+        """Load the surveys of some contracts from the cache, and compile those that are missing.
+
+        Compilation uses two processes.
         """
         wanted = [kind for kind in kinds if kind not in self._surveys]
         self.load(wanted)

@@ -56,7 +56,7 @@ def draw_discount_terms(random: Random, liquidation_ratio: int) -> DiscountParam
 
 
 def draw_fitting_discount(random: Random, liquidation_ratio: int) -> DiscountParameters | None:
-    """Draw fixed-discount terms whose bonus is valid for the liquidation ratio [basis points].
+    """Draw fixed-discount terms with a valid bonus for the liquidation ratio [basis points].
 
     Return None if none of 20 draws is valid.
     """

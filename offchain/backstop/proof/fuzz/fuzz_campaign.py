@@ -350,10 +350,11 @@ class Campaign:
         return text[-2_000:] or "it ended without a word"
 
     def _take_next_run_settings(self, has_ended: Callable[[], bool]) -> dict[str, Any] | None:
-        """Reserve the next run and return its index, number of steps and, if steered, its targets.
+        """Reserve the next run and return its settings; None if all steps are handed out.
 
-        Return None if all steps are handed out or the campaign has ended. Before a steered run it waits until
-        the earlier rounds that its targets depend on are complete.
+        The settings are the run's index, its number of steps and, for a steered run, the states that it
+        should reach. Before a steered run, wait until the earlier rounds that it learns from are complete.
+        None also if the campaign ends during this wait.
         """
         with self._changed:
             steps = RUN_LENGTH

@@ -80,7 +80,7 @@ def derive_policy_balanced_run_seed(campaign_seed: int, run_index: int) -> int:
 
 
 def derive_steered_seed(seed: int, index: int, targets: Sequence[SteeringTarget]) -> int:
-    """Return the seed, of up to 16 candidates, whose deployment can reach the highest-ranked target.
+    """Return the seed, of up to 16, of the deployment that can reach the highest-ranked target.
 
     A target is a combination of state predicates that no run has reached. `targets` are sorted by rank.
     """
@@ -164,7 +164,7 @@ class FuzzRun:
     def start_state_observer(self, targets: Sequence[SteeringTarget] = ()) -> StateObserver:
         """Start to record which state predicates hold, and return the observer.
 
-        The run is then steered to the first of `targets` that its deployment can reach.
+        The run then prefers moves that lead to the first of `targets` that its deployment can reach.
         """
         self.observer = StateObserver(self.scene)
         _, self._target = find_first_reachable_target(
@@ -218,7 +218,7 @@ class FuzzRun:
         return move.weight * (self._traders if move.of_traders else 1)
 
     def check_random_counterfactual_property(self) -> None:
-        """Check one random counterfactual property (what if another call were made) in the present state.
+        """Check a random counterfactual property (effect of a call not made) in the present state.
 
         If the property applied to the state, count the check in `asked`.
         """

@@ -98,19 +98,15 @@ class GenerationContext:
         return self.deployment.get_account("guardian")
 
     def build_action(self, contract: str, method: str, *args: Any, by: str) -> Action:
-        """Return a call of a contract's method by the account `by`, as an action that can be applied later.
-        """
+        """Return a call of a contract's method by the account `by`, to be applied later."""
         return Action(contract, method, args, by)
 
     def has_mechanism(self, collateral_type: int) -> bool:
-        """Return whether a liquidation mechanism, instead of an auction, sells vaults of this collateral
-        type.
-        """
+        """Return whether a liquidation mechanism sells this type's vaults, instead of an auction."""
         return bool(self.liquidations.mechanisms[collateral_type] != ZERO_ADDRESS)
 
     def find_stability_pool(self, collateral_type: int) -> OffsetPool | None:
-        """Return the stability pool that repays unsafe vaults of this collateral type; None without a pool.
-        """
+        """Return the stability pool that repays unsafe vaults of this type; None without a pool."""
         found = self.world.addresses.get(self.liquidations.mechanisms[collateral_type])
         return found if isinstance(found, OffsetPool) else None
 
@@ -183,7 +179,9 @@ class GenerationContext:
     # ------------------------------------------------------------------- types
 
     def draw_type(self) -> int:
-        """Draw one of the first four collateral types. Few types have all business, so that states get deep.
+        """Draw one of the first four collateral types.
+
+        Few types have all the business, so that states get deep.
         """
         return int(self.random.random() * min(self.listed, 4))
 
@@ -284,12 +282,11 @@ class GenerationContext:
         return bool(self.settlement.progress[()].begun_at)
 
     def list_deficit_types(self) -> list[int]:
-        """Return the collateral types with a deficit (a recognised loss that no stage has paid yet)."""
+        """Return the collateral types with a deficit (a recognised loss that is not paid yet)."""
         return [c for c in range(self.listed) if self.engine.deficit[c]]
 
     def list_equity_sales(self) -> list[tuple[EquityAuction, int]]:
-        """Return each open auction of equity: its contract, and the collateral type that it raises money for.
-        """
+        """Return each open equity auction: its contract, and the collateral type it raises money for."""
         auctions = [cast(EquityAuction, self.world.contracts[name]) for name in self.equity_auctions]
         return [(each, c) for each in auctions for c, sale in each.sales.items() if sale.target]
 
@@ -313,8 +310,7 @@ class GenerationContext:
         return range(max(1, last - 15), last + 1)
 
     def draw_auction_id(self) -> int:
-        """Draw the id of an open collateral auction. In a few draws, or if none is open, return another id.
-        """
+        """Draw the id of an open collateral auction; in a few draws, or without one, another id."""
         found = self.list_open_auctions()
         if found and self.random.random() < 0.98:
             return self.pick_item(found)

@@ -84,7 +84,7 @@ def has_most_batches(context: GenerationContext) -> bool:
 
 
 def has_overdue_reservation(context: GenerationContext) -> bool:
-    """Return whether a stage has reserved an amount for a loss for longer than the maximal time."""
+    """Return whether a waterfall stage has reserved an amount for a loss beyond the maximal time."""
     limit = context.now - bounds.MAX_RESERVATION
     return any([each.since < limit for each in context.waterfall.reservations.values() if each.amount])
 

@@ -160,7 +160,7 @@ def write_faults_yaml(faults: Sequence[PlantedFault], origin: Mapping[str, Any],
 
 
 def result_lines(faults: Sequence[PlantedFault], reported: Mapping[str, int]) -> Iterator[str]:
-    """Yield a text line for each planted fault with the step that reported it, and a line with the total."""
+    """Yield a text line for each planted fault with the step that reported it, then the total."""
     for each in faults:
         step = f"step {reported[each.name]:,}" if each.name in reported else "not reported"
         yield f"  {each.contract}.{each.method} while {' and '.join(each.predicates)}: {step}"

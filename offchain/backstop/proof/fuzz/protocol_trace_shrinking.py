@@ -89,8 +89,7 @@ class _ProtocolShrinker(TraceShrinker):
         return _deploy_protocol_tester(self.protocol_trace, self.parameters, first_steps, self.artifacts)
 
     def shrink_deployment(self) -> None:
-        """Drop added contracts and collateral types, and reset parameters to defaults, while the trace fails.
-        """
+        """Drop added contracts and types, and set parameters to defaults, while the trace fails."""
         steps = [*self.opening, *self.body]
         for creation in reversed(list(self.creations)):
             fewer = [each for each in self.creations if each is not creation]

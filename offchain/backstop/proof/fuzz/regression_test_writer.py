@@ -74,7 +74,7 @@ def _render_source(trace: ProtocolTrace, failure: Failure, name: str, body: list
 
 
 def _iter_test_source_lines(trace: ProtocolTrace) -> Iterator[str]:
-    """Yield the source lines of the test's body. The model decides whether and why each call must revert."""
+    """Yield the source lines of the test's body, with the reverts that the model expects."""
     deployment = plan_deployment(trace.parameters)
     model = create_model(deployment, trace.started_at)
     apply_configuration(model, deployment)

@@ -69,8 +69,9 @@ class RunExecutor:
     ) -> dict[str, Any]:
         """Play one run; return its counts, its coverage, its failure if any, and its kept trace's file.
 
-        Without `parameters` the run draws its own. It is steered to the first of `targets` that its
-        deployment can reach. Raises BackstopError if the host or the fuzzer itself fails.
+        Without `parameters` the run draws its own. It prefers moves that lead to the first of `targets`
+        (wanted states) that its deployment can reach. Raises BackstopError if the host or the fuzzer itself
+        fails.
         """
         tally, news, failure = CampaignCounts(), 0, ""
         wanted = parse_steering_targets(targets)
@@ -128,7 +129,10 @@ class RunExecutor:
         return result
 
     def _has_new_feature(self, run_step: RunStep, contract_kinds: Mapping[str, str]) -> bool:
-        """Return whether a step reached a revert reason, event, set of paying stages or branch first."""
+        """Return whether a step is the first with its revert reason, event or branch of the model.
+
+        The set of waterfall stages that pay in a `cover` call counts as a feature too.
+        """
         outcome = run_step.outcome
         features: list[tuple[str | None, ...]] = [
             ("reason", contract_kinds[run_step.action.contract], outcome.reason)

@@ -21,7 +21,7 @@ SECONDS = 60.0
 class ShrunkFailure(NamedTuple):
     """Failure of a trace, with the minimal trace's file and a test file that replays it.
 
-    `before` and `after` are the numbers of steps after the opening, before and after shrinking.
+    `before` and `after` are the numbers of steps without the setup, before and after shrinking.
     """
 
     failure: Failure

@@ -211,7 +211,7 @@ def _iter_field_predicates(
 ) -> Iterator[Predicate]:
     """Yield the predicates of one field: set, zero, and equal to each constant it is compared with.
 
-    `guard` is a condition that excludes empty records, whose fields are all zero.
+    `guard` is a condition that excludes empty records, in which all fields are zero.
     """
     name = f"{table.contract} {table.path}{suffix}"
     none = repr(ZERO_ADDRESS) if kind is str else "0"

@@ -37,15 +37,18 @@ class SteeringTarget(NamedTuple):
 
 
 def is_steered_run(run_index: int) -> bool:
-    """Return whether a run is steered: each run with an odd index, once two rounds have passed."""
+    """Return whether a run prefers moves that lead to states which earlier runs did not reach.
+
+    This holds for runs with an odd index, once two rounds of runs have passed.
+    """
     return run_index >= LAG * ROUND and run_index % 2 == 1
 
 
 def choose_targets(known: StateCoverage, seed: int, index: int) -> list[SteeringTarget]:
-    """Return up to eight random targets that a run may be steered to, in order of preference.
+    """Return up to eight random targets (wanted states) for a run, in order of preference.
 
     Alternating by draw, a target is a pair of named predicates that never held together, or a rare predicate
-    with another one. The first target that the run's deployment can reach is used.
+    with another one. The run uses the first target that its deployment can reach.
     """
     random = Random(f"steering {seed} {index}")
     together = known.build_joint_bits_by_predicate()
@@ -83,7 +86,7 @@ def _build_steering_target(state_coverage: StateCoverage, predicate_pair: tuple[
 
 
 def parse_steering_targets(json_targets: Sequence[Any]) -> list[SteeringTarget]:
-    """Return steering targets from their JSON form."""
+    """Return targets of steered runs (wanted pairs of state predicates) from their JSON form."""
     return [SteeringTarget(*map(tuple, each)) for each in json_targets]
 
 

@@ -38,7 +38,7 @@ def set_engine_parameter(context: GenerationContext) -> Iterator[Action | Wait]:
     """Yield a call that sets a type's ceiling, debt floor, stability fee, auction limit or share.
 
     The share is the buffer's share of income, or the cap of redistribution. Mostly the admin calls, at times
-    an account without the right.
+    an unauthorised account.
     """
     c = context.draw_type()
     parameters = context.deployment.parameters.collateral_types[c]
@@ -63,7 +63,7 @@ def set_engine_parameter(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7, of_own_types=True)
 def set_ratios(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that sets a type's liquidation and initial ratio, and mostly one that restores them."""
+    """Yield a call that sets a type's liquidation and initial ratio, and mostly a restoring call."""
     c = context.draw_type()
     parameters = context.deployment.parameters.collateral_types[c]
     low = _draw_value(
@@ -80,7 +80,7 @@ def set_ratios(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7)
 def set_global_limits(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that sets the global debt ceiling or auction limit, and mostly one that restores it."""
+    """Yield a call that sets the global debt ceiling or auction limit, and mostly a restoring call."""
     own = context.deployment.parameters
     if context.draw_bool(0.5):
         value = _draw_value(context, (own.global_debt_ceiling, 0, 10**6), bounds.MAX_GLOBAL_DEBT_CEILING)
@@ -156,9 +156,9 @@ def set_auction_terms(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7)
 def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield calls that stop a type's auctions, try a reset and a liquidation, and mostly resume them.
+    """Yield calls that stop a type's auctions, try to start or restart one, and mostly resume them.
 
-    The admin, the guardian or an account without the right sends the stop.
+    The admin, the guardian or an unauthorised account sends the stop.
     """
     c = context.draw_type()
     by = context.pick_item((context.guardian, context.admin, context.admin, context.pick_account()))
@@ -225,7 +225,7 @@ def set_market(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8, of_own_types=True)
 def set_guards(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that sets a feed's guards (deviation, confirmations, grace), and mostly a restore."""
+    """Yield a call that sets a price feed's guards, such as the deviation, and mostly a restoring call."""
     c = context.draw_feed_market()
     equity, types = context.deployment.parameters.equity, context.deployment.parameters.collateral_types
     own = types[c].feed if equity is None or c < context.listed else equity.feed
@@ -268,7 +268,7 @@ def halt_market(context: GenerationContext) -> Iterator[Action | Wait]:
 def change_roles(context: GenerationContext) -> Iterator[Action | Wait]:
     """Yield a call that grants or revokes a role of a random account.
 
-    With a stage's role, an ordinary account can pay for losses as stages do.
+    With the role of a waterfall stage, an ordinary account can pay for losses as a stage does.
     """
     contract, who = _pick_administered_contract(context), context.pick_account()
     role = context.pick_item((STAGE, GUARDIAN, MINTER, CEILINGS, bytes(32)))
@@ -383,10 +383,10 @@ def set_stages(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def change_caps(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a proposal of new stage caps, and mostly its application after the delay.
+    """Yield a proposal of new caps of the loss waterfall's stages, and mostly its application.
 
-    At times the proposal also changes another term of the stage, or the applied terms differ from the
-    proposal.
+    The application comes after a delay. At times the proposal also changes another term of a stage, or the
+    applied terms differ from the proposal.
     """
     terms = [tuple(context.waterfall.stage_terms("", k)) for k in context.waterfall.stage_ids("")]
     k = context.random.randrange(len(terms))
@@ -415,10 +415,10 @@ def change_caps(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def change_stages(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a proposal that adds, removes or reorders stages, and mostly its application.
+    """Yield a proposal that adds, removes or reorders stages of the loss waterfall.
 
-    The application comes after the delay or one second too early. At times a removed stage loses its role
-    first, so that it fails.
+    Mostly its application follows, after the delay or one second too early. At times a removed stage loses
+    its role first, so that it fails.
     """
     waterfall = context.waterfall
     terms = [tuple(waterfall.stage_terms("", k)) for k in waterfall.stage_ids("")]

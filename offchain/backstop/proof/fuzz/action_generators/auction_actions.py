@@ -48,10 +48,10 @@ def _compute_price_and_reset_due(context: GenerationContext, auction_id: int) ->
 
 
 def _draw_size(context: GenerationContext, auction_id: int, price: int) -> int:
-    """Draw an amount of collateral to buy from an auction, in collateral units [wad].
+    """Draw an amount of collateral to buy from an auction [wad].
 
-    It is the whole lot, a part, the amount that raises the target or leaves the smallest allowed rest, or 1
-    off these.
+    It is the whole lot, a part, the amount that repays the debt or leaves the smallest allowed rest, or 1 off
+    these.
     """
     lot, terms = (
         context.auction.lots[auction_id],
@@ -74,7 +74,7 @@ def _draw_size(context: GenerationContext, auction_id: int, price: int) -> int:
 def take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     """Yield a purchase of a random amount from a collateral auction, after some time.
 
-    If the auction's price has expired, it mostly yields a reset first.
+    If the auction's price has expired, a call that restarts the price (`reset`) mostly comes first.
     """
     auction_id = context.draw_auction_id()
     lot = context.auction.lots[auction_id]
@@ -127,7 +127,7 @@ def take_auction_in_parts(context: GenerationContext) -> Iterator[Action | Wait]
 
 @register_generator(weight=3)
 def reset_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a reset of an auction's price, mostly of an auction that is due for a reset."""
+    """Yield a call that restarts an auction's price, mostly once that price has expired."""
     due = [
         auction_id
         for auction_id in context.list_open_auctions()
@@ -204,9 +204,9 @@ def close_at_price_glitch(context: GenerationContext) -> Iterator[Action | Wait]
 
 @register_generator(weight=4)
 def empty_lot_below_target(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a purchase of a whole lot that raises less than the auction's target.
+    """Yield a purchase of a whole lot that raises less than the auction must raise (its target).
 
-    At times a reset and a call that closes the empty auction follow.
+    At times calls follow that try to restart the empty auction's price, and that close the auction.
     """
     for auction_id in context.list_open_auctions():
         lot, (price, due) = (

@@ -167,8 +167,8 @@ def redeem_backstop_shares(context: GenerationContext) -> Iterator[Action | Wait
 def trade_for_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
     """Yield calls by which the pool takes unassigned lots or liquidates a margin account.
 
-    Mostly the pool's keeper calls, up to its limits or one lot more. At times an account without the right
-    calls.
+    Mostly the pool's keeper calls, up to its limits or one lot more. At times an unauthorised account calls.
+    Unassigned lots were seized from insolvent accounts.
     """
     pool = _build_pool_view_if_deployed(context)
     if pool is None or (not pool.is_new_risk_allowed() and context.draw_bool(0.9)):

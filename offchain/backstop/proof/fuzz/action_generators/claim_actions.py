@@ -37,7 +37,10 @@ def repay_claims(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def collect_claim_cash(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that collects the stablecoin paid to a holder's claims, of this or an old generation."""
+    """Yield a call that collects the stablecoin paid to a holder's recovery claims.
+
+    The claims are of the present generation or of an older one.
+    """
     claims = _pick_owing_claims_contract(context)
     if claims is None:
         return

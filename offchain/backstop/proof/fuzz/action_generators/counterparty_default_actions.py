@@ -313,7 +313,7 @@ def _convert_address_to_integer(address: str) -> int:
 
 @register_generator(weight=2, of_traders=True)
 def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield the default of one account against two others, with all calls that follow from a default.
+    """Yield the default of one account against two others, with all calls that follow from it.
 
     These calls book the loss, cut gains, deleverage winners, close positions and withdraw the rest.
     """
@@ -542,9 +542,9 @@ def _iter_actions_pushing_equity_below_haircuts(
 def _book_losses_late(
     context: GenerationContext, books: MarketView, market_id: int, way: int
 ) -> Iterator[Action | Wait]:
-    """Yield delayed seizures, so that losses are booked one or more cycles late.
+    """Yield delayed seizures, so that losses are booked one or more margin cycles late.
 
-    Gains made in the meantime can absorb them.
+    Gains made in the meantime can absorb these losses.
     """
     yield context.build_action(_MARKET, "accrue", market_id, by=context.pick_account())
     if context.draw_bool(0.4):

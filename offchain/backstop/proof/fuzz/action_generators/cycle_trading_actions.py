@@ -35,7 +35,7 @@ OWNERS = {owner: get_trader_account(strip_account_number(name)) for owner, name 
 
 
 class MarketView:
-    """Read-only view of the margin market (perpetual markets, trading and policy) for action generators."""
+    """Read-only view of the margin market's contracts, for generators of random actions."""
 
     def __init__(self, s: GenerationContext) -> None:
         self.s = s
@@ -127,7 +127,7 @@ class MarketView:
         return [owner for owner in owing if self.market._has_lots(owner) or self.s.draw_bool(0.05)]
 
     def list_undermargined(self) -> list[str]:
-        """Return the accounts whose equity is not negative, but below their maintenance margin."""
+        """Return the accounts with equity that is below the maintenance margin, but not negative."""
         found = []
         for owner in self.list_holders():
             equity = self.get_equity(owner)
@@ -145,7 +145,9 @@ class MarketView:
         return int(funding.level + self.market._compute_funding_index_change(funding))
 
     def get_unassigned_lots(self, market_id: int) -> int:
-        """Return the lots seized from insolvent accounts that no account holds; positive if they were long.
+        """Return the market's unassigned lots: seized from insolvent accounts, held by no account.
+
+        The result is positive if the lots were long.
         """
         long, short = self.market.lots[market_id]
         return int(short - long)
@@ -542,7 +544,7 @@ def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wa
 def roll_cycles(context: GenerationContext) -> Iterator[Action | Wait]:
     """Yield calls that end margin cycles, mostly when due, at times one second too early.
 
-    At times so many cycles follow that accounts become stale.
+    At times up to five more cycles end, so that accounts become stale.
     """
     books = find_market_view(context)
     if books is None:
@@ -799,7 +801,7 @@ def settle_margin_market(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def set_margin_terms(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a change of a market's terms or of the insurance cap, or a trader's rise of its nonce floor."""
+    """Yield a change of a market's terms, of the insurance cap, or of a trader's lowest valid nonce."""
     books = find_market_view(context)
     if books is None:
         return

@@ -28,9 +28,10 @@ def _compute_auction_price(auction: EquityAuction, collateral_type: int, now: in
 
 @register_generator(weight=1.2)
 def cover_with_equity(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a `cover` call for a deficit in a deployment whose equity may pay for losses.
+    """Yield a call that covers a deficit, in a deployment in which equity may pay for losses.
 
-    At times a deposit of equity comes before it, and a purchase from an equity auction after it.
+    `cover` pays a deficit from the loss waterfall. At times a deposit of equity comes before it, and a
+    purchase from an equity auction after it.
     """
     found = context.list_deficit_types()
     if not context.equity_auctions or not found:
@@ -49,7 +50,7 @@ def cover_with_equity(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2.5)
 def take_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a purchase from an open equity auction: the whole lot, a part, or the target's amount.
+    """Yield a purchase from an open equity auction: its lot, a part, or the amount still to raise.
 
     An auction that is past its deadline is mostly ended instead.
     """

@@ -120,9 +120,9 @@ def announce_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def realise_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield the call that books a bridge's announced loss, once its delay is over or 1 second before.
+    """Yield the call that books a bridge's announced loss, once its delay is over or 1 second early.
 
-    At times a `cover` call for the new deficit follows.
+    At times a call follows that covers the new deficit from the loss waterfall.
     """
     found = _pick_facilitator(context)
     if found is None:
@@ -198,9 +198,10 @@ def set_bridge_line(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=20)
 def redeem_bridge_notes(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a bridge's repayment in settlement, and a holder's cashing and redemption of notes.
+    """Yield a bridge's repayment in settlement, and a holder's exchange of notes for a share of it.
 
-    A note stands for a part of the bridge's debt.
+    A note stands for a part of the bridge's debt. Mostly the holder first cashes redeemed stablecoin for
+    notes.
     """
     found = _pick_facilitator(context)
     if found is None or not context.settlement.progress[()].fixed_at:

@@ -93,7 +93,7 @@ def set_ceiling_terms(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def escalate_mode(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that reports a trigger to the circuit breaker, mostly one whose condition holds."""
+    """Yield a call that reports a trigger to the circuit breaker, mostly one that holds now."""
     breaker = _get_breaker(context)
     if breaker is None:
         return

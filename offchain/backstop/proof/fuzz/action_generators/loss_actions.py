@@ -14,7 +14,7 @@ from backstop.system import Action
 
 @register_generator(weight=1.2)
 def flag_debt(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that flags a vault or a workout whose debt is in doubt, or clears its flag.
+    """Yield a call that flags a vault or a workout with doubtful debt, or clears its flag.
 
     Flagged debt may be lost in part. A workout is the repayment of a called vault in instalments.
     """
@@ -35,7 +35,7 @@ def flag_debt(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _pay_loss_from_scripted_stage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield calls by which the scripted test stage reserves a deficit, pays a part or gives it up."""
+    """Yield calls by which a scripted waterfall stage reserves a deficit, pays a part or gives it up."""
     place = [stage.name for stage in context.deployment.parameters.stages].index("scripted")
     stage = context.waterfall.stages[place].stage
     found = [c for c in range(context.listed) if context.engine.deficit[c]]
@@ -81,9 +81,9 @@ def cover_deficit(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.3)
 def script_stage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield calls that make the scripted test stage fail, or lie about its capacity or payment.
+    """Yield calls that make a scripted waterfall stage fail, or lie about its capacity or payment.
 
-    A `cover` call follows, and the stage is then reset.
+    A call that covers a deficit follows, and the stage is then set back to normal.
     """
     if "ScriptedStage" not in context.world.contracts:
         return
@@ -106,7 +106,7 @@ def script_stage(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def force_stage_release(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that releases an amount that a stage has reserved for a loss for too long.
+    """Yield a call that releases an amount that a waterfall stage has reserved for a loss too long.
 
     At times the call is too early, or nothing is reserved.
     """
@@ -128,7 +128,7 @@ def force_stage_release(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def break_stage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield calls that revoke a stage's role, cover losses without the stage, and restore the role.
+    """Yield calls that revoke a waterfall stage's role, cover losses without it, and restore the role.
 
     Then a call makes the stage repay the share that it missed.
     """

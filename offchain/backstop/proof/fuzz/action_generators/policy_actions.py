@@ -38,7 +38,7 @@ def _list_callable_owners(context: GenerationContext, collateral_type: int) -> l
 def make_margin_call(context: GenerationContext) -> Iterator[Action | Wait]:
     """Yield a margin call of a vault, and then its rescue by the owner or its liquidation.
 
-    If no vault can be called, price reports first lower the price to a vault's call ratio.
+    If no vault is below its call ratio, price reports first lower the price to that ratio.
     """
     if context.policy is None:
         return
@@ -132,7 +132,8 @@ def _follow_margin_call(
 def set_policy(context: GenerationContext) -> Iterator[Action | Wait]:
     """Yield a call that sets a risk limit: brackets, flow limit, growth cap, fee curve or call terms.
 
-    At times it sets the effects of modes or the policy contract itself, or a value is out of bounds.
+    At times it sets the effects of the circuit breaker's modes, or the policy contract itself. Some values
+    are out of bounds.
     """
     if context.policy is None:
         return

@@ -244,7 +244,7 @@ def wait_long(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def renew_stale_price(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield reports of the last price for each market whose price is stale."""
+    """Yield reports of the last price for each market with a stale price."""
     for c in (*range(min(context.listed, 4)), *((bounds.EQUITY_MARKET,) if context.has_equity else ())):
         if not context.has_fresh_price(c):
             yield from post_price(context, c, _get_published_price_or_one(context, c))

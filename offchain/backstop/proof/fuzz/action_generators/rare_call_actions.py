@@ -34,9 +34,10 @@ _MARKET = bounds.EQUITY_MARKET
 
 @register_generator(weight=1.6)
 def begin_workout(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield calls that open a vault, call it, and enter a workout (repayment in instalments).
+    """Yield calls that open a vault, make a margin call on it, and enter a workout.
 
-    Then the workout is paid, topped up or foreclosed, and flagged.
+    A workout is a repayment in instalments. It is then paid, topped up or foreclosed, and flagged as in doubt
+    if due.
     """
     if context.workouts is None or context.policy is None or context.settling:
         return
@@ -94,9 +95,10 @@ def begin_workout(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7)
 def flag_missed_payment(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that flags a workout a second before, at or after its next instalment is due.
+    """Yield a call that flags a workout's debt as in doubt, close to its next instalment's due time.
 
-    At times a payment and a second call follow.
+    A workout is a repayment in instalments. The call comes a second before, at or after the due time. At
+    times a payment and a second call follow.
     """
     found = context.list_open_workouts()
     if context.workouts is None or not found:
@@ -122,7 +124,10 @@ def _clear_losses(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _repeat_flags(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a `flag` call for each flagged vault, at a fresh price, which clears outdated flags."""
+    """Yield a `flag` call for each vault that is flagged for doubtful debt, at a fresh price.
+
+    The call clears the flag of a vault that is safe now.
+    """
     flags = context.liquidations.vault_flags
     for c, owner in [key for key, flag in flags.items() if flag and key[0] < min(context.listed, 4)]:
         if not context.has_fresh_price(c) and context.get_next_or_current_price(c):
@@ -137,9 +142,10 @@ def _has_no_losses(context: GenerationContext) -> bool:
 
 @register_generator(weight=1.2)
 def leave_staked_equity(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a deposit into staked equity and a withdrawal in all its steps.
+    """Yield a deposit into staked equity and a withdrawal from it in all its steps.
 
-    The steps are request, cut of the batch, settlement and claim. Known losses mostly end the sequence early.
+    The steps are the request, the closing of its batch, the settlement and the claim. Known losses mostly end
+    the sequence early.
     """
     if "StakedEquity" not in context.pools or context.settling:
         return
@@ -233,7 +239,10 @@ def convert_claims_at_price(context: GenerationContext) -> Iterator[Action | Wai
 
 @register_generator(weight=1.2)
 def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield calls that make a stage fail so that later stages pay, and then repay the missed share."""
+    """Yield calls that make a waterfall stage fail, cover losses, and repay the stage's missed share.
+
+    Later stages pay the share that the failed stage misses.
+    """
     waterfall = context.waterfall
     pools = {context.world.contracts[name].address for name in context.savers}
     found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].stage in pools]

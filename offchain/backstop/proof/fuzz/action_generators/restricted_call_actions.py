@@ -100,7 +100,7 @@ def _list_role_restricted_equity_calls(
 
 @register_generator(weight=1)
 def cover_as_stage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a payment of a deficit by an account that holds a stage's role.
+    """Yield a payment of a deficit by an account that holds the role of a waterfall stage.
 
     It pays from the buffer, the reserve, its tokens or by redistribution, up to the balance or 1 wei more.
     """

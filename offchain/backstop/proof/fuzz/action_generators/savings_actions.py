@@ -66,7 +66,7 @@ def mint_pool_shares(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3)
 def request_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a request to redeem pool shares with the next batch, at times until it is paid.
+    """Yield a request to redeem pool shares with the next withdrawal batch, at times also its payment.
 
     The sender may be another account, with or without the owner's permission.
     """
@@ -111,7 +111,7 @@ def _grant_redemption_permission(
 
 @register_generator(weight=2)
 def cut_batch(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that closes a pool's collecting batch, when it is due or a second early."""
+    """Yield a call that closes a pool's batch of withdrawal requests, when due or a second early."""
     name = _pick_pool(context)
     pool = cast(MemberPool, context.world.contracts[name])
     if not pool.batches[pool.line[()].collecting].units and context.draw_bool(0.9):
@@ -158,7 +158,7 @@ def _settle_and_claim_batch(context: GenerationContext, pool_name: str) -> Itera
 
 @register_generator(weight=2)
 def claim_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a claim of a paid batch; in a pool without cooldown, a redemption of shares."""
+    """Yield a claim of a paid withdrawal batch; in a pool without cooldown, a redemption of shares."""
     name = _pick_pool(context)
     pool = cast(MemberPool, context.world.contracts[name])
     if pool.cooldown:
@@ -243,7 +243,7 @@ def collect_claims(context: GenerationContext) -> Iterator[Action | Wait]:
 def request_redemption_twice(context: GenerationContext) -> Iterator[Action | Wait]:
     """Yield two redemption requests for halves of an account's shares, in consecutive batches.
 
-    Then both batches are settled and claimed together.
+    Then the two batches are settled and claimed together.
     """
     name, who = context.pick_item(context.pools), context.pick_account()
     pool = cast(MemberPool, context.world.contracts[name])

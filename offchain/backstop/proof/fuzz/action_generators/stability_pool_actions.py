@@ -48,7 +48,10 @@ def _wait_for_entry(context: GenerationContext, pool: OffsetPool) -> Iterator[Ac
 
 
 def _clear_flags(context: GenerationContext, pool: OffsetPool) -> Iterator[Action | Wait]:
-    """Yield a `flag` call for each flagged vault of the pool's type, to clear flags of safe vaults."""
+    """Yield a `flag` call for each vault of the pool's type that is flagged for doubtful debt.
+
+    The call clears the flag of a vault that is safe now.
+    """
     c = pool.collateral_type
     for owner in context.people:
         if context.liquidations.vault_flags[c, owner]:

@@ -58,7 +58,7 @@ def _draw_call(context: GenerationContext, lock: Timelock) -> Call:
 
 
 def _list_open_proposals(context: GenerationContext, lock: Timelock) -> list[bytes]:
-    """Return the ids of open proposals whose calls the run knows, also of expired ones."""
+    """Return the ids of open proposals with calls that the run knows, also of expired ones."""
     return [
         proposal_id
         for proposal_id in map(lock.places.__getitem__, range(MAX_OPEN))
@@ -117,7 +117,7 @@ def execute_change(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def cancel_change(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield the cancellation of a timelock proposal, by the governor, the guardian or another account."""
+    """Yield the cancellation of a timelock proposal, by governor, guardian or another account."""
     lock = _get_timelock(context)
     found = _list_open_proposals(context, lock)
     if found:

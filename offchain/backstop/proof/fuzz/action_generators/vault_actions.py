@@ -132,7 +132,7 @@ def repay_debt(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=4)
 def withdraw_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a withdrawal of about the collateral above the initial ratio; all if the vault has no debt."""
+    """Yield a withdrawal of about all collateral above the initial ratio, or of all without debt."""
     c, owner = context.draw_type(), context.pick_account()
     vault, terms = context.get_vault(c, owner), context.get_terms(c)
     if vault.locked_collateral == 0:

@@ -15,7 +15,7 @@ from backstop.system import Action
 
 @register_generator(weight=1)
 def sell_salvage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield a call that auctions a type's salvage (collateral left by closed auctions) for its buffer."""
+    """Yield a call that auctions a type's salvage (collateral that closed auctions left over)."""
     found = [c for c in range(context.listed) if context.engine.salvage[c]]
     if found or context.draw_bool(0.1):
         yield context.build_action(
@@ -60,7 +60,7 @@ def announce_and_retract_settlement(context: GenerationContext) -> Iterator[Acti
 
 @register_generator(weight=3)
 def begin_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Yield the calls that begin settlement, late in a run.
+    """Yield the calls that begin settlement (the wind-down of the protocol), late in a fuzz run.
 
     Settlement needs an announcement and its delay, or a deficit that stays open for some epochs.
     """

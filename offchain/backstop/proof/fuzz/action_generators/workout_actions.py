@@ -18,8 +18,8 @@ from backstop.system import Action
 def enter_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     """Yield the calls that bring a vault into a workout (repayment of its debt in instalments).
 
-    They wait, move the price, call the vault, raise the caution mode, and enter. The price leaves the vault
-    just enough collateral, or a little too little.
+    The calls wait, move the price, make a margin call, raise the caution mode, and enter. The price leaves
+    the vault just enough collateral, or a little too little.
     """
     found = [
         (c, owner)
