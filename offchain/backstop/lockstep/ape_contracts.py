@@ -11,7 +11,10 @@ from backstop.lockstep.contract_artifacts import ProjectArtifact
 
 
 def load_ape_contracts(root: Path) -> dict[str, ProjectArtifact]:
-    """Compile the project of Ape, and return its contracts by name; none if Ape works on another project."""
+    """Compile Ape's project, and return its contracts by name; empty if `root` is another project.
+
+    Raises BackstopError if the compilation fails.
+    """
     import ape
 
     project = ape.project

@@ -18,9 +18,9 @@ _HEX = re.compile(r"(0x)?([0-9a-fA-F]{2})+")
 
 
 def read_artifact_files(paths: Iterable[Path]) -> dict[str, ProjectArtifact]:
-    """Return the contracts of files by their names, as `read_contract_entries` says.
+    """Return the contracts in artifact files, by name and by "source:name".
 
-    Raise BackstopError for a file that is none.
+    Raises BackstopError if a file is missing, invalid, or the result of a failed compilation.
     """
     found: dict[str, ProjectArtifact] = {}
     for path in paths:
@@ -36,9 +36,10 @@ def read_artifact_files(paths: Iterable[Path]) -> dict[str, ProjectArtifact]:
 def read_contract_entries(
     entries: Iterable[tuple[str, str, Mapping[str, Any]]], path: Path
 ) -> dict[str, ProjectArtifact]:
-    """Return contracts by their names, and by "source:name"; a name that several have stands for none.
+    """Return deployable contracts by name and by "source:name", from parsed artifact entries.
 
-    Contracts that cannot be deployed are left out: interfaces, abstract contracts, code that is not linked.
+    A name that several contracts share is left out. Interfaces, abstract contracts and unlinked code are left
+    out too, since they cannot be deployed.
     """
     found: dict[str, ProjectArtifact] = {}
     ambiguous: set[str] = set()
@@ -73,7 +74,7 @@ def _refuse_compiler_errors(content: Mapping[str, Any], path: Path) -> None:
 def _iter_contract_entries(
     content: Mapping[str, Any], path: Path
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield the source, the name and the entry of each contract of a file."""
+    """Yield the source, the name and the entry of each contract in an artifact file's content."""
     if isinstance(content.get("contracts"), dict):  # solc
         for source, contracts in content["contracts"].items():
             for name, entry in contracts.items():
@@ -86,7 +87,7 @@ def _iter_contract_entries(
 
 
 def _get_bytecode(entry: Mapping[str, Any]) -> str:
-    """Return the creation code in the form of any compiler's artifact; "" if there is none."""
+    """Return the creation bytecode of an artifact entry of any compiler; "" without one."""
     evm = entry.get("evm") or {}
     code = evm.get("bytecode") or entry.get("deploymentBytecode") or entry.get("bytecode")
     if isinstance(code, dict):
@@ -108,7 +109,10 @@ def _build_file_artifact(kind: str, entry: Mapping[str, Any], bytecode: str, pat
 
 
 def _read_solidity_layout(layout: Mapping[str, Any]) -> dict[str, LaidOutVariable]:
-    """Return the variables of a layout by their labels; two private ones of one label have no name."""
+    """Return the storage variables of a Solidity layout by name.
+
+    Variables with the same name, private in different base contracts, are left out.
+    """
     types = layout.get("types") or {}
     labels = [item["label"] for item in layout["storage"]]
     storage = [item for item in layout["storage"] if labels.count(item["label"]) == 1]
@@ -118,7 +122,7 @@ def _read_solidity_layout(layout: Mapping[str, Any]) -> dict[str, LaidOutVariabl
 def _iter_members(
     members: Iterable[Mapping[str, Any]], types: Mapping[str, Any], prefix: str, base: StorageVariable
 ) -> Iterator[tuple[str, LaidOutVariable]]:
-    """Yield the variables of a contract or struct that begins at a place; those of one slot together."""
+    """Yield the variables of a contract or struct with their places; variables of one slot together."""
     by_slot: dict[int, list[Mapping[str, Any]]] = {}
     for member in members:
         by_slot.setdefault(int(member["slot"]), []).append(member)
@@ -147,7 +151,7 @@ def _is_value(type_: Mapping[str, Any]) -> bool:
 def _iter_type(
     type_name: str, types: Mapping[str, Any], path: str, place: StorageVariable
 ) -> Iterator[tuple[str, LaidOutVariable]]:
-    """Yield what a type consists of that has slots of its own."""
+    """Yield each part of a type that has storage slots of its own, with its path and place."""
     type_ = types[type_name]
     encoding = type_["encoding"]
     if _is_value(type_):
@@ -171,7 +175,7 @@ def _iter_type(
 def _iter_items(
     type_name: str, types: Mapping[str, Any], path: str, place: StorageVariable
 ) -> Iterator[tuple[str, LaidOutVariable]]:
-    """Yield the items of an array, unless several share a slot: these have no name."""
+    """Yield the items of an array with their places, unless several items share a slot."""
     size = int(types[type_name]["numberOfBytes"])
     if size > 16 or not _is_value(types[type_name]):
         yield from _iter_type(type_name, types, path, place.add_level("index", -(-size // 32)))

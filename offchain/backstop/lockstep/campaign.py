@@ -1,4 +1,4 @@
-"""A user's declarations: contracts with their models, the calls that are tried, properties.
+"""Declarations of a user: contracts with their models, the calls that are tried, and properties.
 
 Nothing here runs anything, so that a test file which declares a campaign is collected in no time.
 """
@@ -22,7 +22,10 @@ _ACCOUNTS: dict[str, str] = {}
 
 
 def derive_named_account(name: str) -> str:
-    """Return the address of a named account, the same in every campaign; its key is unknown."""
+    """Return the address that belongs to a name, the same in every campaign.
+
+    The address has no known private key.
+    """
     from backstop.hosts.account_addresses import derive_account
 
     address = derive_account(name)
@@ -31,7 +34,7 @@ def derive_named_account(name: str) -> str:
 
 
 def find_account_name(address: str) -> str | None:
-    """Return the name by which an address was asked for in this process; None if it was not."""
+    """Return the name from which an address was derived in this process; None without one."""
     return _ACCOUNTS.get(address)
 
 
@@ -43,10 +46,10 @@ class DeploymentAddress(NamedTuple):
 
 @dataclass(frozen=True)
 class Deployment:
-    """One contract of a campaign: its name there, its model, the constructor's arguments, its deployer.
+    """One contract of a campaign: its name, its model class, constructor arguments and deployer.
 
-    The contract is the one that the model's `KIND` names, by default the name of the class. The model is made
-    with `(world, name, address, *arguments)`.
+    The contract is the one that the model's `KIND` names, by default the name of the class. The model is
+    constructed with `(world, name, address, *arguments)`.
     """
 
     name: str
@@ -56,14 +59,14 @@ class Deployment:
 
     @property
     def kind(self) -> str:
-        """The name of the contract among the project's artifacts."""
+        """Name of the contract among the project's artifacts."""
         return str(getattr(self.model, "KIND", self.model.__name__))
 
 
 class Call:
-    """One call of a campaign: `Call("token.transfer", receiver, amount, sender=alice)`.
+    """One call of a campaign, such as `Call("token.transfer", receiver, amount, sender=alice)`.
 
-    Without a sender it is sent by the campaign's first account.
+    Without `sender`, the campaign's first account sends the call.
     """
 
     def __init__(self, target: str, *arguments: Any, sender: str | None = None) -> None:
@@ -87,7 +90,7 @@ class Wait(NamedTuple):
 
 
 class Draw(Random):
-    """Dice of a campaign, with the draws that a call needs; equal seeds draw the same."""
+    """Seeded random number generator of a campaign, with draws of accounts and amounts."""
 
     accounts: Sequence[str] = ()
 
@@ -96,7 +99,7 @@ class Draw(Random):
         return self.choice(self.accounts)
 
     def draw_amount(self, limit: int) -> int:
-        """Draw from 0 to a little more than a limit, often 0, 1, the limit itself or one beside it."""
+        """Draw an amount from 0 to `limit` + 1, often exactly 0, 1, `limit`, or 1 off it."""
         kind = self.randrange(10)
         if kind == 0:
             return self.choice((0, 1, max(0, limit - 1)))
@@ -110,9 +113,9 @@ class Draw(Random):
 
 
 class CampaignState:
-    """The state before a call: each deployment's model by its name, the time, all addresses.
+    """Read-only state before a call: each deployment's model by its name, the time, all addresses.
 
-    Every slot of it is confirmed by the chain. Nothing may be written.
+    The chain has confirmed every storage slot of the models. Setting an attribute raises BackstopError.
     """
 
     def __init__(self, world: World, accounts: Sequence[str]) -> None:
@@ -128,12 +131,12 @@ class CampaignState:
 
     @property
     def timestamp(self) -> int:
-        """The time of the next call [seconds]."""
+        """Time of the next call [seconds]."""
         return self.world.timestamp
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses of the deployments by their names."""
+        """Addresses of the deployments by name."""
         return {name: contract.address for name, contract in self.world.contracts.items()}
 
     def __getattr__(self, name: str) -> Any:
@@ -152,7 +155,7 @@ Calls = Sequence[Call] | Callable[[Any], Iterable[Call]]
 
 @dataclass(frozen=True)
 class CampaignAction:
-    """A way to draw calls, how often it is taken beside others, and when it makes sense."""
+    """Function that draws calls, with its weight among the actions and an optional condition."""
 
     name: str
     function: ActionFunction
@@ -160,7 +163,10 @@ class CampaignAction:
     when: Condition | None = None
 
     def iter_calls(self, draw: Draw, state: Any) -> Iterator[Played]:
-        """Yield the calls of one turn; none where it makes no sense now."""
+        """Yield the calls and waits of one turn; none if the action's condition is false now.
+
+        None also if the function returns None.
+        """
         with translate_user_errors(f"the condition of the action {self.name}"):
             if self.when is not None and not self.when(state):
                 return
@@ -183,9 +189,10 @@ def declare_action(
 def declare_action(
     function: ActionFunction | None = None, *, weight: float = 1, when: Condition | None = None
 ) -> CampaignAction | Callable[[ActionFunction], CampaignAction]:
-    """Make an action of a function of dice and state that returns a Call, yields several, or returns None.
+    """Make an action of a function that takes random draws and the state, and yields calls.
 
-    It is a decorator, with or without arguments.
+    The function returns a Call or a Wait, yields several, or returns None. Use this as a decorator, with or
+    without arguments. `weight` is relative to other actions. `when` is a condition of the state.
     """
     if weight <= 0:
         raise BackstopError(f"the weight of an action is {weight}: expected more than 0")
@@ -198,19 +205,22 @@ def declare_action(
 
 @dataclass(frozen=True)
 class CampaignInvariant:
-    """A property of the state by its name, asked after every step."""
+    """Named property of the state that is checked after every step."""
 
     name: str
     function: Callable[[Any], Any]
 
 
 def declare_invariant(function: Callable[[Any], Any]) -> CampaignInvariant:
-    """Make a property of a function of the state: it is violated where that returns False, or asserts."""
+    """Make an invariant of a function of the state (decorator).
+
+    The invariant is violated if the function returns False or raises AssertionError.
+    """
     return CampaignInvariant(function.__name__, function)
 
 
 def custom_error(name: str, *arguments: Any) -> str:
-    """Return the reason that stands for a custom error of Solidity: its name and its arguments."""
+    """Return the revert reason that stands for a Solidity custom error: its name and arguments."""
     return f"{name}({', '.join(map(_format_error_argument, arguments))})"
 
 
@@ -221,7 +231,10 @@ def _format_error_argument(value: Any) -> str:
 
 
 def check_uint(value: int, bits: int = 256) -> int:
-    """Return an integer that an unsigned type has room for; revert without a reason as checked arithmetic."""
+    """Return the value if an unsigned integer of `bits` bits can hold it.
+
+    Otherwise raise RevertError without a reason, as checked arithmetic does.
+    """
     if not 0 <= value < 1 << bits:
         raise RevertError("")
     return value
@@ -229,16 +242,17 @@ def check_uint(value: int, bits: int = 256) -> int:
 
 @dataclass(eq=False)
 class Campaign:
-    """Contracts, their models, and the calls tried on both: a test in any file that declares one.
+    """Contracts, their models, and random calls that are made on both; pytest collects it as a test.
 
-    - `deployments` are created in this order; `setup` calls then have to succeed.
-    - `actions` draw the calls, by their weights, for `accounts`. A share of them (`invalid_share`) goes out
-      with another sender or another argument. Before a call one of `waits` passes [seconds].
-    - `views` are compared after every step, `invariants` are asked, and `compare_all_storage` has the whole
-      storage compared now and then, also slots that the model knows nothing of.
-    - A campaign plays `steps` calls (`--lockstep-steps`, `--lockstep-seconds`), each `run_length` on a fresh
-      deployment. `block_time` (s) has blocks counted; 0 keeps the number at 1.
-    - `artifacts` are files of compiled contracts, from the project's root; see docs/how-to/lockstep.md.
+    - `deployments` are created in this order. Each `setup` call must then succeed.
+    - `actions` draw the calls, by their weights, for `accounts`. A share of the calls (`invalid_share`)
+      gets another sender or another argument. Before a call one of `waits` passes [seconds].
+    - `views` are compared and `invariants` are checked after every step. With `compare_all_storage` the
+      whole storage is compared at intervals, also slots that the model does not have.
+    - A campaign makes `steps` calls (`--lockstep-steps`, `--lockstep-seconds`), each `run_length` of them
+      on a fresh deployment. `block_time` is the time between blocks [seconds]; 0 keeps the number at 1.
+    - `artifacts` are files of compiled contracts, relative to the project's root; see
+      docs/how-to/lockstep.md.
     """
 
     deployments: Sequence[Deployment]
@@ -292,10 +306,10 @@ class Campaign:
 
     @property
     def root(self) -> Path:
-        """The project's folder: the given one, or the nearest above the file that looks like one.
+        """Root folder of the project: `project` if given, or the nearest folder that looks like one.
 
-        It has `contracts`, or a file of Ape or Foundry. A folder of tests is none: it may have contracts of
-        its own.
+        Folders above the declaring file are searched for a folder `contracts`, or a configuration file of Ape
+        or Foundry. Folders named `test` or `tests` are skipped, since they may have contracts of their own.
         """
         if self.project is not None:
             return (self.file.parent / self.project).resolve()

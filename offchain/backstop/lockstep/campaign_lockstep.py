@@ -30,7 +30,7 @@ _HASHED_SLOTS = 2**64
 
 
 class CampaignChain(ChainSystem):
-    """The contracts of a campaign; custom errors are told by name, whichever contract they come from."""
+    """Contracts of a campaign on a chain; custom errors of all contracts are decoded by name."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class CampaignChain(ChainSystem):
             self._errors |= artifact.errors
 
     def decode_outcome_or_revert(self, function: Function, raw_result: RawResult) -> Outcome:
-        """Decode a call's raw result."""
+        """Decode the raw result of a call to its return value and events, or to its revert reason."""
         if raw_result.ok:
             return super().decode_outcome_or_revert(function, raw_result)
         error = self._errors.get(raw_result.data[:4])
@@ -59,7 +59,7 @@ class CampaignChain(ChainSystem):
 
 
 class CampaignLockstep(Lockstep):
-    """A fresh deployment of a campaign, after its constructors, before its setup."""
+    """Freshly deployed contracts of a campaign and their models, side by side, before the setup calls."""
 
     chain: CampaignChain
 
@@ -83,14 +83,17 @@ class CampaignLockstep(Lockstep):
         )
 
     def compare_views(self) -> None:
-        """Call the campaign's views on both; raise DivergenceError if an answer or a reason differs."""
+        """Call the campaign's views on model and chain; raise DivergenceError if results differ."""
         for call in iter_declared_calls(self.campaign.views, self.state, "the list of views"):
             action = self.resolve_call(call)
             with suppress(RevertError):
                 self.view(action.contract, action.method, *action.args)
 
     def resolve_call(self, call: Call) -> Action:
-        """Return a call as an action of this deployment; raise BackstopError if there is no such function."""
+        """Return a call as an action of this deployment, with addresses in place of placeholders.
+
+        Raises BackstopError if the deployment, the contract function or the model's method is missing.
+        """
         artifact = self.chain.own.get(call.contract)
         if artifact is None:
             raise BackstopError(f"{call}: deployment {call.contract!r} is unknown")
@@ -108,13 +111,19 @@ class CampaignLockstep(Lockstep):
         return _UnmodelledSlots(self)
 
     def audit_storage(self) -> int:
-        """Compare the chain's whole storage, unless the campaign is against it."""
+        """Compare the chain's whole storage with the models, and return the number of slots.
+
+        Return 0 without a comparison if the campaign disables it or a storage layout is unknown.
+        """
         if not self.campaign.compare_all_storage or self.unnamed:
             return 0
         return super().audit_storage()
 
     def describe_uncompared(self) -> dict[str, str]:
-        """Return by deployment what is not compared: storage without a layout, variables without a table."""
+        """Return, by deployment, a text on storage that is not compared.
+
+        It is all storage without a known layout, or the variables without a table in the model.
+        """
         found = {}
         for name, artifact in self.chain.own.items():
             if artifact.variables is None:
@@ -178,7 +187,7 @@ class _Words(str):
 
 
 class _UnmodelledSlots(Set[Slot]):
-    """The slots that only the chain keeps: variables without a table, and their mappings."""
+    """Set of storage slots that the models do not have: variables without a table, and their items."""
 
     def __init__(self, lockstep: CampaignLockstep) -> None:
         self._known = set(lockstep.chain.slots)
@@ -212,7 +221,7 @@ class _UnmodelledSlots(Set[Slot]):
 
 
 def _list_unmodelled_paths(lockstep: CampaignLockstep, name: str) -> list[str]:
-    """Return the paths of variables of which the model has no table."""
+    """Return the paths of a contract's variables for which its model has no table."""
     tables = lockstep.model.world.contracts[name].tables
     return [path for path in lockstep.chain.own[name].variables or {} if path not in tables]
 
@@ -220,13 +229,13 @@ def _list_unmodelled_paths(lockstep: CampaignLockstep, name: str) -> list[str]:
 def iter_declared_calls(
     calls: Sequence[Call] | Callable[[Any], Iterable[Call]], state: CampaignState, declared: str
 ) -> Iterator[Call]:
-    """Yield the calls of a declaration: a list, or a function's result for the state."""
+    """Yield the calls of a declaration, which is a list or a function of the state."""
     with translate_user_errors(declared):
         yield from calls(state) if callable(calls) else calls
 
 
 def normalize_arguments(inputs: Sequence[Parameter], arguments: Sequence[Any]) -> tuple[Any, ...]:
-    """Return arguments as the codec and the model take them: tuples, addresses in lower case."""
+    """Return call arguments as the ABI codec and the model expect: tuples, and lower-case addresses."""
     return tuple(_normalize_value(each, value) for each, value in zip(inputs, arguments, strict=True))
 
 
@@ -242,7 +251,7 @@ def _normalize_value(parameter: Parameter, value: Any) -> Any:
 
 
 def _resolve_value(value: Any, addresses: Mapping[str, str]) -> Any:
-    """Return a value with the addresses of deployments in place of their placeholders."""
+    """Return a value with deployments' addresses in place of placeholders, also in lists."""
     if isinstance(value, DeploymentAddress):
         if value.deployment not in addresses:
             raise BackstopError(f"at({value.deployment!r}): there are {', '.join(addresses)}")
@@ -253,7 +262,7 @@ def _resolve_value(value: Any, addresses: Mapping[str, str]) -> Any:
 
 
 def _plan_addresses(campaign: Campaign) -> dict[str, str]:
-    """Return the address that each deployment gets, which follows from its deployer's earlier deployments."""
+    """Return the address of each deployment, computed from its deployer and nonce."""
     sent: dict[str, int] = {}
     found = {}
     for each in campaign.deployments:
@@ -264,7 +273,10 @@ def _plan_addresses(campaign: Campaign) -> dict[str, str]:
 
 
 def _deploy_campaign(campaign: Campaign, artifacts: ProjectArtifacts) -> tuple[ModelSystem, CampaignChain]:
-    """Create all contracts on a new model and on a new revm; raise BackstopError if a constructor fails."""
+    """Create all contracts on a new model and on a new revm chain.
+
+    Raises BackstopError if a constructor fails, or if a model does not fit its contract.
+    """
     addresses, host = _plan_addresses(campaign), RevmHost()
     world = CampaignWorld(host.timestamp, CHAIN_ID, host.next_number)
     for each in campaign.deployments:
@@ -292,7 +304,7 @@ def _deploy_campaign(campaign: Campaign, artifacts: ProjectArtifacts) -> tuple[M
 
 
 def _refuse_shared_state(model: type[Contract]) -> None:
-    """Raise BackstopError for a container of the class: a deployment would find the state of others."""
+    """Raise BackstopError if a model class has a mutable container that its instances would share."""
     for base in model.__mro__[: model.__mro__.index(Contract)]:
         for name, value in vars(base).items():
             is_constant = name.startswith("_") or name.isupper()
@@ -304,7 +316,7 @@ def _refuse_shared_state(model: type[Contract]) -> None:
 
 
 def _check_tables(world: World, name: str, artifact: ProjectArtifact) -> None:
-    """Raise BackstopError if a table of the model lies nowhere in the contract, or another way."""
+    """Raise BackstopError if a model's table has no variable in the contract, or another layout."""
     if artifact.variables is None:
         return
     for path, table in world.contracts[name].tables.items():
@@ -315,7 +327,7 @@ def _check_tables(world: World, name: str, artifact: ProjectArtifact) -> None:
 
 
 def list_function_names(lockstep: CampaignLockstep) -> Collection[str]:
-    """Return all functions that may change state: "token.transfer(address,uint256)"."""
+    """Return all functions that may change state, such as "token.transfer(address,uint256)"."""
     return [
         f"{name}.{function.signature}"
         for name, artifact in lockstep.chain.own.items()

@@ -21,13 +21,16 @@ from backstop.system import Action
 
 
 class RegressionRun:
-    """A fresh deployment of a campaign for a test: its calls raise where model and chain differ."""
+    """Fresh deployment of a campaign for a regression test: calls raise if model and chain differ."""
 
     def __init__(self, campaign: Campaign, artifacts: ProjectArtifacts) -> None:
         self.lockstep = CampaignLockstep(campaign, artifacts, check_every=1)
 
     def apply_call(self, target: str, *arguments: Any, sender: str) -> None:
-        """Make a call on both, and compare everything."""
+        """Apply a call ("deployment.function") to model and chain; raise AssertionError if they differ.
+
+        A violated invariant raises AssertionError too.
+        """
         __tracebackhide__ = True
         action = self.lockstep.resolve_call(Call(target, *arguments, sender=sender))
         try:
@@ -36,11 +39,11 @@ class RegressionRun:
             self._raise_named_error(error)
 
     def advance_time(self, seconds: int) -> None:
-        """Let time pass."""
+        """Let a number of seconds pass on model and chain."""
         self.lockstep.advance(seconds)
 
     def compare_all_storage(self) -> None:
-        """Compare the whole storage, also slots that the model does not know."""
+        """Compare the whole storage of model and chain; raise AssertionError if a slot differs."""
         __tracebackhide__ = True
         try:
             self.lockstep.audit_storage()
@@ -61,7 +64,10 @@ def write_campaign_regression(
     name: str,
     folder: Path,
 ) -> Path:
-    """Write a test that fails as long as the trace does, and passes from then on; return its path."""
+    """Write a pytest file that replays a failing trace, and return its path.
+
+    The test fails as long as the trace fails, and passes once the fault is mended.
+    """
     body = list(_iter_source_lines(trace, campaign, artifacts))
     people = [name for name in _list_people(trace) if re.search(rf"\b{name}\b", "\n".join(body))]
     body = [f'{name} = account("{name}")' for name in people] + body
@@ -83,7 +89,7 @@ def write_campaign_regression(
 
 
 def _list_people(trace: Trace) -> list[str]:
-    """Return the names of the accounts of a trace that can be names of variables, in its order."""
+    """Return the names of a trace's accounts that can be Python variables, in order of appearance."""
     actions = [step.step for step in trace.steps]
     values = [value for action in actions for value in (*action.args, action.sender)]
     names = [find_account_name(value) for value in values if isinstance(value, str)]
@@ -95,7 +101,7 @@ def _is_variable_name(name: str) -> bool:
 
 
 def _iter_source_lines(trace: Trace, campaign: Campaign, artifacts: ProjectArtifacts) -> Iterator[str]:
-    """Yield the lines of the test; whether a call reverts, and why, is the model's word."""
+    """Yield the source lines of the test's body. A comment has the model's revert reason of a call."""
     model = CampaignLockstep(campaign, artifacts).model
     names = {address: f'at("{name}")' for name, address in model.addresses.items()}
     for timestamp, step, _ in trace.steps:
@@ -128,7 +134,7 @@ def _render_value(value: Any, names_by_address: Mapping[str, str]) -> str:
 
 
 def iter_named_steps(trace: Trace, addresses: Mapping[str, str]) -> Iterator[str]:
-    """Yield each call of a trace in the names of accounts and deployments, with the time before it."""
+    """Yield a text for each call of a trace, with names for addresses and the seconds before the call."""
     names = {address: name for name, address in addresses.items()}
     before = trace.started_at
     for timestamp, step, _ in trace.steps:
@@ -140,7 +146,7 @@ def iter_named_steps(trace: Trace, addresses: Mapping[str, str]) -> Iterator[str
 
 
 def describe_failure_in_names(text: str, addresses: Mapping[str, str]) -> str:
-    """Return the text of a failure for people: names for addresses, outcomes in words."""
+    """Return the text of a failure with names for addresses, and with outcomes in words."""
     names = {address: name for name, address in addresses.items()}
     lines = []
     for line in _name_addresses(text, names).splitlines():

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 
 class CampaignFailure(NamedTuple):
-    """Failure of a campaign: the fields of `rollback_trace_tester.Failure`, and the files that show it again.
+    """Failure of a campaign: its kind and text, the calls that show it, and the files written.
 
-    `before` and `after` are the calls of the trace beyond the setup, before and after it was shrunk; `calls`
-    are those of the small one in words, the setup included. `note` says why it was not shrunk.
+    `before` and `after` are the calls after the setup, before and after the trace was shrunk. `calls` are the
+    shrunk trace's calls as text, setup included. `note` says why the trace was not shrunk.
     """
 
     kind: str
@@ -29,35 +29,35 @@ class CampaignFailure(NamedTuple):
 
 @dataclass
 class CallCoverage:
-    """Calls of each external function that may change state, by their outcome: None is success.
+    """Counts of calls to each state-changing function, by outcome: a revert reason, or None.
 
-    `notes` are what is not compared, by deployment.
+    None stands for success. `notes` lists, by deployment, the storage that is not compared.
     """
 
     calls: dict[str, Counter[str | None]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
     def add_functions(self, functions: Iterable[str]) -> None:
-        """Make functions known that may be called: "token.transfer(address,uint256)"."""
+        """Add functions with a count of zero, such as "token.transfer(address,uint256)"."""
         for function in functions:
             self.calls.setdefault(function, Counter())
 
     def add_coverage(self, other: CallCoverage) -> None:
-        """Add what another one counted."""
+        """Add the counts and notes of another coverage to this one, in place."""
         for function, outcomes in other.calls.items():
             self.calls.setdefault(function, Counter()).update(outcomes)
         self.notes |= other.notes
 
     def list_never_called(self) -> list[str]:
-        """Return the functions that nothing called."""
+        """Return the functions that no call has reached."""
         return [function for function, outcomes in self.calls.items() if not outcomes]
 
     def list_never_succeeded(self) -> list[str]:
-        """Return the functions that were called, and reverted each time."""
+        """Return the functions that were called but reverted each time."""
         return [name for name, outcomes in self.calls.items() if outcomes and not outcomes[None]]
 
     def format_table(self) -> list[str]:
-        """Return a line for each function: successes, reverts, the reasons by their number."""
+        """Return the lines of a text table: each function's successes, reverts and revert reasons."""
         width = max(len("function"), *map(len, self.calls))
         lines = [f"{'function':<{width}} {'succeeded':>9} {'reverted':>9}  reasons"]
         for function, outcomes in self.calls.items():
@@ -96,14 +96,14 @@ class CallCoverage:
 
 
 def _drop_error_arguments(reason: str) -> str:
-    """Return a reason without the arguments of a custom error: these are other ones in each call."""
+    """Return a revert reason without the arguments of a custom error, which differ in each call."""
     name, bracket, _ = reason.partition("(")
     return name if bracket and name.isidentifier() else reason
 
 
 @dataclass
 class CampaignResult:
-    """The outcome of a campaign."""
+    """Result of a campaign: its seed, steps, seconds and call coverage, and its failure if any."""
 
     seed: int
     steps: int

@@ -46,7 +46,7 @@ _OUTSIDE = (
 def load_campaign_artifacts(
     campaign: Campaign, compiled: Mapping[str, ProjectArtifact] | None = None
 ) -> ProjectArtifacts:
-    """Return the compiled contracts of a campaign's project."""
+    """Return the compiled contracts of a campaign's project, which load at first use."""
     return ProjectArtifacts(campaign.root, campaign.artifacts, compiled)
 
 
@@ -60,10 +60,12 @@ def run_campaign(
     compiled: Mapping[str, ProjectArtifact] | None = None,
     name: str = "campaign",
 ) -> CampaignResult:
-    """Play so many steps, or until so many seconds are over; equal seeds play the same steps.
+    """Play a campaign for a number of steps or seconds, and return its result.
 
-    The first failure ends it; it is shrunk, and written into `out` as a trace and as a test, which call the
-    campaign by its `name`, "file::name". `compiled` are contracts that another tool has compiled.
+    Equal seeds play equal steps. The first failure ends the campaign; its trace is shrunk for at most
+    `shrink_seconds`. If `out` is given, the trace and a test are written there; both name the campaign by
+    `name`, "file::name". `compiled` holds contracts that another tool has compiled. Raises UserCodeError if
+    the declared code itself raises.
     """
     artifacts = load_campaign_artifacts(campaign, compiled)
     started = time.monotonic()
@@ -92,7 +94,7 @@ def run_campaign(
 
 
 class _CampaignRun:
-    """One deployment and the calls that are drawn on it."""
+    """One fresh deployment of a campaign, and the random calls made on it."""
 
     def __init__(
         self, campaign: Campaign, artifacts: ProjectArtifacts, seed: str, coverage: CallCoverage
@@ -106,7 +108,10 @@ class _CampaignRun:
         coverage.notes |= self.lockstep.describe_uncompared()
 
     def play_steps(self, step_count: int, end: float | None) -> Iterator[Action]:
-        """Play the setup and so many calls, fewer if the time is over; raise at the first difference."""
+        """Play the setup and a number of random calls, fewer if the time `end` is over.
+
+        Raises at the first difference or violated invariant.
+        """
         self.lockstep.compare_views()
         self.lockstep.audit_storage()
         self._play_setup()
@@ -173,7 +178,7 @@ class _CampaignRun:
         return action._replace(args=(*action.args[:place], value, *action.args[place + 1 :]))
 
     def _list_senders(self) -> list[str]:
-        """Return the accounts that sign: contracts send nothing by themselves."""
+        """Return the accounts that may send calls: the campaign's accounts and the deployers."""
         return [*self.campaign.accounts, *dict.fromkeys(each.sender for each in self.campaign.deployments)]
 
     def _spoil_value(self, parameter: Parameter, value: Any) -> Any:
@@ -189,7 +194,7 @@ class _CampaignRun:
 
 
 class CampaignShrinker(TraceShrinker):
-    """Shrinks the trace of a campaign's failure, for some seconds."""
+    """Shrinker that makes the trace of a campaign's failure smaller, within a time limit."""
 
     should_bisect_waits = True
 
@@ -202,7 +207,7 @@ class CampaignShrinker(TraceShrinker):
         return TraceTester(CampaignLockstep(self.campaign, self.artifacts, check_every=0), first_steps)
 
     def shrink_deployment(self) -> None:
-        """Leave the deployment: a user declares it as a whole."""
+        """Do nothing, since a campaign declares its deployment as a whole."""
 
     def iter_shorter_waits(self, gap: int) -> Iterator[int]:
         yield from (0, 1)
@@ -217,7 +222,11 @@ def _shrink_failure(
     shrink_seconds: float,
     name: str,
 ) -> CampaignFailure | None:
-    """Shrink a failure, and write what shows it again; return None if its trace does not fail."""
+    """Shrink a failure's trace, and write the trace and a test if `out` is given.
+
+    Return None if the failure is an error of the deployment or of code that draws calls. Raises BackstopError
+    if the same calls do not fail on a fresh deployment.
+    """
     campaign = played.campaign
     trace = replace(played.lockstep.build_trace(), seed=seed)
     before = len(trace.steps) - trace.opening
@@ -251,7 +260,7 @@ def _shrink_failure(
 
 
 def _find_trace_failure(trace: Trace, campaign: Campaign, artifacts: ProjectArtifacts) -> Failure | None:
-    """Return how a trace fails on a fresh deployment."""
+    """Return the failure of a trace on a fresh deployment; None if the trace does not fail."""
     tester = TraceTester(CampaignLockstep(campaign, artifacts, check_every=0), ())
     return tester.find_failure_after_first(0, trace.steps)
 
@@ -259,7 +268,7 @@ def _find_trace_failure(trace: Trace, campaign: Campaign, artifacts: ProjectArti
 def replay_campaign_trace(
     campaign: Campaign, path: Path, compiled: Mapping[str, ProjectArtifact] | None = None
 ) -> CampaignFailure | None:
-    """Return how a trace fails on a fresh deployment; None if it does not."""
+    """Replay a trace file on a fresh deployment, and return its failure; None if it does not fail."""
     artifacts = load_campaign_artifacts(campaign, compiled)
     trace = read_campaign_trace(path, campaign, artifacts)
     tester = TraceTester(CampaignLockstep(campaign, artifacts, check_every=0), ())

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 
 def write_campaign_trace(trace: Trace, name: str, path: Path) -> None:
-    """Write a trace of a campaign ("file::name") at once or not at all."""
+    """Write a trace of the campaign `name` ("file::name") to a JSON file, atomically."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "campaign": name,
@@ -28,12 +28,15 @@ def write_campaign_trace(trace: Trace, name: str, path: Path) -> None:
 
 
 def read_campaign_name(path: Path) -> str:
-    """Return of which campaign a trace is."""
+    """Return the name of the campaign ("file::name") that a trace file belongs to."""
     return str(_read_trace_content(path).get("campaign"))
 
 
 def read_campaign_trace(path: Path, campaign: Campaign, artifacts: ProjectArtifacts) -> Trace:
-    """Read a trace of a campaign; raise BackstopError if it is not whole, or of other contracts."""
+    """Read a campaign's trace from a file.
+
+    Raises BackstopError if the file is not a valid trace, or if it is of other contracts.
+    """
     content = _read_trace_content(path)
     kinds = {each.name: each.kind for each in campaign.deployments}
     try:

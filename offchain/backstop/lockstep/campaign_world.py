@@ -16,19 +16,18 @@ _RESTORED = (dict, defaultdict, Counter, list, set)
 
 
 class CampaignWorld(World):
-    """A World that also saves the attributes of all contracts, of any type, in its marks.
+    """World (state of all models) with a rollback that also restores attributes of the models.
 
-    A user's model keeps data outside its contract's storage in plain attributes: dictionaries, counters,
-    values that an invariant remembers. A rollback restores containers in place, so that other references to
-    them see it.
+    A user's model may keep data outside its contract's storage in plain attributes, such as dictionaries or
+    counters. A rollback restores containers in place, so that other references to them see it.
     """
 
     def mark(self) -> Any:
-        """Return a point to roll back to. Marks nest."""
+        """Return a savepoint for `roll_back`. Savepoints can be nested."""
         return (*super().mark(), self._copy_attributes())
 
     def roll_back(self, mark: Any) -> None:
-        """Undo every write, every event and every change of an attribute since the mark."""
+        """Undo each storage write, event and change of an attribute since the savepoint `mark`."""
         super().roll_back(mark)
         changed = [each for attributes in mark[2].values() for each in attributes.values()]
         memo = self._build_memo()
@@ -46,7 +45,7 @@ class CampaignWorld(World):
                     found[attribute] = deepcopy(copied, memo)
 
     def _copy_attributes(self) -> dict[str, dict[str, tuple[Any, Any]]]:
-        """Return each contract's attributes, and a copy of the mutable ones."""
+        """Return each contract's attributes, each with a deep copy if it is mutable."""
         memo: dict[int, Any] | None = None
         found: dict[str, dict[str, tuple[Any, Any]]] = {}
         for name, contract in self.contracts.items():
@@ -66,7 +65,7 @@ class CampaignWorld(World):
         return found
 
     def _build_memo(self) -> dict[int, Any]:
-        """Return what a copy keeps as it is: the world, its contracts and their tables."""
+        """Return the `deepcopy` memo that keeps the world, its contracts and their tables uncopied."""
         kept: list[Any] = [self, self.journal, self.logs]
         for contract in self.contracts.values():
             kept += [contract, contract.tables, *contract.tables.values()]
@@ -78,7 +77,7 @@ def _list_content(container: Any) -> Any:
 
 
 def _restore_container(container: Any, content: list[Any]) -> None:
-    """Replace the content of a container by `content`."""
+    """Replace the content of a dictionary, list or set by `content`, in place."""
     container.clear()
     if isinstance(container, dict):
         dict.update(container, content)  # a Counter's own would add

@@ -19,7 +19,7 @@ from backstop.hosts.storage_layout import StorageVariable
 
 
 class SlotPart(NamedTuple):
-    """A variable in a slot that it may share: its name, and its bits there, its type."""
+    """Variable, or part of one, within a storage slot: its name, bit offset, width in bits and type."""
 
     name: str
     shift: int
@@ -28,13 +28,13 @@ class SlotPart(NamedTuple):
 
     @property
     def value_type(self) -> str:
-        """The type as the ABI has it, of either compiler; "" or another word where it is none of these."""
+        """Type of the variable by its ABI name, such as `uint256`; another text if it has none."""
         name = self.type_name.removeprefix("t_")
         return "address" if re.match(r"address|contract\(", name) else name
 
 
 class IntegerRange(NamedTuple):
-    """The lowest and highest value of an integer type; `type_name` begins with its article."""
+    """Lowest and highest value of an integer type; `type_name` begins with its article."""
 
     type_name: str
     low: int
@@ -56,9 +56,10 @@ _DEFAULTS: dict[str, tuple[type, str]] = {
 
 @dataclass(frozen=True)
 class LaidOutVariable:
-    """A storage variable; `parts` are all that share its slot, the first one's name is the path.
+    """Storage variable with its place; `parts` are all variables that share its slot.
 
-    `size` is how many slots it takes, 0 if that is not known (mappings, dynamic arrays).
+    The first part's name is the variable's path. `size` is its number of slots, 0 for mappings and dynamic
+    arrays.
     """
 
     place: StorageVariable
@@ -68,18 +69,24 @@ class LaidOutVariable:
 
 @dataclass(frozen=True)
 class ProjectArtifact(Artifact):
-    """One contract of a project; `variables` is None where its storage layout is unknown."""
+    """Compiled contract of a user's project; `variables` is None if its storage layout is unknown."""
 
     variables: Mapping[str, LaidOutVariable] | None = None
     why_no_layout: str = ""
     errors: Mapping[bytes, Function] = field(default_factory=dict)
 
     def find_variable(self, path: str) -> StorageVariable:
-        """Return the variable at a path of the layout; raise BackstopError with the known paths."""
+        """Return the storage place of the variable at a path of the layout.
+
+        Raises BackstopError, with the known paths, if there is none.
+        """
         return self.get_variable(path).place
 
     def get_variable(self, path: str) -> LaidOutVariable:
-        """Return the variable at a path, and the variables that share its slot."""
+        """Return the variable at a path, with the variables that share its slot.
+
+        Raises BackstopError if no variable is there, or if it is not the first one of its slot.
+        """
         variables = self.variables or {}
         if path in variables:
             return variables[path]
@@ -93,7 +100,10 @@ class ProjectArtifact(Artifact):
         raise BackstopError(f"{self.kind} stores no {path!r}; it stores {known}")
 
     def check_table(self, path: str, default: Any) -> None:
-        """Raise BackstopError if values of a table are not laid out as the variable at its path is."""
+        """Raise BackstopError if a model's table at a path does not fit the contract's variable.
+
+        `default` is the table's value for an empty slot. Its type and, for a record, its bit widths must fit.
+        """
         found = self.get_variable(path)
         widths = getattr(default, "BITS", None)
         bounds = [(part.shift, part.bits) for part in found.parts]
@@ -121,7 +131,7 @@ class ProjectArtifact(Artifact):
 
     @cached_property
     def functions(self) -> list[Function]:
-        """The functions that may change state, by their signatures."""
+        """Functions that may change state, sorted by signature."""
         found = {each.signature: each for each in self.contract_abi.by_selector.values() if not each.view}
         return [found[signature] for signature in sorted(found)]
 
@@ -139,7 +149,10 @@ def build_artifact(
     variables: Mapping[str, LaidOutVariable] | None,
     why_no_layout: str = "",
 ) -> ProjectArtifact:
-    """Return a contract; raise BackstopError if its code cannot be deployed. Fallbacks are left out."""
+    """Build a project artifact from ABI, bytecode and layout; functions, events and errors are kept.
+
+    Raises BackstopError if the bytecode is empty or not linked. `place` names the source in messages.
+    """
     code = bytecode.removeprefix("0x")
     if not code:
         raise BackstopError(f"{place}: {kind} has no bytecode: name a contract, not an interface")

@@ -12,7 +12,10 @@ from backstop.lockstep.campaign import Campaign
 
 
 def load_campaign(name: str, root: Path) -> Campaign:
-    """Return the campaign "file::name", the file from the root; raise BackstopError if there is none."""
+    """Import the file of a campaign "file::name", relative to `root`, and return the campaign.
+
+    Raises BackstopError if there is no such file or campaign.
+    """
     file, _, attribute = name.partition("::")
     path = (root / file).resolve()
     if not path.is_file():

@@ -26,9 +26,9 @@ ROUND_VALUES = (10**18, 10**22, 10**27)
 
 
 class TraceShrinker(ABC):
-    """The part of a trace that is left: added contracts, opening, body.
+    """Shrinker of a failing trace by delta debugging: it drops steps and simplifies values and times.
 
-    A subclass defines how a deployment is made, and the other parts it can leave out or make simpler.
+    A subclass defines how the contracts are deployed, and which other parts can be dropped or simplified.
     """
 
     def __init__(
@@ -38,7 +38,11 @@ class TraceShrinker(ABC):
         stopped: Callable[[], bool] = lambda: False,
         show: Callable[[int], None] = lambda steps: None,
     ) -> None:
-        """Begin with a whole trace; of `people` an earlier one may do what a later one did."""
+        """Replay the trace once to find its failure; raise BackstopError if it does not fail.
+
+        `people` are accounts that may be merged: an earlier one may take the place of a later one. `stopped`
+        ends the shrinking. `show` is called with the present number of steps.
+        """
         self.origin = trace
         self.people = people
         self.stopped, self.show = stopped, show
@@ -54,7 +58,10 @@ class TraceShrinker(ABC):
         self.audit = tester.find_failure_in_steps(rest) is None
 
     def shrink_trace(self) -> tuple[Trace, Failure]:
-        """Return a small trace that fails as the whole one does, the best so far when stopped; and how."""
+        """Return a minimal trace with the same kind of failure, and its failure.
+
+        Once `stopped` returns true, the smallest trace so far is returned.
+        """
         while not self.stopped():
             before = repr(self.build_trace())
             self._shrink_body()
@@ -68,7 +75,7 @@ class TraceShrinker(ABC):
         return small, found or self.failure
 
     def build_trace(self) -> Trace:
-        """Return what is left as a trace."""
+        """Return the steps that are left, as a trace."""
         first = [*self.creations, *self.opening]
         return replace(self.origin, steps=[*first, *self.body], opening=len(first))
 
@@ -76,23 +83,23 @@ class TraceShrinker(ABC):
 
     @abstractmethod
     def deploy_tester(self, first_steps: Sequence[TraceStep]) -> TraceTester:
-        """Deploy what the trace begins with, and play the first steps."""
+        """Deploy the contracts of the trace, play the first steps, and return a tester for more steps."""
 
     @abstractmethod
     def shrink_deployment(self) -> None:
-        """Leave out or make usual what is deployed."""
+        """Drop or simplify parts of the deployment, while the trace still fails."""
 
     def drop_related_steps(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Leave out steps together that belong together."""
+        """Return the steps without groups that can only be dropped together; here, all steps."""
         return steps
 
     should_bisect_waits = False
     """Whether a wait becomes as short as it can, rather than round."""
 
     def iter_shorter_waits(self, gap: int) -> Iterator[int]:
-        """Yield the shorter times that are tried in place of one [seconds]."""
+        """Yield the waits to try in place of a wait of `gap`, simplest first [seconds]."""
         yield from (0, HOUR, DAY, gap // DAY * DAY, gap // HOUR * HOUR)
 
     # ------------------------------------------------------------------ passes
@@ -137,7 +144,7 @@ class TraceShrinker(ABC):
     def _drop_chunks(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Leave out chunks of steps, large ones first; the order of the remaining steps is kept."""
+        """Return the steps without chunks that the failure does not need; large chunks are tried first."""
         size = len(steps)
         while size >= 1:
             end = len(steps)
@@ -155,7 +162,10 @@ class TraceShrinker(ABC):
     def _merge_people(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Replace two accounts by one: an account that owns all needs no allowance."""
+        """Replace an account by an earlier one wherever the steps still fail.
+
+        With fewer accounts, steps such as approvals become unnecessary and are dropped.
+        """
         for i, gone in enumerate(self.people):
             for other in self.people[:i]:
                 candidate = [_replace_account(step, gone, other) for step in steps]
@@ -169,7 +179,7 @@ class TraceShrinker(ABC):
     def _drop_pairs(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Leave out two at once, where each needs the other to go."""
+        """Return the steps without pairs that can only be dropped together."""
         i = len(steps) - 1 if len(steps) <= PAIRS else 0
         while i > 0:
             for j in range(i - 1, -1, -1):
@@ -186,7 +196,7 @@ class TraceShrinker(ABC):
     def _shorten_waits(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Shorten the time before each step, or round it; later steps move along."""
+        """Shorten or round the wait before each step; later steps move by the same time."""
         for i in range(len(steps)):
             start = steps[i - 1].timestamp if i else self._get_opening_end_timestamp()
             gap = steps[i].timestamp - start
@@ -211,7 +221,7 @@ class TraceShrinker(ABC):
     def _simplify_equal_values(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Give a number that several calls have a simpler value in all of them at once."""
+        """Replace a number by a simpler one in all calls that have it, wherever the steps still fail."""
         for value in _list_numbers(steps):
             for simpler in _iter_simpler_values(value):
                 candidate = [_replace_number(step, value, simpler) for step in steps]
@@ -225,7 +235,10 @@ class TraceShrinker(ABC):
     def _drop_steps_of_parts(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Leave out a step where another, with a number of a third, does the whole work of both."""
+        """Drop a step if the others still fail once one of their numbers replaces another.
+
+        For example, one transfer of the whole amount replaces two transfers of parts.
+        """
         i = 0
         while i < len(steps) <= UNIFIED:
             rest = [*steps[:i], *steps[i + 1 :]]
@@ -246,14 +259,14 @@ class TraceShrinker(ABC):
         return first[-1].timestamp if first else self.origin.started_at
 
     def _deploy_tester_if_possible(self, first_steps: Sequence[TraceStep]) -> TraceTester | None:
-        """Deploy and play the first steps; None if they fail by themselves."""
+        """Return a tester after the first steps; None if these steps raise."""
         try:
             return self.deploy_tester(first_steps)
         except Exception:  # any error: steps were left out that others, or the model, rely on
             return None
 
     def is_failing(self, ground: TraceTester, steps: list[TraceStep]) -> bool:
-        """Return whether steps fail as the whole trace does."""
+        """Return whether the steps fail with the same kind of failure as the whole trace."""
         # A difference that is there at the end shows there; a violation may pass.
         failure = ground.find_failure_in_steps(
             steps, self.audit, should_compare_each=self.failure.kind != "difference"
@@ -261,7 +274,7 @@ class TraceShrinker(ABC):
         return failure is not None and failure.kind == self.failure.kind
 
     def _iter_simpler_steps(self, step: TraceStep) -> Iterator[TraceStep]:
-        """Yield the same step with one simpler value, the simplest first."""
+        """Yield the step with the first account as its sender, then with one argument simplified."""
         action = step.step
         if not isinstance(action, Action):
             return
@@ -275,7 +288,10 @@ class TraceShrinker(ABC):
 
 
 def move_earlier(steps: list[TraceStep], i: int, gap: int, shorter: int) -> list[TraceStep]:
-    """Return the steps from i on, so much earlier; of the blocks of the gap an equal part stays."""
+    """Return the steps from index `i` on, moved earlier so that a wait of `gap` becomes `shorter`.
+
+    The blocks within the wait are reduced pro rata.
+    """
     later, here = steps[i:], steps[i].blocks
     if here is not None:
         between = here - ((steps[i - 1].blocks or 0) if i else 0)
@@ -285,7 +301,7 @@ def move_earlier(steps: list[TraceStep], i: int, gap: int, shorter: int) -> list
 
 
 def _replace_account(step: TraceStep, gone: str, other: str) -> TraceStep:
-    """Return the step with another person wherever one is named."""
+    """Return the step with the account `other` wherever the account `gone` occurs."""
     action = step.step
     if not isinstance(action, Action):
         return step
@@ -309,14 +325,14 @@ def _iter_simpler_values(value: Any) -> Iterator[Any]:
 
 
 def _list_numbers(steps: Sequence[TraceStep]) -> list[int]:
-    """Return the numbers that are arguments of calls, each once, in the order of the steps."""
+    """Return the distinct integer arguments of all calls, in order of appearance."""
     actions = [step.step for step in steps if isinstance(step.step, Action)]
     values = [value for action in actions for value in action.args]
     return list(dict.fromkeys(v for v in values if isinstance(v, int) and not isinstance(v, bool)))
 
 
 def _replace_number(step: TraceStep, gone: int, other: int) -> TraceStep:
-    """Return the step with another number wherever an argument is this one."""
+    """Return the step with the number `other` wherever an argument is the number `gone`."""
     action = step.step
     if not isinstance(action, Action):
         return step
@@ -325,7 +341,7 @@ def _replace_number(step: TraceStep, gone: int, other: int) -> TraceStep:
 
 
 def _iter_unified_numbers(steps: list[TraceStep]) -> Iterator[list[TraceStep]]:
-    """Yield the steps with one number of one call replaced by a number of another."""
+    """Yield the steps with one integer argument replaced by a number that another call has."""
     numbers = _list_numbers(steps)
     for i, step in enumerate(steps):
         action = step.step

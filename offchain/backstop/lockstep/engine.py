@@ -40,7 +40,7 @@ StepCheck = Callable[[Transition], None]
 
 
 class _PendingStep(NamedTuple):
-    """A step that the model has taken: its expected outcome, the words that change, all slots written."""
+    """Step that the model has made and the chain has not: its outcome, changed words, written slots."""
 
     action: Action
     expected: Outcome
@@ -49,15 +49,15 @@ class _PendingStep(NamedTuple):
 
 
 class Lockstep:
-    """A System made of two: answers are the model's, which the chain has confirmed.
+    """Model and chain as one system: each action runs on both, and their results are compared.
 
-    All state is read and compared, and its properties are asserted, every `check_every` steps (0: only the
-    slots that the model wrote). With None the properties are asserted after every step, and all state is read
-    in the steady rhythm of `_READS_A_STEP`. Up to `block` steps of one time go to the chain as one block. A
-    difference is found that much later, and is still that of its step, where the host returns each step's
-    changes. A divergence, a violated property or a fault of the model writes a trace into `traces` first.
-
-    A subclass defines the deployment's own parts: see the methods under "for subclasses".
+    Results are the model's, which the chain has confirmed. All storage is read and compared, and state
+    properties are checked, every `check_every` steps. With 0, only the slots that the model wrote are
+    compared. With None, properties are checked after each step, and all storage is read at intervals that
+    grow with the number of slots. Up to `block` steps of one time go to the chain as one block. A difference
+    is then found later, but is still assigned to its step, if the host returns each step's changes. Before a
+    divergence, a violated property or an error of the model is raised, a trace is written into `traces`. A
+    subclass defines the deployment's own parts: see the methods under "for subclasses".
     """
 
     def __init__(
@@ -73,7 +73,11 @@ class Lockstep:
         traces: Path | None = TRACES,
         known: Lockstep | None = None,
     ) -> None:
-        """Compare a model and a chain; slots are copied from `known`, a lockstep of the same state."""
+        """Compare a model and a chain in the same state; raise if they differ.
+
+        `known` is a lockstep of the same state, from which the list of slots is copied. `watch` returns the
+        step check for a model. Raises BackstopError if the two times differ.
+        """
         self.model = model
         self.chain = chain
         # What is given as call data means to the model what it means to the contracts.
@@ -116,7 +120,7 @@ class Lockstep:
 
     @property
     def next_block_number(self) -> int:
-        """Number of the block in which the next action runs: the chain's, which the model takes over."""
+        """Number of the block in which the next action runs on the chain; the model uses it too."""
         return self.chain.next_block_number
 
     @property
@@ -124,7 +128,10 @@ class Lockstep:
         return self.chain.addresses
 
     def apply(self, action: Action) -> Outcome:
-        """Run one action on both; raises DivergenceError if anything differs."""
+        """Run one action on model and chain, compare all results, and return the outcome.
+
+        Raises DivergenceError if a result differs, and ViolationError if a property is violated.
+        """
         self.steps += 1
         self.trace.append(self._build_timed_trace_step(action))
         self.model.world.block_number = self.chain.next_block_number
@@ -159,7 +166,10 @@ class Lockstep:
         return expected
 
     def apply_pending_chain_steps(self) -> None:
-        """Apply the chain's pending steps, in one block, and compare each."""
+        """Apply all pending steps to the chain in one block, and compare each with the model.
+
+        Raises DivergenceError at the first step that differs.
+        """
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
@@ -189,7 +199,10 @@ class Lockstep:
                 raise self._build_divergence_with_trace(self._list_differences(unread[i], [i], found))
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view on both; raises RevertError as the contract does."""
+        """Call a view on model and chain, compare the results, and return the value.
+
+        Raises RevertError if the view reverts on both, and DivergenceError if they differ.
+        """
         self.apply_pending_chain_steps()
         self.model.world.block_number = self.chain.next_block_number
         action = Action(contract, method, args, VIEWER)
@@ -213,25 +226,26 @@ class Lockstep:
         self.model.world.block_number = self.chain.next_block_number
 
     def snapshot(self) -> Snapshot:
-        """Return the chain's state, for every slot that the model ever wrote."""
+        """Return the chain's state, for each slot that the model ever wrote."""
         self.apply_pending_chain_steps()
         return self.chain.snapshot()
 
     # -------------------------------------------------------------------- more
 
     def play_step(self, step: TraceStep) -> None:
-        """Run a step of a trace, at its time."""
+        """Advance to the time of a trace's step, and run the step."""
         blocks = None if step.blocks is None else max(0, step.blocks - self.produced)
         self.advance(step.timestamp - self.timestamp, blocks)
         self.play_step_content(step.step)
 
     @contextmanager
     def fork_state(self, *, should_watch_history: bool = False) -> Iterator[Lockstep]:
-        """Run a future: steps are compared as always, on both, and taken back at the end. Futures nest.
+        """Context manager that runs steps on model and chain, compares them, and reverts them at its end.
 
-        With `remember` properties of a history watch it from its beginning; else only those of a step. It
-        holds actions, views and time; contracts cannot be created in it. All state is not compared: a future
-        may begin with a change that only the protocol itself could make.
+        With `should_watch_history`, properties of a history observe the steps from the fork's beginning;
+        otherwise only properties of single steps are checked. Forks can be nested. Contracts cannot be
+        created in a fork. The periodic comparison of all state is off, since a fork may begin with a change
+        that only the protocol itself could make.
         """
         self.apply_pending_chain_steps()
         check_every, self.check_every = self.check_every, 0
@@ -262,7 +276,7 @@ class Lockstep:
             self._expected[:] = expected
 
     def add_contract(self, creation: Creation) -> None:
-        """Add one contract to both."""
+        """Create one more contract on model and chain, and compare their states."""
         self.apply_pending_chain_steps()
         self.trace.append(self._build_timed_trace_step(creation))
         self.model.world.block_number = self.chain.next_block_number
@@ -275,13 +289,13 @@ class Lockstep:
         self._check_state(creation)
 
     def track_slot(self, contract: str, path: str, key: Hashable) -> None:
-        """Add a slot to those read and compared, though the model has not written it yet."""
+        """Add a slot that the model has not written to the slots that are read and compared."""
         self._register_empty_slot(
             contract, path, key, self.model.world.contracts[contract].tables[path].default
         )
 
     def restore_state(self, state: RawState) -> None:
-        """Continue on both from a state that another deployment with the same parameters had."""
+        """Replace the state of model and chain by the raw state of an equal deployment."""
         self.apply_pending_chain_steps()
         self.trace.append(self._build_timed_trace_step(state))
         self.load_state(state)
@@ -296,13 +310,17 @@ class Lockstep:
         self._check_state(None)
 
     def compare_state(self, after: Action | Creation | None = None) -> None:
-        """Compare all known state now; a difference is put down to `after`."""
+        """Compare all known state now; a difference is attributed to the step `after`.
+
+        Raises DivergenceError if a slot differs.
+        """
         self._check_state(after)
 
     def audit_storage(self) -> int:
-        """Compare the chain's whole storage, also slots that the model does not know; return how many.
+        """Compare the chain's whole storage with the model, and return the number of slots compared.
 
-        Slow. A variable that only the chain keeps (without a table in the model) is left out.
+        Slots that the model does not know are included, except variables without a table in the model. The
+        comparison is slow. Raises DivergenceError if a slot differs.
         """
         self.apply_pending_chain_steps()
         host, place = self.chain.host, (self.steps, self.chain, self.find_unmodelled_slots())
@@ -317,17 +335,17 @@ class Lockstep:
         return count
 
     def build_trace(self, reason: str = "") -> Trace:
-        """Return all steps so far, to be written or replayed."""
+        """Return all steps so far as a trace that can be written or replayed."""
         return Trace(list(self.trace), self.started_at, self.seed, reason, self.opening)
 
     def _build_timed_trace_step(self, step_content: Any) -> TraceStep:
-        """Note a step at the current time, and at its block where blocks count."""
+        """Return a trace step at the current time and, if slots have a block time, the blocks so far."""
         return TraceStep(self.model.timestamp, step_content, self.produced if self.model.block_time else None)
 
     # --------------------------------------------------------------- comparison
 
     def _track_contract_tables(self, contract_names: Iterable[str] | None = None) -> None:
-        """Take over all tables of the model, or of some contracts."""
+        """Register all storage tables of the model, or of some contracts, for comparison."""
         contracts = self.model.world.contracts
         for name in contracts if contract_names is None else contract_names:
             contract = contracts[name]
@@ -341,13 +359,16 @@ class Lockstep:
                     self._expected[index] = self._encode_value(Written(name, path, key), value)
 
     def _copy_state_from_lockstep(self, other_lockstep: Lockstep) -> None:
-        """Copy slots, words and state of another lockstep."""
+        """Copy the list of slots, the expected words and the state of another lockstep."""
         self.chain.copy_tracked_slot_list(other_lockstep.chain)
         self._expected, self._fields = list(other_lockstep._expected), other_lockstep._fields
         self._chain_state = self.copy_chain_state(other_lockstep._chain_state)
 
     def _record_model_writes(self) -> tuple[dict[Slot, int], list[int]]:
-        """Record the model's writes; return the slots with a new word now, and all that were written."""
+        """Update the expected words by the model's writes.
+
+        Return the slots with a changed word, the new words, and the indices of all slots written.
+        """
         contracts, known, expected = self.model.world.contracts, self.chain.index, self._expected
         changes, written = {}, []
         for slot in self.model.changes:
@@ -364,7 +385,10 @@ class Lockstep:
         return changes, written
 
     def _encode_value(self, slot: Written, value: Any) -> int:
-        """Return the word of a model's value; one that its slot has no room for is a difference by itself."""
+        """Return the storage word of a model's value.
+
+        Raises DivergenceError if the value does not fit its slot.
+        """
         try:
             return self.encode_slot_value(slot, value)
         except storage_layout.SlotOverflowError as misfit:
@@ -376,7 +400,7 @@ class Lockstep:
             ) from None
 
     def _register_empty_slot(self, contract: str, path: str, key: Hashable, default: Any) -> int:
-        """Expect a slot to be empty from now on, until the model writes it; return its index."""
+        """Register a slot that is expected to be empty until the model writes it; return its index."""
         index = self.chain.track_slot(contract, path, key, default)
         for place in self.chain.places[len(self._expected) :]:
             self._expected.append(0)
@@ -399,9 +423,9 @@ class Lockstep:
             self.check_carried_sums(self._chain_state)
 
     def _assert_state_properties(self, action: Action | Creation | None, *, everything: bool = True) -> None:
-        """Assert the properties of the chain's state, kept up to date from the words that changed.
+        """Update the state by all changed words, and check its properties.
 
-        All of them, or those that look at such words.
+        With `everything` false, only properties that read a changed table are checked.
         """
         if self.state_check is None:
             return
@@ -422,7 +446,7 @@ class Lockstep:
     def _list_changed_slot_differences(
         self, action: Action, model_changes: Mapping[Slot, int], chain_changes: Mapping[Slot, int]
     ) -> list[Difference]:
-        """Return the slots that only one side changed, or each to another word."""
+        """Return the differences of slots that only one side changed, or that got another word."""
         index = {slot: i for i, slot in enumerate(self.chain.slots)}
         wrong = [
             slot
@@ -454,7 +478,7 @@ class Lockstep:
         return found
 
     def _add_location_to_violation(self, violation: BackstopError, step_content: Any) -> None:
-        """Add to an error where it is, and write a trace that leads to it."""
+        """Add the step and the trace file to the text of a violation, after writing the trace."""
         text = str(violation)
         violation.args = (
             f"{text} at step {self.steps}, {step_content}: {self._save_trace_with_replay_hint(text)}",
@@ -473,7 +497,7 @@ class Lockstep:
     # --------------------------------------------------------------- for subclasses
 
     def play_step_content(self, step_content: Any) -> None:
-        """Run what a step of a trace holds, at the present time."""
+        """Run the content of a trace's step at the present time: a creation, a raw state or an action."""
         if isinstance(step_content, Creation):
             self.add_contract(step_content)
         elif isinstance(step_content, RawState):
@@ -482,54 +506,60 @@ class Lockstep:
             self.apply(step_content)
 
     def write_trace_file(self, reason: str) -> Path | None:
-        """Write the steps so far into `traces`; None if they are not kept."""
+        """Write the steps so far into `traces` and return the path; None if traces are not kept.
+
+        Here, return None.
+        """
         return None
 
     def add_contract_model(self, creation: Creation) -> None:
-        """Construct the model of a contract that is added later."""
+        """Construct the model of a contract that is created later. Here, raise BackstopError."""
         raise BackstopError(f"{creation.name}: this deployment adds no contracts later")
 
     def get_contract_deployer(self, creation: Creation) -> str:
-        """Return the account that creates a contract that is added later."""
+        """Return the account that creates a later contract. Here, raise BackstopError."""
         raise BackstopError(f"{creation.name}: this deployment adds no contracts later")
 
     def load_state(self, state: RawState) -> None:
-        """Make a state the model's."""
+        """Load a raw state (storage words) into the model."""
         load_words(self.model.world, state.words)
 
     def find_unmodelled_slots(self) -> Set[Slot]:
-        """Return the slots that only the chain keeps, which no audit compares."""
+        """Return the slots that the model does not have and that no audit compares; here, none."""
         return frozenset()
 
     def encode_slot_value(self, slot: Written, value: Any) -> int:
-        """Return the word of a model's value; raise SlotOverflowError if its slot has no room for it."""
+        """Return the storage word of a model's value.
+
+        Raises SlotOverflowError if the value does not fit its slot.
+        """
         return storage_layout.encode_word(value)
 
     def describe_misfit(self, misfit: storage_layout.SlotOverflowError) -> tuple[Any, Any]:
-        """Return what a difference tells of a value without room: the model's side, the chain's."""
+        """Return the texts of a difference for a value that does not fit its slot: model's and chain's."""
         return misfit.value, f"room for {misfit.room}"
 
     def compare_views(self) -> None:
-        """Compare the results of views, after each step."""
+        """Compare the results of views on model and chain after each step; here, do nothing."""
 
     def check_refusal(self, step: Transition) -> None:
-        """Assert the properties of a call that was refused."""
+        """Check the properties of a call that reverted; here, do nothing."""
 
     def check_future_step(self, step: Transition) -> None:
-        """Assert the properties of a step of a future that is not watched from its beginning."""
+        """Check the properties of a step in a fork that does not watch its history; here, do nothing."""
 
     def create_state_table(
         self, contract: str, path: str, sibling_tables: Mapping[str, Mapping[Hashable, Any]]
     ) -> dict[Hashable, Any]:
-        """Return an empty table for the state that properties see."""
+        """Return an empty table for the state that properties read. A subclass may return another kind."""
         return {}
 
     def copy_chain_state(self, state: Snapshot) -> dict[str, dict[str, dict[Hashable, Any]]]:
-        """Return a copy of the state that properties see."""
+        """Return a copy of the chain's state that properties read."""
         return {name: {path: dict(table) for path, table in tables.items()} for name, tables in state.items()}
 
     def check_carried_sums(self, state: Snapshot) -> None:
-        """Check the sums carried along in the tables against a full count."""
+        """Check sums that tables keep incrementally against a full recount; here, do nothing."""
 
 
 def _get_view_outcome(system: System, action: Action) -> Outcome:

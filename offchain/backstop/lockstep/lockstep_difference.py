@@ -17,9 +17,10 @@ VIEWER = "a view"
 
 
 class Difference(NamedTuple):
-    """One value that the model and the chain do not share.
+    """One value that differs between model and chain.
 
-    `path` is a storage path, or "reason", "value", "logs"; `field` is the record's field if there is one.
+    `path` is a storage path, or "reason", "value" or "logs" for an outcome. `field` is the record's field, if
+    any.
     """
 
     step: int
@@ -38,7 +39,7 @@ class Difference(NamedTuple):
 
 
 class DivergenceError(BackstopError):
-    """The error of a model and a chain that differ."""
+    """Error that lists the differences between model and chain at a step, and the trace file."""
 
     def __init__(self, differences: list[Difference], trace: Path | None) -> None:
         first = differences[0]
@@ -60,7 +61,7 @@ class DivergenceError(BackstopError):
 
 
 def convert_to_tuples(value: Any) -> Any:
-    """Turn lists and records into tuples: the model returns them where the codec gives tuples."""
+    """Return a value with lists and records as tuples, the form in which the ABI codec decodes."""
     if isinstance(value, list | tuple):
         return tuple([convert_to_tuples(item) for item in value])
     return value
@@ -69,7 +70,10 @@ def convert_to_tuples(value: Any) -> Any:
 def list_first_outcome_difference(
     step: int, action: Action, expected: Outcome, actual: Outcome
 ) -> list[Difference]:
-    """Return the first of reason, value and events in which the chain differs from the model."""
+    """Return the first difference of revert reason, return value and events; empty if all are equal.
+
+    `expected` is the model's outcome and `actual` the chain's.
+    """
 
     def build_difference(path: str, model: Any, chain: Any) -> list[Difference]:
         return [Difference(step, action, action.contract, path, (), "", model, chain)]

@@ -12,7 +12,7 @@ from backstop.lockstep.vyper_sources import compile_vyper_source, find_vyper_lay
 
 
 class ProjectArtifacts:
-    """The contracts of one project, read or compiled when first asked for."""
+    """Compiled contracts of one project by name, read or compiled at first use."""
 
     def __init__(
         self,
@@ -20,7 +20,7 @@ class ProjectArtifacts:
         files: Sequence[Path | str] = (),
         compiled: Mapping[str, ProjectArtifact] | None = None,
     ) -> None:
-        """Look into `files`, then among the `compiled` contracts, then into `root`/contracts."""
+        """Search `files` first, then the `compiled` contracts, then Vyper sources in `root`/contracts."""
         self.root = root
         self._files = [root / each for each in files]
         self._loaded: dict[str, ProjectArtifact] = {}

@@ -26,7 +26,7 @@ _PROPERTY = "lockstep"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of campaigns."""
+    """Add the command line options of lockstep campaigns to pytest."""
     group = parser.getgroup("lockstep", "campaigns of backstop.lockstep: contracts against a Python model")
     group.addoption("--lockstep-steps", type=int, metavar="N", help="calls of each campaign [its own]")
     group.addoption(
@@ -64,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse numbers that say nothing."""
+    """Raise UsageError for option values out of range, and register the marker `lockstep`."""
     for name, least in (("steps", 1), ("seconds", 0), ("cases", 1), ("seed", 0), ("shrink_seconds", 0)):
         value = config.getoption(f"lockstep_{name}")
         if value is not None and value < least:
@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> list[CampaignItem] | None:
-    """Return the items of a campaign; None leaves any other object to other plugins."""
+    """Return the test items of a campaign, one for each case (seed); None for any other object."""
     declared = sys.modules.get("backstop.lockstep.campaign")
     if declared is None or not isinstance(obj, declared.Campaign):
         return None
@@ -95,7 +95,10 @@ def pytest_pycollect_makeitem(
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With a trace to replay, keep the campaign that it is of."""
+    """With `--lockstep-replay`, keep only the campaign that the trace belongs to.
+
+    Raises UsageError if that campaign is not collected.
+    """
     trace = config.getoption("lockstep_replay")
     if trace is None:
         return
@@ -114,7 +117,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class CampaignFailedError(Exception):
-    """The error of a campaign that found something."""
+    """Error of a campaign that found a difference or a violated invariant."""
 
     def __init__(self, failure: CampaignFailure, seed: int, is_replay: bool = False) -> None:
         super().__init__(failure.text)
@@ -124,7 +127,7 @@ class CampaignFailedError(Exception):
 
 
 class CampaignItem(pytest.Item):
-    """One campaign with one seed."""
+    """Test item of pytest: one campaign with one seed."""
 
     def __init__(self, *, campaign: Campaign, campaign_name: str, case: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -136,7 +139,7 @@ class CampaignItem(pytest.Item):
         self.add_marker("lockstep")
 
     def runtest(self) -> None:
-        """Play the campaign, or the trace that is asked for."""
+        """Play the campaign, or replay the trace given by `--lockstep-replay`; raise if it fails."""
         option = self.config.getoption
         out = self.config.rootpath / option("lockstep_out")
         compiled = _find_ape_contracts(self.config, self.campaign)
@@ -169,7 +172,7 @@ class CampaignItem(pytest.Item):
             raise CampaignFailedError(result.failure, seed)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Return a campaign's failure; an error of the user's own code has a traceback."""
+        """Return the report of a failed campaign; for other errors, their text or traceback."""
         from backstop.errors import BackstopError
 
         error = excinfo.value
@@ -180,12 +183,12 @@ class CampaignItem(pytest.Item):
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Return the place and the name of the item."""
+        """Return the file, no line, and the name of the item, for pytest's report."""
         return self.path, None, self.name
 
 
 def derive_case_seed(seed: int, case: int) -> int:
-    """Return the seed of a case: the given one for the first, others for the rest."""
+    """Return the seed of a campaign's case: `seed` itself for case 0, another for each other case."""
     return seed if case == 0 else (seed << 32) + case
 
 
@@ -224,7 +227,7 @@ def _shorten_path(path: Path, root: Path) -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the functions that campaigns called, and those never called."""
+    """Print each campaign's number of calls, and a table of its functions and revert reasons."""
     told: dict[str, list[dict[str, Any]]] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -250,7 +253,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture
 def lockstep_campaign(request: pytest.FixtureRequest) -> Callable[[str], RegressionRun]:
-    """Return a function that deploys a campaign anew by its name: "tests/test_token.py::campaign"."""
+    """Fixture: return a function that freshly deploys a campaign, "tests/test_token.py::campaign"."""
     with translate_missing_extra_errors():
         from backstop.lockstep.campaign_regression import RegressionRun
         from backstop.lockstep.campaign_run import load_campaign_artifacts
@@ -270,7 +273,7 @@ def lockstep_campaign(request: pytest.FixtureRequest) -> Callable[[str], Regress
 
 
 def _find_ape_contracts(config: pytest.Config, campaign: Campaign) -> Any:
-    """Return the contracts that Ape compiled, if this is `ape test` of the campaign's project; else None."""
+    """Return the contracts that Ape compiled for the campaign's project; None outside `ape test`."""
     if not config.pluginmanager.hasplugin("ape_test"):
         return None
     from backstop.lockstep.ape_contracts import load_ape_contracts

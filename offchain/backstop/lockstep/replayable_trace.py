@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 class TraceStep(NamedTuple):
-    """One step and the block time of it: an Action, a Creation, a RawState, or a step of a user's lockstep.
+    """Step of a trace with its block time: an Action, a Creation, a RawState, or a user's step.
 
-    `blocks` is how many blocks had been produced since the start; None if each slot had one, or none counts.
+    `blocks` counts the blocks produced since the start. It is None if each slot had a block, or if blocks do
+    not count.
     """
 
     timestamp: int
@@ -29,9 +30,9 @@ class TraceStep(NamedTuple):
 
 @dataclass(frozen=True)
 class Trace:
-    """Steps on a fresh deployment. `reason` says why it was kept.
+    """Recorded sequence of steps on a fresh deployment; `reason` says why the trace was kept.
 
-    The first `opening` steps belong to the deployment (money, prices) rather than to the case.
+    The first `opening` steps belong to the deployment (funds, prices), not to the tested case.
     """
 
     steps: Sequence[TraceStep]
@@ -42,7 +43,7 @@ class Trace:
 
 
 def encode_trace_step(step: TraceStep) -> dict[str, Any]:
-    """Return a step as JSON keeps it."""
+    """Return a step of a trace as a JSON object."""
     what = step.step
     found: dict[str, Any] = {"timestamp": step.timestamp}
     if isinstance(what, Creation):
@@ -59,7 +60,10 @@ def encode_trace_step(step: TraceStep) -> dict[str, Any]:
 def parse_trace_step(
     json_step: dict[str, Any], kinds_by_contract: dict[str, str], artifacts: ArtifactSource
 ) -> TraceStep:
-    """Read a step; the contracts' ABI tells numbers, bytes and text apart. A creation is a new contract."""
+    """Return a step of a trace from its JSON object, with types by the contracts' ABI.
+
+    A creation adds its contract to `kinds_by_contract`.
+    """
     timestamp, blocks = json_step["timestamp"], json_step.get("blocks")
     if "state" in json_step:
         return TraceStep(timestamp, RawState(json_step["state"], json_step.get("block_number", 1)), blocks)
@@ -76,7 +80,7 @@ def parse_trace_step(
 
 
 def encode_json_value(value: Any) -> Any:
-    """Return an argument as JSON keeps it: bytes in hex, integers beyond 64 bits as text."""
+    """Return an argument in JSON form: bytes as hex, integers beyond 64 bits as decimal text."""
     if isinstance(value, bool | str):
         return value
     if isinstance(value, int):
@@ -87,7 +91,7 @@ def encode_json_value(value: Any) -> Any:
 
 
 def parse_arguments(inputs: Sequence[Parameter], values: Sequence[Any]) -> tuple[Any, ...]:
-    """Return arguments from JSON by the types of the ABI."""
+    """Return call arguments from their JSON form, with types by the ABI parameters."""
     return tuple(_parse_json_value(parameter, value) for parameter, value in zip(inputs, values, strict=True))
 
 

@@ -16,7 +16,7 @@ from backstop.system import Action
 
 
 class Failure(NamedTuple):
-    """A failure of some steps. Those of one `kind` are taken for the same when steps are left out."""
+    """Failure of a trace's steps. Two failures of the same `kind` count as the same when shrinking."""
 
     kind: str  # "difference", "property 7", or a fault of the model by its exception
     text: str
@@ -24,7 +24,7 @@ class Failure(NamedTuple):
 
 
 class TraceTester:
-    """A fresh deployment after some first steps, on which others can be tried."""
+    """Deployment after some first steps, on which further steps can be tried and reverted."""
 
     def __init__(self, lockstep: Lockstep, first: Sequence[TraceStep]) -> None:
         self.lockstep = lockstep
@@ -34,9 +34,10 @@ class TraceTester:
     def find_failure_in_steps(
         self, steps: Sequence[TraceStep], should_audit_storage: bool = False, should_compare_each: bool = True
     ) -> Failure | None:
-        """Play steps, comparing all state after each (or the last, but each step's writes), and revert them.
+        """Play steps, return their failure or None, and revert them.
 
-        With `audit` the whole storage is compared after the last one, unknown slots included.
+        With `should_compare_each`, all state is compared after each step, otherwise only after the last one.
+        With `should_audit_storage`, the whole storage is compared at the end, unknown slots included.
         """
         played = 0
         with self.lockstep.fork_state(should_watch_history=True):
@@ -53,13 +54,19 @@ class TraceTester:
         return None
 
     def find_failure_after_first(self, first_count: int, steps: Sequence[TraceStep]) -> Failure | None:
-        """Return how steps fail, all storage compared at the end; the first count as played."""
+        """Play steps and compare all storage at their end; return their failure or None.
+
+        The failure's number of steps includes the `first_count` steps played before.
+        """
         found = self.find_failure_in_steps(steps, should_audit_storage=True)
         return None if found is None else found._replace(steps=first_count + found.steps)
 
 
 def describe_failure(error: Exception, played_count: int) -> Failure:
-    """Return the failure that an error of a lockstep is; an unexpected one is the model's fault."""
+    """Return the failure that an error of a lockstep stands for.
+
+    An unexpected exception counts as an error of the model.
+    """
     if isinstance(error, ViolationError):
         return Failure(f"property {error.property_name}", str(error), played_count)
     if isinstance(error, DivergenceError):
@@ -70,7 +77,10 @@ def describe_failure(error: Exception, played_count: int) -> Failure:
 
 
 def split_creations(trace: Trace) -> tuple[list[TraceStep], list[TraceStep]]:
-    """Separate contracts added at the start from later steps; raises BackstopError if one is added later."""
+    """Split a trace into its leading contract creations and all later steps.
+
+    Raises BackstopError if a contract is created after other steps.
+    """
     steps = list(trace.steps)
     count = next((i for i, step in enumerate(steps) if not isinstance(step.step, Creation)), len(steps))
     if any(isinstance(step.step, Creation) for step in steps[count:]):

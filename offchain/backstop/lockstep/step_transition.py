@@ -12,33 +12,33 @@ from backstop.system import Action, Outcome
 
 
 class Transition(NamedTuple):
-    """One successful step and the state after it; `model.changes` has the old values."""
+    """Successful step and the state after it; `model.changes` has the old values of written slots."""
 
     action: Action
     outcome: Outcome
     model: ModelSystem
 
     def read_post_state(self, contract: str, path: str, key: Any = ()) -> Any:
-        """Return what a slot holds now."""
+        """Return the value of a storage slot after the step."""
         return self.model.world.contracts[contract].tables[path][key]
 
     def read_pre_state(self, contract: str, path: str, key: Any = ()) -> Any:
-        """Return what a slot held before the step."""
+        """Return the value of a storage slot before the step."""
         slot: Any = (contract, path, key)
         changes = self.model.changes
         return changes[slot] if slot in changes else self.read_post_state(contract, path, key)
 
     def get_contract(self, name: str) -> Any:
-        """Return a contract of the model, for its constructor's arguments."""
+        """Return the model of a contract, for example to read its constructor's arguments."""
         return self.model.world.contracts[name]
 
     def is_call(self, contract: str, method: str) -> bool:
-        """Return whether the step is a call of a contract's method."""
+        """Return whether the step is a call of this contract's method."""
         return (self.action.contract, self.action.method) == (contract, method)
 
 
 class SlotChange(NamedTuple):
-    """A slot of a table with a changed value."""
+    """Storage slot that a step changed: contract, key, old and new value."""
 
     contract: str
     key: Any
@@ -51,7 +51,7 @@ Changes = dict[str, list[SlotChange]]
 
 
 def collect_changes(step: Transition) -> Changes:
-    """Return the slots with values that a step changed."""
+    """Return the storage slots that a step changed in value, grouped by storage path."""
     contracts = step.model.world.contracts
     changes: Changes = {}
     for (contract, path, key), old in step.model.changes.items():

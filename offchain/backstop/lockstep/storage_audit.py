@@ -17,9 +17,9 @@ def list_storage_differences(
     expected_words: Mapping[Slot, int],
     actual_words: Mapping[Slot, int],
 ) -> list[Difference]:
-    """Return the slots with another word on the chain than expected; both sides leave empty slots out.
+    """Return a difference for each slot with another word on the chain than expected.
 
-    Slots that only the chain keeps are `unmodelled`.
+    Both mappings leave out empty slots. Slots in `unmodelled` are not compared.
     """
     found = [
         (slot, expected_words.get(slot), word)
@@ -40,9 +40,9 @@ def list_storage_root_differences(
     host: StorageRootHost,
     expected_words: Mapping[Slot, int],
 ) -> list[Difference]:
-    """Return the contracts with another storage root than the expected words have.
+    """Return a difference for each contract with another storage root than the expected words give.
 
-    For a host that cannot list its storage. Words that no table of the model has are the chain's own.
+    This serves hosts that cannot list storage. For slots in `unmodelled`, the chain's own words are used.
     """
     from rlp.codec import encode_raw  # of an extra, as whatever is a host that tells roots
     from trie import HexaryTrie

@@ -18,14 +18,15 @@ _FOREIGN = (
 
 
 class UserCodeError(BackstopError):
-    """The error of an action, a condition, a setup, a list of views or an invariant that raises."""
+    """Error of a user's declared code that raises: an action, condition, setup, view list or invariant."""
 
 
 @contextmanager
 def translate_user_errors(declared: str, *expected: type[Exception]) -> Iterator[None]:
-    """Raise UserCodeError, with place and reason, for each exception that a declaration's code raises.
+    """Context manager that raises UserCodeError for each exception of a user's declared code.
 
-    Expected errors pass.
+    The error's text has the place in the user's file, the declaration and the reason. Exceptions of the types
+    in `expected` pass unchanged.
     """
     try:
         yield
@@ -36,14 +37,14 @@ def translate_user_errors(declared: str, *expected: type[Exception]) -> Iterator
 
 
 def describe_located_error(declared: str, error: Exception) -> str:
-    """Return one line: the place in the user's code, the declaration there, and the error."""
+    """Return a one-line text: the place in the user's code, the declaration, and the error."""
     place = find_user_place(error)
     told = f"{declared}{describe_user_error(error)}"
     return f"{place}: {told}" if place else told
 
 
 def describe_user_error(error: Exception) -> str:
-    """Return what an error says, in one line: " raises KeyError: 'typo'", ": Token has no attribute 'x'"."""
+    """Return an error as a one-line suffix, such as " raises KeyError: 'typo'"."""
     if isinstance(error, BackstopError):
         return f": {error}"
     if isinstance(error, NoSuchFunctionError) and error.told:
@@ -57,7 +58,7 @@ def describe_user_error(error: Exception) -> str:
 
 
 def _list_names(error: AttributeError) -> str:
-    """Return the names that the contract has of which an attribute was asked."""
+    """Return a text that lists the public names of the contract with the missing attribute."""
     contract = error.obj
     if not isinstance(contract, Contract):
         return ""
@@ -67,7 +68,7 @@ def _list_names(error: AttributeError) -> str:
 
 
 def find_user_place(error: BaseException) -> str:
-    """Return "file:line" of the innermost code that is not Backstop's or Python's; "" if there is none."""
+    """Return "file:line" of the innermost code outside Backstop and Python; "" if there is none."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         path = Path(frame.f_code.co_filename)
         if path.is_file() and not any(path.is_relative_to(each) for each in _FOREIGN):

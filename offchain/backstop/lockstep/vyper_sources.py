@@ -17,7 +17,10 @@ _WORD_BITS = 256
 
 
 def compile_vyper_source(kind: str, source: Path, root: Path) -> ProjectArtifact:
-    """Compile one contract; raise BackstopError with the compiler's complaint."""
+    """Compile one Vyper contract, and return its artifact with the storage layout.
+
+    Raises BackstopError with the compiler's message if the source does not compile.
+    """
     data = _load_compiler_data(source, root)
     from vyper.compiler.output import build_abi_output
     from vyper.exceptions import VyperException
@@ -32,10 +35,9 @@ def compile_vyper_source(kind: str, source: Path, root: Path) -> ProjectArtifact
 
 
 def find_vyper_layout(artifact: ProjectArtifact, source: Path, root: Path) -> ProjectArtifact:
-    """Return a contract that another compiled with the places of its variables, by its source.
+    """Return an artifact of another compiler run with the storage layout from the Vyper source.
 
-    It may have been compiled with another version: without its storage layout the contract stays as it is,
-    with the reason.
+    If the installed Vyper cannot compile the source, return the artifact without a layout, with the reason.
     """
     try:
         data = _load_compiler_data(source, root)
@@ -49,7 +51,10 @@ def find_vyper_layout(artifact: ProjectArtifact, source: Path, root: Path) -> Pr
 
 
 def _load_compiler_data(source: Path, root: Path) -> Any:
-    """Return the compiler's data of a source, which finds imports beside it, in the project and installed."""
+    """Return Vyper's compiler data of a source file.
+
+    Its imports are found beside it, in the project, and among installed packages.
+    """
     try:
         from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
         from vyper.compiler.phases import CompilerData
@@ -64,7 +69,7 @@ def _load_compiler_data(source: Path, root: Path) -> Any:
 
 
 def _speed_up_installed_compiler() -> AbstractContextManager[None]:
-    """Return what makes the Vyper that we know compile faster; another one is left alone."""
+    """Return a context manager that speeds up Vyper 0.4.3; without effect for other versions."""
     import vyper
 
     if not vyper.__version__.startswith("0.4.3"):
@@ -82,7 +87,7 @@ def _iter_laid_out_variables(data: Any) -> Iterator[tuple[str, LaidOutVariable]]
 def _iter_module_variables(
     module: Any, layout: Mapping[str, Any], prefix: str
 ) -> Iterator[tuple[str, LaidOutVariable]]:
-    """Yield the variables of a module by their paths; those of imported modules under their names."""
+    """Yield the storage variables of a module and its imported modules, with their paths."""
     for name, item in layout.items():
         if not isinstance(item.get("slot"), int):
             inner = module.imported_modules[name].module_t
@@ -98,7 +103,10 @@ def _iter_module_variables(
 def _iter_type_variables(
     type_: Any, path: str, place: StorageVariable, size: int
 ) -> Iterator[tuple[str, LaidOutVariable]]:
-    """Yield what a variable of a type consists of; Vyper gives each value slots of its own."""
+    """Yield the storage variables that a type consists of, with paths and places.
+
+    Vyper gives each value slots of its own.
+    """
     kind = type(type_).__name__
     if kind == "HashMapT":
         if type(type_.key_type).__name__ in ("StringT", "BytesT"):

@@ -24,7 +24,7 @@ DEVNET = "devnet"
 
 
 def summary_line(progress: CampaignProgress) -> str:
-    """Return the last line of a campaign's results."""
+    """Return the last line of a campaign's results: steps, steps a second, differences, violations."""
     steps, seconds = progress.tally.steps, max(progress.seconds, 1e-9)
     return (
         f"steps={steps} steps_per_s={steps / seconds:.0f} "
@@ -35,9 +35,10 @@ def summary_line(progress: CampaignProgress) -> str:
 def count_revert_reasons_by_kind(
     tally: CampaignCounts, reachable_items_by_kind: dict[str, ReachableItems]
 ) -> dict[str, Counter[str]]:
-    """Count how often each contract's reasons were met: in calls to it, and in calls that came from another.
+    """Count how often calls reverted with each reason of each contract, by Vyper file.
 
-    A reason that the called contract can give itself counts as its own.
+    A revert reason counts for the called contract if that contract's source has it. Otherwise it counts for
+    each contract that has the reason in its source, since a nested call may have reverted there.
     """
     found: dict[str, Counter[str]] = {kind: Counter() for kind in reachable_items_by_kind}
     for call, count in tally.calls.items():
@@ -59,9 +60,10 @@ def print_campaign(
     surveyed: bool,
     as_json: bool,
 ) -> None:
-    """Print the coverage that a campaign reached on stdout, the summary line last.
+    """Print the results of a fuzz campaign to stdout, as tables or as JSON.
 
-    Without `surveyed` the reachable coverage is unknown: computing it may take minutes.
+    The tables end with the summary line (see `summary_line`). Without `surveyed`, the functions, reasons and
+    events that calls could reach are not listed, because computing them may take minutes.
     """
     protocol = {}
     if surveyed:
@@ -207,7 +209,10 @@ def _as_json(
 
 
 def _build_state_coverage_json(progress: CampaignProgress) -> dict[str, Any]:
-    """Return how many predicates and pairs held, and which pairs of named ones never did."""
+    """Return how many state predicates and pairs of predicates held, and the named pairs missing.
+
+    A pair is missing if its two predicates never held together.
+    """
     states, names = progress.state_coverage, list_state_predicate_names()
     return {
         "predicates": [len(states.rows), len(names)],

@@ -11,7 +11,10 @@ from backstop.proof.fuzz.fuzz_run import RunStep
 
 
 class CountedCall(NamedTuple):
-    """The counted part of a step; `contract` is its Vyper file, `reason` is None for success."""
+    """Key under which a campaign counts a call: move, Vyper file, method and revert reason.
+
+    The reason is None for a call that succeeded.
+    """
 
     move: str
     contract: str
@@ -21,7 +24,10 @@ class CountedCall(NamedTuple):
 
 @dataclass
 class CampaignCounts:
-    """Counts of calls, events, payments of stages (how a cover call was paid), and questions asked."""
+    """Counts of a fuzz campaign: calls, events, covers of losses by paying stages, and properties.
+
+    Only counterfactual properties that applied to a state are counted.
+    """
 
     calls: Counter[CountedCall] = field(default_factory=Counter)
     events: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -33,7 +39,11 @@ class CampaignCounts:
         return self.calls.total()
 
     def count_step(self, run_step: RunStep, kinds: Mapping[str, str]) -> None:
-        """Count one step; `kinds` tells which Vyper file each contract is."""
+        """Add one step's call and events, and the stages that paid in a `cover` call, to the counts.
+
+        `cover` pays a loss from the stages of the waterfall. `kinds` maps the name of each deployed contract
+        to its Vyper file.
+        """
         action, outcome = run_step.action, run_step.outcome
         self.calls[CountedCall(run_step.move, kinds[action.contract], action.method, outcome.reason)] += 1
         for log in outcome.logs:
@@ -42,7 +52,7 @@ class CampaignCounts:
             self.covers[format_paying_stage_indices(run_step)] += 1
 
     def add_counts(self, other: CampaignCounts) -> None:
-        """Take over another's counts."""
+        """Add all counts of another campaign or process to these counts, in place."""
         self.calls.update(other.calls)
         self.events.update(other.events)
         self.covers.update(other.covers)
@@ -50,7 +60,7 @@ class CampaignCounts:
 
     @property
     def reached_feature_set(self) -> set[tuple[str, ...]]:
-        """All that has been reached: reasons, events, ways in which a loss was paid."""
+        """Set of all features reached: revert reasons, events, and sets of stages that paid a loss."""
         return {
             *(("reason", call.contract, call.reason) for call in self.calls if call.reason is not None),
             *(("event", *event) for event in self.events),
@@ -76,6 +86,9 @@ class CampaignCounts:
 
 
 def format_paying_stage_indices(run_step: RunStep) -> str:
-    """Return the indices of the stages that paid in a cover call, as `0+2`, or `nobody` without one."""
+    """Return the indices of the waterfall stages that paid for a loss in a `cover` call, such as `0+2`.
+
+    Return `nobody` if no stage paid.
+    """
     stages = [str(log.values[2]) for log in run_step.outcome.logs if log.event == "LossCovered"]
     return "+".join(stages) or "nobody"

@@ -1,7 +1,7 @@
-"""Runs on a worker of a cluster: each of its threads has a process of its own that plays them.
+"""Runs of a fuzz campaign on a cluster's worker: each thread plays them in a subprocess of its own.
 
-As on one machine, the model has to be loaded with probes in it. The process stays from one run to the next,
-until another campaign comes or the worker ends. The files of a run go to the requesting process.
+As on one machine, the model has to be loaded with probes in it. The subprocess stays from one run to the
+next, until another campaign comes or the worker ends. The files of a run go to the requesting process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WORDS = 2_000
 
 
 class _WorkerProcess:
-    """A process that plays runs, with a folder of its own."""
+    """Subprocess that plays fuzz runs and writes their files to a temporary folder of its own."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
@@ -39,7 +39,10 @@ class _WorkerProcess:
         self._send_job({"out": str(self.out), **settings})
 
     def play_run(self, job: dict[str, int]) -> dict[str, Any]:
-        """Return what came of a run; a crash's text if the process is gone."""
+        """Play one run in the subprocess and return its result.
+
+        If the subprocess has ended, return the tail of its log under the key `crash`.
+        """
         self._send_job(job)
         line = self._results.readline()
         if line.endswith("\n"):
@@ -48,7 +51,7 @@ class _WorkerProcess:
         return {"crash": text[-_WORDS:] or "it ended without a word"}
 
     def close(self) -> None:
-        """End the process, and forget its files."""
+        """Kill the subprocess and delete its temporary folder."""
         self._process.kill()
         self._process.communicate()
         self._folder.cleanup()
@@ -62,7 +65,11 @@ _here = local()
 
 
 def play_remote_run(settings: dict[str, Any], job: dict[str, int]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Play a run in this thread's process; return what came of it, and its files by name."""
+    """Play one fuzz run in the current thread's subprocess; return its result and its files by name.
+
+    The subprocess is kept for later runs with equal settings. It is replaced if the settings change or the
+    run crashes.
+    """
     player: _WorkerProcess | None = getattr(_here, "player", None)
     if player is None or player.settings != settings:
         if player is not None:

@@ -40,7 +40,7 @@ _FIRST = 2
 
 
 class Decision(NamedTuple):
-    """One decision of the source: where it is, and the names of its two outcomes."""
+    """Decision (branch point) of the contracts' source: its place, and names of its two outcomes."""
 
     file: str
     line: int
@@ -52,10 +52,11 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True)
 class ContractSurvey:
-    """All that there is to reach in one contract, its modules included as far as it uses them.
+    """All functions, decisions, revert reasons and events that calls to one contract can reach.
 
-    `reasons` and `events` are those that calls can reach; `constructor_reasons` only a deployment.
-    `functions` are the external ones that may change state.
+    The contract's modules are included as far as the contract uses them. `reasons` and `events` are those
+    that calls can reach; `constructor_reasons` can be met only at deployment. `functions` are the external
+    functions that may change state. `bytecode_hex` is the instrumented code.
     """
 
     decisions: list[Decision]
@@ -67,7 +68,10 @@ class ContractSurvey:
 
 
 class InstrumentedArtifacts(Artifacts):
-    """The same contracts with marks; they behave alike, but for gas."""
+    """Compiled contracts instrumented with a probe at each decision of their source.
+
+    They behave like the plain contracts, except for their use of gas.
+    """
 
     def __init__(self, artifacts: Artifacts) -> None:
         super().__init__(artifacts.root, artifacts.cache)
@@ -81,13 +85,19 @@ class InstrumentedArtifacts(Artifacts):
         return self._marked[kind]
 
     def get_survey(self, kind: str) -> ContractSurvey:
-        """Return what there is to reach in one contract."""
+        """Return the survey of a contract: all decisions, reasons and events that calls can reach.
+
+        The contract is compiled if its survey is not cached.
+        """
         if kind not in self._surveys:
             self.load_surveys([kind])
         return self._surveys[kind]
 
     def load_surveys(self, kinds: Iterable[str]) -> None:
-        """Make surveys ready: from the cache, or compiled, two at a time."""
+        """Load the surveys of some contracts from the cache, and compile those that are missing.
+
+        Compilation uses two processes.
+        """
         wanted = [kind for kind in kinds if kind not in self._surveys]
         self.load(wanted)
         files = {kind: self.cache / f"{kind}-{self._compute_cache_key(kind)}.json" for kind in wanted}
@@ -96,7 +106,7 @@ class InstrumentedArtifacts(Artifacts):
                 self._compile_surveys(self._load_cached_and_return_missing(missing))
 
     def _load_cached_and_return_missing(self, survey_files_by_kind: Mapping[str, Path]) -> dict[str, Path]:
-        """Load what the cache has; return what it has not."""
+        """Load the surveys that are in the cache, and return the cache files of the surveys that are not."""
         found = {
             kind: survey
             for kind, file in survey_files_by_kind.items()
@@ -133,7 +143,12 @@ class InstrumentedArtifacts(Artifacts):
 
 
 def find_coverage_marks(contract_address: str, known_accounts: Iterable[str]) -> set[int]:
-    """Return the marks of the contract at an address among the accounts that a chain knows."""
+    """Return the coverage marks that one instrumented contract touched.
+
+    Mark 2*i is the first outcome of decision i, and mark 2*i + 1 is its second outcome. Each probe reads the
+    balance of an address close to the contract's own, so the accounts that the chain has loaded tell the
+    marks.
+    """
     own = int(contract_address, 16)
     near = (int(account, 16) ^ own for account in known_accounts)
     return {mark - _FIRST for mark in near if _FIRST <= mark < _MARKS}
@@ -152,7 +167,7 @@ def _read_cached_survey(file: Path) -> ContractSurvey | None:
 
 
 def _build_marked_contract_survey(path: str, search_path: str) -> ContractSurvey:
-    """Compile one contract with marks. It compiles without them, or its artifact could not be had."""
+    """Compile one contract with a probe at each decision, and return its survey."""
     import snekmate
     from vyper.codegen import core
     from vyper.codegen.module import generate_ir_for_module
@@ -202,7 +217,7 @@ def _build_marked_contract_survey(path: str, search_path: str) -> ContractSurvey
 
 
 class _VyperMarker:
-    """A visitor that marks the conditions in one contract's tree of operations."""
+    """Visitor that inserts a coverage probe at each condition of one contract's compiler tree (IR)."""
 
     def __init__(self, roots: list[Path]) -> None:
         self.decisions: list[Decision] = []
@@ -210,7 +225,11 @@ class _VyperMarker:
         self._numbers: dict[tuple[int, int], int] = {}
 
     def mark_decisions_under_node(self, node: Any, enclosing_source: Any = None) -> None:
-        """Mark each decision under a node, in place; `enclosing_source` is the source around the node."""
+        """Insert a probe at each decision under a node of the intermediate representation, in place.
+
+        `enclosing_source` is the syntax tree of the source around the node. It is used for nodes without a
+        source of their own.
+        """
         from vyper import ast as vy_ast
 
         source, operation, args = node.ast_source, node.value, node.args
@@ -235,7 +254,10 @@ class _VyperMarker:
             args[0].value *= _MORE_GAS
 
     def _mark_operands(self, node: Any, source: Any) -> None:
-        """Mark each operand: a and b and c is `if a (if b c 0) 0`; a or b or c is `if a 1 (if b 1 c)`."""
+        """Insert a probe at each operand of an `and` or `or` expression, in place.
+
+        Vyper compiles `a and b and c` to `if a (if b c 0) 0`, and `a or b or c` to `if a 1 (if b 1 c)`.
+        """
         from vyper import ast as vy_ast
 
         rest = 1 if isinstance(source.op, vy_ast.And) else 2
@@ -284,7 +306,10 @@ def _iter_nodes(tree: Any, operation: str) -> Iterator[Any]:
 
 
 def _list_reachable_function_definitions(functions: Iterable[Any]) -> list[Any]:
-    """Return the source of functions and of all that they call, without the getters that Vyper makes."""
+    """Return the syntax trees of functions and of all internal functions that they call.
+
+    Getters that Vyper generates have no source and are left out.
+    """
     found = dict.fromkeys(
         each for function in functions for each in (function, *function.reachable_internal_functions)
     )

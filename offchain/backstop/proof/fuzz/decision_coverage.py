@@ -26,9 +26,10 @@ _MARKED_SIZE = 2**17
 
 
 class ReachableItems(NamedTuple):
-    """The functions, reasons and events of one contract that calls can reach, its modules as far as used.
+    """Functions, revert reasons and events that calls to one contract can reach.
 
-    `constructor_reasons` are those that only a deployment can meet; `functions` may change state.
+    The contract's modules are included as far as the contract uses them. `constructor_reasons` can be met
+    only at deployment. `functions` are the external functions that may change state.
     """
 
     reasons: list[str]
@@ -38,7 +39,10 @@ class ReachableItems(NamedTuple):
 
 
 def list_reachable_items(artifacts: Artifacts, kinds: Iterable[str] = ()) -> dict[str, ReachableItems]:
-    """Return what calls to each contract can reach, by contract: of all, or of some."""
+    """Return all that calls to each contract can reach, keyed by contract name.
+
+    `kinds` limits the result to some contracts. An empty `kinds` means all contracts.
+    """
     marked = InstrumentedArtifacts(artifacts)
     wanted = list(kinds) or list(marked.paths)
     marked.load_surveys(wanted)
@@ -50,7 +54,7 @@ def list_reachable_items(artifacts: Artifacts, kinds: Iterable[str] = ()) -> dic
 
 
 class DecisionCounts(NamedTuple):
-    """The decisions of one contract, by how many of their two outcomes were reached."""
+    """Counts of one contract's decisions: all, and those with both, one or neither outcome reached."""
 
     decisions: int
     both: int
@@ -59,7 +63,7 @@ class DecisionCounts(NamedTuple):
 
 
 class MissingOutcome(NamedTuple):
-    """An outcome that no trace reached."""
+    """Outcome of a decision in a contract's source that no trace reached."""
 
     contract: str
     decision: Decision
@@ -71,32 +75,38 @@ class MissingOutcome(NamedTuple):
 
 
 class DecisionCoverage:
-    """The outcomes reached, by contract; the sum of two is the union of their outcomes."""
+    """Outcomes of the decisions in the contracts' source that were reached, by contract."""
 
     def __init__(self, decisions: Mapping[str, list[Decision]]) -> None:
         self.decisions = dict(decisions)
         self._reached: dict[str, set[int]] = {kind: set() for kind in decisions}
 
     def record_reached_outcomes(self, kind: str, outcome_marks: Iterable[int]) -> None:
-        """Count outcomes of one contract: 2*i is the first of decision i, 2*i + 1 the second."""
+        """Record outcomes of one contract's decisions as reached.
+
+        Mark 2*i is the first outcome of decision i, and mark 2*i + 1 is its second outcome.
+        """
         self._reached[kind].update(outcome_marks)
 
     def merge_coverage(self, other: DecisionCoverage) -> None:
-        """Add the outcomes of another coverage; raises BackstopError if it is of other contracts."""
+        """Add the reached outcomes of another coverage to this one, in place.
+
+        Raises BackstopError if the two coverages have different decisions.
+        """
         if other.decisions != self.decisions:
             raise BackstopError("these coverages are of different contracts: replay both on the same")
         for kind, marks in other._reached.items():
             self.record_reached_outcomes(kind, marks)
 
     def list_decisions(self, kind: str) -> list[tuple[Decision, bool, bool]]:
-        """Return every decision of a contract and whether each outcome was reached."""
+        """Return each decision of a contract, and whether its first and second outcome were reached."""
         marks = self._reached[kind]
         return [
             (decision, 2 * i in marks, 2 * i + 1 in marks) for i, decision in enumerate(self.decisions[kind])
         ]
 
     def count_decisions_by_contract(self) -> dict[str, DecisionCounts]:
-        """Count how much was reached, by contract."""
+        """Count, for each contract, the decisions with both, one or neither of their outcomes reached."""
         found = {}
         for kind in self.decisions:
             ways = [yes + no for _, yes, no in self.list_decisions(kind)]
@@ -104,7 +114,7 @@ class DecisionCoverage:
         return found
 
     def iter_missing_outcomes(self) -> Iterator[MissingOutcome]:
-        """List the outcomes that were not reached, in the order of the source."""
+        """Yield each outcome that was not reached, by contract and in the order of its source."""
         for kind in self.decisions:
             for decision, yes, no in sorted(self.list_decisions(kind)):
                 if not yes:
@@ -113,7 +123,7 @@ class DecisionCoverage:
                     yield MissingOutcome(kind, decision, decision.no)
 
     def format_table(self) -> str:
-        """Return the figures as text, a line for each contract that decides anything."""
+        """Return a text table with the decision counts of each contract that has at least one decision."""
         lines = [f"{'contract':<20} {'decisions':>9} {'both ways':>9} {'one way':>9} {'never':>9}"]
         for kind, figures in self.count_decisions_by_contract().items():
             if figures.decisions:
@@ -122,11 +132,11 @@ class DecisionCoverage:
 
 
 def measure_decision_coverage(traces: Iterable[ProtocolTrace], artifacts: Artifacts) -> DecisionCoverage:
-    """Replay traces on revm, all their steps, and return the outcomes that they reached.
+    """Replay traces on revm and return the outcomes of source decisions that they reached.
 
-    The calls that configure the deployment count too. Traces have no views: a view that no contract reads is
-    not reached. Every step is compared with the model, so the marks change nothing: raises DivergenceError
-    where the two differ.
+    The calls that configure the deployment count too. A trace has no view calls, so a view counts only if a
+    contract calls it. Each step is also compared with the model, to prove that the probes do not change
+    behaviour. Raises DivergenceError if chain and model differ.
     """
     marked = InstrumentedArtifacts(artifacts)
     coverage = make_empty_coverage(marked)
@@ -137,13 +147,16 @@ def measure_decision_coverage(traces: Iterable[ProtocolTrace], artifacts: Artifa
 
 
 def make_empty_coverage(marked: InstrumentedArtifacts) -> DecisionCoverage:
-    """Return what there is to reach, with nothing reached yet."""
+    """Return a coverage that has all decisions of all contracts, none of them reached."""
     marked.load_surveys(marked.paths)
     return DecisionCoverage({kind: marked.get_survey(kind).decisions for kind in marked.paths})
 
 
 def cover_trace(trace: ProtocolTrace, marked: InstrumentedArtifacts) -> dict[str, set[int]]:
-    """Return the outcomes that one trace reached, by contract; `reach` says more."""
+    """Replay one trace on instrumented contracts and return the marks it reached, by contract.
+
+    Mark 2*i is the first outcome of decision i, and mark 2*i + 1 is its second outcome.
+    """
     host = RevmHost(trace.started_at, code_limit=_MARKED_SIZE)
     chain = replay_trace_in_lockstep(trace, host, artifacts=marked, check_every=0).chain
     accounts = host.list_touched_accounts()
@@ -154,7 +167,7 @@ def cover_trace(trace: ProtocolTrace, marked: InstrumentedArtifacts) -> dict[str
 
 
 def write_decision_coverage(coverage: DecisionCoverage, path: Path) -> None:
-    """Write the file at once or not at all."""
+    """Write a coverage to a JSON file, atomically."""
     contracts = {
         kind: [[*decision, yes, no] for decision, yes, no in coverage.list_decisions(kind)]
         for kind in coverage.decisions
@@ -163,7 +176,10 @@ def write_decision_coverage(coverage: DecisionCoverage, path: Path) -> None:
 
 
 def read_decision_coverage(path: Path) -> DecisionCoverage:
-    """Read what `write_decision_coverage` wrote; raises BackstopError if it is not that."""
+    """Read a coverage from a file that `write_decision_coverage` wrote.
+
+    Raises BackstopError if the file is missing or not a valid coverage.
+    """
     content = read_versioned_json(
         path, "coverage", SCHEMA_VERSION, "check the path", "replay the traces again"
     )

@@ -20,7 +20,11 @@ _MECHANISMS = {
 
 
 def draw_discount_terms(random: Random, liquidation_ratio: int) -> DiscountParameters:
-    """Draw terms of a fixed discount: each kind of bonus and amount, mostly under the liquidation ratio."""
+    """Draw random terms of a fixed-discount liquidation: a bonus, an amount and a protocol fee.
+
+    All kinds of bonus and of amount occur. The bonus is mostly under the limit that the liquidation ratio
+    [basis points] sets.
+    """
     room = min(liquidation_ratio - BASIS_POINTS, bounds.MAX_LIQUIDATION_BONUS)
     most = max(random.choice((0, room // 3, room - 1, room - 1, room)), 0)
     bonus = random.choice(
@@ -52,7 +56,10 @@ def draw_discount_terms(random: Random, liquidation_ratio: int) -> DiscountParam
 
 
 def draw_fitting_discount(random: Random, liquidation_ratio: int) -> DiscountParameters | None:
-    """Draw terms that the contract takes for a ratio; None if a few draws find none."""
+    """Draw fixed-discount terms with a valid bonus for the liquidation ratio [basis points].
+
+    Return None if none of 20 draws is valid.
+    """
     for _ in range(20):
         terms = draw_discount_terms(random, liquidation_ratio)
         drawn = Terms(*astuple(terms))
@@ -64,9 +71,10 @@ def draw_fitting_discount(random: Random, liquidation_ratio: int) -> DiscountPar
 
 
 def list_values(record: Any) -> Any:
-    """Return all values of parameters, as `astuple` does, but for their liquidation mechanisms.
+    """Return all field values of parameters as nested tuples, without liquidation mechanisms.
 
-    Dice of their own are made from these values; so a seed draws the same values with and without them.
+    The values seed a separate random generator. Without the mechanisms' fields, a seed draws the same values
+    whether or not a deployment has those mechanisms.
     """
     if is_dataclass(record):
         names = (each.name for each in fields(record))

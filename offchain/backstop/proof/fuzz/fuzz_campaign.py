@@ -36,7 +36,7 @@ GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class CampaignSettings:
-    """The settings of a campaign; a resumed one has to have the same."""
+    """Settings of a fuzz campaign. A resumed campaign must have equal settings, apart from its steps."""
 
     seed: int
     steps: int | None  # None: until stopped
@@ -53,7 +53,7 @@ class CampaignSettings:
 
 @dataclass
 class CampaignProgress:
-    """The progress of a campaign: its counts, failures and kept traces so far."""
+    """Progress of a fuzz campaign: its counts, failures, kept traces and state coverage so far."""
 
     tally: CampaignCounts = field(default_factory=CampaignCounts)
     done: set[int] = field(default_factory=set)
@@ -68,11 +68,11 @@ class CampaignProgress:
 
     @property
     def state_coverage(self) -> StateCoverage:
-        """Return the state coverage of all runs."""
+        """State coverage of all runs: the state predicates, and pairs of predicates, that held."""
         return self.compute_state_coverage_up_to_round(max(self.rounds, default=0))
 
     def compute_state_coverage_up_to_round(self, last_round: int) -> StateCoverage:
-        """Return what the runs of all rounds up to one say about states."""
+        """Return the merged state coverage of all rounds of runs up to and including `last_round`."""
         found = StateCoverage()
         for number in sorted(self.rounds):
             if number <= last_round:
@@ -80,7 +80,7 @@ class CampaignProgress:
         return found
 
     def fold_rounds(self, before: int) -> None:
-        """Keep rounds before one together."""
+        """Merge the state coverage of all rounds before `before` into one entry, under the key -1."""
         for number in sorted(self.rounds):
             if 0 <= number < before:
                 self.rounds.setdefault(-1, StateCoverage()).add_coverage(self.rounds.pop(number))
@@ -95,9 +95,9 @@ class CampaignProgress:
 
 
 class Campaign:
-    """One campaign in a folder of its own: campaign.json, corpus/, failures/, worker logs.
+    """Fuzz campaign with a folder of its own: campaign.json, corpus/, failures/ and worker logs.
 
-    Its processes run in `cwd` with `environment`, so that they may play another checkout.
+    Its worker processes run in the folder `cwd` with `environment`, so that they may test another checkout.
     """
 
     def __init__(
@@ -124,7 +124,11 @@ class Campaign:
 
     @classmethod
     def load_or_start(cls, settings: CampaignSettings, out: Path) -> Campaign:
-        """Begin a campaign, or go on from its checkpoint."""
+        """Return a campaign resumed from the checkpoint in its folder, or a new one if there is none.
+
+        Raises BackstopError if the checkpoint is invalid or has other settings. A different number of steps
+        is allowed.
+        """
         campaign = cls(settings, out)
         if not campaign.file.exists():
             return campaign
@@ -167,10 +171,13 @@ class Campaign:
         show: Callable[[CampaignProgress], None] = lambda progress: None,
         cluster: Workers | None = None,
     ) -> CampaignProgress:
-        """Play runs until the steps are done, time is over, a stop is requested, or a run fails.
+        """Play runs until the steps are done, the time is over, a stop is requested, or a run fails.
 
-        Runs under way are ended, but a few seconds after a stop request they count as never begun. Those of a
-        cluster, which takes the place of `workers` here, count so at once.
+        The time is over after `seconds`. A stop is requested when `stopped` returns true. With `keep_going`,
+        a failed run does not end the campaign. Runs in progress are finished. After a stop request they have
+        5 seconds, and then count as not begun. With `cluster`, its workers play the runs instead of local
+        processes, and a stop request discards their unfinished runs at once. Raises BackstopError if a worker
+        crashes.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         self._began, self._before = time.monotonic(), self.progress.seconds
@@ -215,7 +222,7 @@ class Campaign:
         return self.progress
 
     def save_checkpoint(self) -> None:
-        """Write the checkpoint, at once or not at all."""
+        """Write settings and progress to campaign.json, atomically."""
         progress, settings = self.progress, self.settings
         content = {
             "schema_version": SCHEMA_VERSION,
@@ -247,7 +254,7 @@ class Campaign:
     def _run_on_cluster(
         self, cluster: Workers, has_ended: Callable[[], bool], show: Callable[[CampaignProgress], None]
     ) -> CampaignProgress:
-        """Submit runs to cluster workers; their files come with their results."""
+        """Play runs on the workers of a cluster, and store each run's files and result when it arrives."""
         saved = time.monotonic()
         try:
             given = {**self._build_worker_settings(), "contracts": None}  # those of each worker
@@ -275,7 +282,7 @@ class Campaign:
         return self.progress
 
     def _build_worker_settings(self) -> dict[str, Any]:
-        """Return what a player has to know."""
+        """Return the settings that a worker process needs to play runs."""
         settings = self.settings
         return {
             "host": settings.host,
@@ -294,7 +301,10 @@ class Campaign:
     def _feed_worker_process(
         self, worker_number: int, has_ended: Callable[[], bool], crash_texts: list[str]
     ) -> None:
-        """Give one process job after job."""
+        """Start one worker process and send it runs, one after another, until the campaign ends.
+
+        If the process crashes, append the tail of its log to `crash_texts`.
+        """
         with (self.out / f"worker-{worker_number}.log").open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "backstop.proof.fuzz.fuzz_worker"],
@@ -340,7 +350,12 @@ class Campaign:
         return text[-2_000:] or "it ended without a word"
 
     def _take_next_run_settings(self, has_ended: Callable[[], bool]) -> dict[str, Any] | None:
-        """Return the next unplayed run's settings; None when all steps are shared out, or all is over."""
+        """Reserve the next run and return its settings; None if all steps are handed out.
+
+        The settings are the run's index, its number of steps and, for a steered run, the states that it
+        should reach. Before a steered run, wait until the earlier rounds that it learns from are complete.
+        None also if the campaign ends during this wait.
+        """
         with self._changed:
             steps = RUN_LENGTH
             if self.settings.steps is not None:
@@ -399,7 +414,7 @@ class Campaign:
 
 
 def _find_ranges(numbers: set[int]) -> list[tuple[int, int]]:
-    """Return the first and last number of each unbroken stretch."""
+    """Return the first and last number of each run of consecutive numbers in a set."""
     found: list[tuple[int, int]] = []
     for number in sorted(numbers):
         if found and found[-1][1] == number - 1:

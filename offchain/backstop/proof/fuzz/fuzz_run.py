@@ -58,15 +58,15 @@ _MARGIN_AT = dict(zip((8, 2, 5), MARGIN_POLICIES, strict=True))
 
 
 def derive_run_seed(seed: int, index: int) -> int:
-    """Return the seed of one run of a campaign."""
+    """Return the random seed of the campaign's run with this index: 8 bytes of a SHA-256 hash."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:8], "big")
 
 
 def derive_policy_balanced_run_seed(campaign_seed: int, run_index: int) -> int:
-    """Return the seed of a campaign's run: of ten in a row three have a margin market, one of each policy.
+    """Return the seed of a campaign's run, so that margin markets occur in fixed proportion.
 
-    Two of these three are mostly its traders', by turns. For any seed and any length of a campaign, no policy
-    is left out by chance.
+    Of ten consecutive runs three have a margin market, one of each deficit policy. Two of these three favour
+    the moves of traders, in rotation. So no policy is missed by chance, for any campaign seed and length.
     """
     turn, place = divmod(run_index, 10)
     kind = _MARGIN_AT.get(place)
@@ -80,7 +80,10 @@ def derive_policy_balanced_run_seed(campaign_seed: int, run_index: int) -> int:
 
 
 def derive_steered_seed(seed: int, index: int, targets: Sequence[SteeringTarget]) -> int:
-    """Return the seed of a steered run: the one of a few with the deployment that reaches the best target."""
+    """Return the seed, of up to 16, of the deployment that can reach the highest-ranked target.
+
+    A target is a combination of state predicates that no run has reached. `targets` are sorted by rank.
+    """
     ranks = {}
     for attempt in range(DEPLOYMENTS):
         found = derive_run_seed(seed, index + (attempt << 64))
@@ -92,7 +95,7 @@ def derive_steered_seed(seed: int, index: int, targets: Sequence[SteeringTarget]
 
 
 class RunStep(NamedTuple):
-    """One step: its generator, its call, and the outcome."""
+    """One step of a fuzz run: the name of its move (action generator), its call, and the outcome."""
 
     move: str
     action: Action
@@ -100,7 +103,10 @@ class RunStep(NamedTuple):
 
 
 class FuzzRun:
-    """A lockstep deployment and the moves played on it. Equal seeds play alike, on every host."""
+    """Fuzz run: a random deployment on model and chain, and the random moves played on it.
+
+    Equal seeds play the same steps on every host (revm or Anvil).
+    """
 
     def __init__(
         self,
@@ -142,7 +148,11 @@ class FuzzRun:
             self.add_adversarial_contracts_and_funding()
 
     def add_adversarial_contracts_and_funding(self) -> None:
-        """Prepare the deployment as every run does; a difference in it leaves the machine with its trace."""
+        """Deploy the adversarial test contracts and send the transactions that fund the accounts.
+
+        Each FuzzRun begins with these steps. If model and chain differ here, the raised error holds the
+        trace.
+        """
         deployment = plan_deployment(self.parameters)
         for creation in iter_adversarial_contract_creations(deployment):
             self.both.add_contract(creation)
@@ -152,7 +162,10 @@ class FuzzRun:
         self.both.opening = len(self.both.trace)
 
     def start_state_observer(self, targets: Sequence[SteeringTarget] = ()) -> StateObserver:
-        """Watch which predicates of the state hold, and steer to the first target that there can be."""
+        """Start to record which state predicates hold, and return the observer.
+
+        The run then prefers moves that lead to the first of `targets` that its deployment can reach.
+        """
         self.observer = StateObserver(self.scene)
         _, self._target = find_first_reachable_target(
             targets, plan_deployment(self.parameters).contract_kinds.values()
@@ -160,7 +173,10 @@ class FuzzRun:
         return self.observer
 
     def play_random_steps(self, step_count: int) -> Iterator[RunStep]:
-        """Play so many steps, moves by their weights; raises at the first difference or violation."""
+        """Play a number of random steps and yield each one. Moves are drawn by their weights.
+
+        Raises at the first difference between model and chain, or at the first violated property.
+        """
         has_adapter = any(facilitator.coin for facilitator in self.parameters.facilitators)
         moves = [
             move
@@ -190,7 +206,7 @@ class FuzzRun:
                 watched.update_predicates(move.name)
 
     def _accumulate_move_weights(self, moves: Sequence[ActionGenerator]) -> tuple[list[float], float]:
-        """Return the sums of the moves' weights but for the last one, and the sum of all."""
+        """Return the cumulative weights of all moves except the last one, and the total weight."""
         weights = [self._compute_weight_favouring_trader_moves(move) for move in moves]
         if self._target is not None and self.observer is not None:
             names = [move.name for move in moves]
@@ -202,7 +218,10 @@ class FuzzRun:
         return move.weight * (self._traders if move.of_traders else 1)
 
     def check_random_counterfactual_property(self) -> None:
-        """Ask one counterfactual property about the present state; those that had an answer are counted."""
+        """Check a random counterfactual property (effect of a call not made) in the present state.
+
+        If the property applied to the state, count the check in `asked`.
+        """
         number = self._curiosity.choice(list(COUNTERFACTUAL_PROPERTIES))
         if self.both.check_counterfactual_property(
             CounterfactualSeed(number, self._curiosity.randrange(2**32))
@@ -210,7 +229,10 @@ class FuzzRun:
             self.asked[number] += 1
 
     def _advance_time(self, seconds: int) -> None:
-        """Let time pass: mostly a block for each slot, at times fewer, none at all, or one more."""
+        """Let time pass on model and chain [seconds], mostly with one block for each slot.
+
+        At times the chain produces fewer blocks, none, or one more.
+        """
         full = count_slots(self.both.timestamp, seconds, self.parameters.block_time)
         if not self.parameters.block_time or self._chain.random() < 0.6:
             self.both.advance(seconds, full)
@@ -218,7 +240,11 @@ class FuzzRun:
         self.both.advance(seconds, self._chain.choice((0, 0, self._chain.randint(0, full), full + 1)))
 
     def play_all_actions_of_move(self, move: ActionGenerator) -> Iterator[RunStep]:
-        """Play all actions of one move; time passes in between."""
+        """Play all actions and waiting times of one move, and yield each action with its outcome.
+
+        A share of the actions is made invalid on purpose. The move ends early if one of its reads of the
+        model reverts.
+        """
         scene, both = self.scene, self.both
         try:
             for what in move.play(scene):

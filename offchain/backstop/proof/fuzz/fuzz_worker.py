@@ -17,7 +17,11 @@ from typing import Any
 
 
 def answer_run_jobs() -> None:
-    """Answer jobs until the input ends. The campaign tells when to stop, signals do not."""
+    """Play the runs requested on stdin, one JSON object a line, and print each result as JSON.
+
+    The first line has the settings. The process ignores SIGINT and ends when its input ends. If a run raises,
+    its result holds the traceback under `crash`.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from backstop.proof.fuzz import model_branch_coverage
 

@@ -1,4 +1,4 @@
-"""The scene that actions are chosen from: the present state, the people and the dice."""
+"""The context that actions are chosen from: the present state, the acting accounts and the random numbers."""
 
 from __future__ import annotations
 
@@ -39,13 +39,16 @@ PEOPLE = ("borrower", "saver", "keeper", "attacker", "owner_1", "owner_2")
 
 
 class Wait(NamedTuple):
-    """A time that passes before the next action."""
+    """Time that passes before the next action of a move [seconds]."""
 
     seconds: int
 
 
 class GenerationContext:
-    """The model of a running deployment, read but not written; to choose an action costs no calls."""
+    """Read-only view of a running model, with the accounts and the random numbers to choose actions.
+
+    Reads of the model cost no calls to the chain.
+    """
 
     def __init__(self, deployment: Deployment, world: World, random: Random) -> None:
         self.deployment = deployment
@@ -83,7 +86,7 @@ class GenerationContext:
 
     @property
     def auction_clock(self) -> int:
-        """The time by which prices of lots fall [seconds]."""
+        """Time by which the prices of collateral auctions fall [seconds]."""
         return self.auction.clock(self.admin)
 
     @property
@@ -95,20 +98,25 @@ class GenerationContext:
         return self.deployment.get_account("guardian")
 
     def build_action(self, contract: str, method: str, *args: Any, by: str) -> Action:
-        """Return one call as an action."""
+        """Return a call of a contract's method by the account `by`, to be applied later."""
         return Action(contract, method, args, by)
 
     def has_mechanism(self, collateral_type: int) -> bool:
-        """Return whether vaults of a type are sold by a liquidation mechanism."""
+        """Return whether a liquidation mechanism sells this type's vaults, instead of an auction."""
         return bool(self.liquidations.mechanisms[collateral_type] != ZERO_ADDRESS)
 
     def find_stability_pool(self, collateral_type: int) -> OffsetPool | None:
-        """Return the pool that repays unsafe vaults of a type; None without one."""
+        """Return the stability pool that repays unsafe vaults of this type; None without a pool."""
         found = self.world.addresses.get(self.liquidations.mechanisms[collateral_type])
         return found if isinstance(found, OffsetPool) else None
 
     def build_liquidation(self, collateral_type: int, owner: str, receiver: str, by: str) -> Action:
-        """Return a liquidation: an auction, or as the type's mechanism has it, a purchase of any size."""
+        """Build a liquidation of the owner's vault: an auction, a stability pool's call, or a purchase.
+
+        The type's liquidation mechanism decides which. A purchase has a random size and mostly the account
+        with the most stablecoin as its buyer. A few calls fit none of the type's mechanism on purpose.
+        `receiver` receives the liquidator's reward or the bought collateral.
+        """
         c, engine = collateral_type, "LiquidationEngine"
         pool = self.find_stability_pool(c)
         if pool is not None and self.draw_bool(0.97):
@@ -144,7 +152,7 @@ class GenerationContext:
         return self.pick_item(self.people)
 
     def draw_near_limit(self, *limits: int) -> int:
-        """Draw exactly a limit, a wei off it, or a part of it; never negative."""
+        """Draw a random amount at one of the limits, 1 off it, or a part of it. Never return a negative."""
         limit = self.pick_item(limits)
         kind = int(self.random.random() * 10)
         if kind < 3:
@@ -158,7 +166,10 @@ class GenerationContext:
         return self.draw_part(limit)
 
     def draw_part(self, limit: int) -> int:
-        """Draw a part of a limit, all sizes alike: 1 wei is as likely as nearly everything."""
+        """Draw a random part of a limit. In half of all draws each order of magnitude is equally likely.
+
+        Return the limit, but at least 0, if it is 1 or less.
+        """
         if limit <= 1:
             return max(limit, 0)
         if self.random.random() < 0.5:
@@ -168,15 +179,18 @@ class GenerationContext:
     # ------------------------------------------------------------------- types
 
     def draw_type(self) -> int:
-        """Draw a collateral type: the first few have most of the business, so that states get deep."""
+        """Draw one of the first four collateral types.
+
+        Few types have all the business, so that states get deep.
+        """
         return int(self.random.random() * min(self.listed, 4))
 
     def draw_feed_market(self) -> int:
-        """Draw a market of the feed: a collateral type's, or the equity's."""
+        """Draw a market of the price feed: a collateral type's or, in a fifth of the draws, the equity's."""
         return EQUITY_MARKET if self.has_equity and self.draw_bool(0.2) else self.draw_type()
 
     def get_symbol(self, collateral_type: int) -> str:
-        """Return the token of a type of the deployment."""
+        """Return the symbol of a collateral type's token."""
         return self.deployment.parameters.collateral_types[collateral_type].symbol
 
     def get_terms(self, collateral_type: int) -> Terms:
@@ -189,12 +203,15 @@ class GenerationContext:
         return cast(Vault, self.engine.vaults[collateral_type, owner])
 
     def get_lower_feed_price(self, collateral_type: int) -> int:
-        """Return the price that new risk is measured at, stale or not [ray for 1e18 of collateral]."""
+        """Return the lower of the current and next price, even if stale [ray for 1e18 of collateral]."""
         prices = self.feed.prices[collateral_type]
         return int(min(prices.current, prices.next))
 
     def get_next_or_current_price(self, collateral_type: int) -> int:
-        """Return the next price, also one held back; the current one while the next waits; 0 of none."""
+        """Return the next price, or a withheld price, or the current price [ray for 1e18 of collateral].
+
+        A price is withheld while the feed waits for its confirmation. Return 0 if the feed has no price.
+        """
         prices = self.feed.prices[collateral_type]
         return int(prices.next or self.feed.withheld_prices[collateral_type] or prices.current)
 
@@ -202,11 +219,11 @@ class GenerationContext:
         return int(self.get_type_debt_totals(collateral_type).accumulated_rate)
 
     def get_debt(self, collateral_type: int, owner: str) -> int:
-        """Return a vault's debt as of the last accrual [rad]."""
+        """Return a vault's debt, with the stability fee up to the type's last accrual [rad]."""
         return int(self.get_vault(collateral_type, owner).normalized_debt * self.get_rate(collateral_type))
 
     def list_unsafe_owners(self, collateral_type: int) -> list[str]:
-        """Return the owners that can be liquidated at the current price."""
+        """Return the owners of vaults that are under the liquidation ratio at the current price."""
         price, terms, rate = (
             self.feed.prices[collateral_type].current,
             self.get_terms(collateral_type),
@@ -221,7 +238,10 @@ class GenerationContext:
         return found
 
     def list_weakest_owner_if_any(self, collateral_type: int) -> list[str]:
-        """Return the owner with the least collateral for each unit of debt; empty without a debt."""
+        """Return a list with the owner of the vault with the least collateral for each unit of debt.
+
+        Return an empty list if no vault of the type has debt.
+        """
         found = [who for who in self.people if self.get_vault(collateral_type, who).normalized_debt]
 
         def strength(who: str) -> Fraction:
@@ -231,7 +251,7 @@ class GenerationContext:
         return [min(found, key=strength)] if found else []
 
     def get_drawable_debt_by_ratio(self, collateral_type: int, owner: str) -> int:
-        """Return how much more the margin allows to draw, were the price fresh [wad]."""
+        """Return how much more debt the initial ratio lets a vault draw, if the price is fresh [wad]."""
         ratio = max(self.get_terms(collateral_type).initial_ratio, 1)
         value = self.get_vault(collateral_type, owner).locked_collateral * self.get_lower_feed_price(
             collateral_type
@@ -239,47 +259,47 @@ class GenerationContext:
         return (value * BASIS_POINTS // ratio - self.get_debt(collateral_type, owner)) // RAY
 
     def get_ceiling_room(self, collateral_type: int) -> int:
-        """Return how much more the type's ceiling allows to draw [wad]."""
+        """Return how much more debt the type's debt ceiling allows [wad]; negative if above the ceiling."""
         total = self.get_type_debt_totals(
             collateral_type
         ).performing + self.engine._sum_auctioned_principal_and_deficit(collateral_type)
         return (self.get_terms(collateral_type).debt_ceiling * RAD - total) // RAY
 
     def get_auction_room(self, collateral_type: int) -> int:
-        """Return how much may still go under auction [rad]."""
+        """Return how much principal may still be put under auction for this collateral type [rad]."""
         factor = self.policy.auction_limit_factor("") if self.policy else BASIS_POINTS
         return self.engine._compute_auction_room(collateral_type, factor)
 
     def has_fresh_price(self, collateral_type: int) -> bool:
-        """Return whether the type has a fresh price."""
+        """Return whether the feed's price of a collateral type is still fresh at the present time."""
         return bool(self.now <= self.feed.prices[collateral_type].fresh_until)
 
     # ------------------------------------------------------------------ others
 
     @property
     def settling(self) -> bool:
-        """True once settlement has begun."""
+        """Whether settlement (the wind-down of the whole protocol) has begun."""
         return bool(self.settlement.progress[()].begun_at)
 
     def list_deficit_types(self) -> list[int]:
-        """Return the types with a loss that is not covered."""
+        """Return the collateral types with a deficit (a recognised loss that is not paid yet)."""
         return [c for c in range(self.listed) if self.engine.deficit[c]]
 
     def list_equity_sales(self) -> list[tuple[EquityAuction, int]]:
-        """Return the auctions of equity that run, each with its type."""
+        """Return each open equity auction: its contract, and the collateral type it raises money for."""
         auctions = [cast(EquityAuction, self.world.contracts[name]) for name in self.equity_auctions]
         return [(each, c) for each in auctions for c, sale in each.sales.items() if sale.target]
 
     def get_balance(self, token: str, who: str) -> int:
-        """Return an account's balance of a token."""
+        """Return an account's balance of a token, in the token's smallest unit."""
         return int(cast(Fungible, self.world.contracts[token]).balanceOf("", who))
 
     def find_richest_account(self) -> str:
-        """Return the acting account with the most stablecoin."""
+        """Return the acting account (borrower, saver, keeper, ...) with the largest stablecoin balance."""
         return max(self.people, key=self.stablecoin.balances.__getitem__)
 
     def list_open_auctions(self) -> list[int]:
-        """Return the ids of the open auctions among the last few."""
+        """Return the ids of the open collateral auctions, among the last 16 ids."""
         return [
             auction_id for auction_id in self.recent_auction_ids if self.auction.lots[auction_id].started_at
         ]
@@ -290,14 +310,14 @@ class GenerationContext:
         return range(max(1, last - 15), last + 1)
 
     def draw_auction_id(self) -> int:
-        """Draw an open auction; at times one that is not."""
+        """Draw the id of an open collateral auction; in a few draws, or without one, another id."""
         found = self.list_open_auctions()
         if found and self.random.random() < 0.98:
             return self.pick_item(found)
         return int(self.auction.ids[()]) + self.random.randrange(2)
 
     def list_open_workouts(self) -> list[int]:
-        """Return the ids of open workouts."""
+        """Return the ids of open workouts (repayments of called vaults in instalments)."""
         return (
             []
             if self.workouts is None
@@ -305,7 +325,10 @@ class GenerationContext:
         )
 
     def draw_workout_id(self) -> int | None:
-        """Draw an open workout; at times one that is not; None if there is none."""
+        """Draw the id of an open workout (repayment in instalments), or at times an id without a workout.
+
+        Return None in most draws if no workout is open.
+        """
         found = self.list_open_workouts()
         if found and self.draw_bool(0.97):
             return self.pick_item(found)

@@ -12,12 +12,13 @@ Plays = Callable[[GenerationContext], Iterator[Action | Wait]]
 
 
 class ActionGenerator(NamedTuple):
-    """A generator of actions, chosen by `weight` against the others; none where it makes no sense.
+    """Move of the fuzzer: a generator of actions that is drawn with a probability given by `weight`.
 
-    Some runs are mostly of those that are `of_traders`. Those `of_adapters` are for deployments with the
-    coin of another protocol, those `of_own_types` for all others, those `of_discounts` where any type is sold
-    at a fixed discount, those `of_stability_pools` where any has a pool; so the dice of other deployments
-    stay as they were.
+    `play` yields no action if the move makes no sense in the present state. Moves `of_traders` weigh more in
+    some runs. The other flags limit a move to some deployments. `of_adapters`: those that insure the coin of
+    another protocol; `of_own_types`: all others. `of_discounts`: those that sell vaults at a fixed discount.
+    `of_stability_pools`: those with a stability pool. A limited move leaves the random draws of other
+    deployments unchanged.
     """
 
     name: str
@@ -41,7 +42,10 @@ def register_generator(
     of_discounts: bool = False,
     of_stability_pools: bool = False,
 ) -> Callable[[Plays], Plays]:
-    """Put a move in the catalogue."""
+    """Return a decorator that adds a function to the fuzzer's moves, under the function's name.
+
+    A move is drawn with a probability given by `weight`. `ActionGenerator` explains the flags.
+    """
 
     def register(play: Plays) -> Plays:
         name = play.__name__

@@ -44,7 +44,11 @@ SET_CEILING = keccak256(b"set_debt_ceiling(uint256,uint256)")[:4]
 
 
 def iter_adversarial_contract_creations(deployment: Deployment) -> Iterator[Creation]:
-    """Return misbehaving tokens, a pool of one of them, a price aggregator, and an unused waterfall."""
+    """Yield the deployments of test contracts that each fuzz run adds to the protocol.
+
+    They are misbehaving tokens, a pool of one of these tokens, price aggregators with an adapter, a market of
+    the equity token, a second waterfall with a stage, and a second timelock.
+    """
     at = {}
 
     def creation(kind: str, name: str, *args: object) -> Creation:
@@ -94,7 +98,7 @@ def iter_adversarial_contract_creations(deployment: Deployment) -> Iterator[Crea
 
 
 def iter_funding_actions(deployment: Deployment, random: Random) -> Iterator[Action]:
-    """Yield the actions that hand out funds and approvals, then a first price for each type."""
+    """Yield the actions that mint tokens for all accounts, approve the contracts, and set first prices."""
     at = {
         **deployment.addresses,
         **{each.name: each.address for each in iter_adversarial_contract_creations(deployment)},
@@ -153,5 +157,8 @@ def iter_funding_actions(deployment: Deployment, random: Random) -> Iterator[Act
 
 
 def truncate_reporters_to_odd_count(all_reporters: list[str]) -> list[str]:
-    """Return the reporters that an adapter joins: an odd number, so that one of all may be silent."""
+    """Return the first reporters, an odd number of them, so that an adapter makes their number even.
+
+    With an even number of reporters, one may be silent.
+    """
     return all_reporters[: (len(all_reporters) - 1) | 1]

@@ -16,7 +16,10 @@ _NEVER = {("ScriptedStage", "claim")}
 
 
 def make_invalid(context: GenerationContext, action: Action, chain: ChainSystem) -> Action:
-    """Return the same call from another sender, or with one argument replaced."""
+    """Return the same call from another random sender, or with one random argument replaced.
+
+    Calls that would break the ledger by design are returned unchanged.
+    """
     if (action.contract, action.method) in _NEVER:
         return action
     if not action.args or context.draw_bool(0.25):

@@ -35,7 +35,7 @@ _PASSED_OVER = "require"
 
 
 class Branch(NamedTuple):
-    """One arm of one decision. The number of its mark is its place in the list of all branches."""
+    """One outcome (arm) of a branch point in the model's source. Its mark is its index in the list."""
 
     file: str
     line: int
@@ -48,7 +48,7 @@ class Branch(NamedTuple):
 
 
 class BranchMarks:
-    """The marks of this process; `reached[i]` is 1 once `branches[i]` ran."""
+    """Branch coverage of the model in this process. `reached[i]` is 1 once `branches[i]` was executed."""
 
     def __init__(self, branches: Sequence[Branch]) -> None:
         self.branches = list(branches)
@@ -57,18 +57,21 @@ class BranchMarks:
         self._count = 0
 
     def count_reached_branches(self) -> int:
-        """Count the distinct branches that ran so far."""
+        """Count the distinct branches that were executed so far in this process."""
         if self.reached != self._seen:
             self._seen = bytes(self.reached)
             self._count = self._seen.count(1)
         return self._count
 
     def list_missing_branches(self) -> list[Branch]:
-        """List the branches that did not run."""
+        """Return the branches that were not executed so far in this process."""
         return [branch for branch, mark in zip(self.branches, self.reached, strict=True) if not mark]
 
     def build_marking_functions_by_name(self) -> dict[str, Any]:
-        """Return what marked code needs in its module, under names that the model does not use."""
+        """Return the functions and the array that instrumented code uses to record branches, by name.
+
+        An importer adds these names to each instrumented module. The model's own code does not use them.
+        """
         reached = self.reached
 
         def truth(mark: int, value: Any) -> Any:
@@ -96,9 +99,9 @@ class BranchMarks:
 
 
 def install_marked_model_importer() -> BranchMarks:
-    """Have every module of the model loaded with marks from now on.
+    """Install an importer that instruments each module of the model, and return its branch marks.
 
-    Raises BackstopError if the model was imported before: that copy has no marks and stays in use.
+    Raises BackstopError if a module of the model is already imported, since that copy stays uninstrumented.
     """
     loaded = [name for name in sys.modules if name.startswith(f"{PACKAGE}.")]
     if loaded:
@@ -110,7 +113,7 @@ def install_marked_model_importer() -> BranchMarks:
 
 
 def list_model_branches() -> list[Branch]:
-    """Return the branches of the model, in the order of their marks; nothing is installed."""
+    """Return all branches of the model's source, in the order of their marks, without instrumentation."""
     return list(_read_or_compile_marked_model()[1])
 
 
@@ -150,9 +153,10 @@ class _MarkedModuleLoader(SourceFileLoader):
 
 @cache
 def _read_or_compile_marked_model() -> tuple[dict[str, CodeType], tuple[Branch, ...]]:
-    """Return the model's code with marks, by module, and the branches that the marks stand for.
+    """Return the model's instrumented bytecode by module name, and its branches in order of marks.
 
-    Every process of a campaign needs the same code, and compiling it takes longer than all other imports.
+    The result is cached on disk. Each process of a campaign needs the same bytecode, and compiling it takes
+    longer than all other imports.
     """
     sources = {path: path.read_bytes() for path in sorted(FOLDER.glob("*.py")) if path.stem != "__init__"}
     made_of = repr(
@@ -174,7 +178,10 @@ def _read_or_compile_marked_model() -> tuple[dict[str, CodeType], tuple[Branch, 
 def _compile_marked_model_modules(
     model_sources: Mapping[Path, bytes],
 ) -> tuple[dict[str, CodeType], tuple[Branch, ...]]:
-    """Mark all files at once, in the order of their names: numbers do not depend on the order of imports."""
+    """Compile all modules of the model with marks, in the order of their file names.
+
+    So the marks' numbers do not depend on the order of imports.
+    """
     codes, branches = {}, list[Branch]()
     for path, source in model_sources.items():
         code, found = compile_module_with_marks(source.decode(), path, len(branches))
@@ -184,7 +191,10 @@ def _compile_marked_model_modules(
 
 
 def compile_module_with_marks(source: str, path: Path, first_mark: int = 0) -> tuple[CodeType, list[Branch]]:
-    """Compile a module with marks, numbered from `first`."""
+    """Compile a module's source with a mark in each branch; return the bytecode and the branches.
+
+    The marks are numbered from `first_mark`.
+    """
     name = path.relative_to(_ROOT).as_posix() if path.is_relative_to(_ROOT) else path.name
     marker = _PythonMarker(name, first_mark)
     tree = ast.fix_missing_locations(marker.visit(ast.parse(source)))
@@ -192,7 +202,10 @@ def compile_module_with_marks(source: str, path: Path, first_mark: int = 0) -> t
 
 
 class _PythonMarker(ast.NodeTransformer):
-    """A visitor that marks the functions of one module; code that runs once, on import, has no marks."""
+    """Syntax tree transformer that inserts branch marks into the functions of one module.
+
+    Code outside functions runs only once, on import, and has no marks.
+    """
 
     def __init__(self, file: str, first: int) -> None:
         self.branches: list[Branch] = []
@@ -234,7 +247,10 @@ class _PythonMarker(ast.NodeTransformer):
         return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        """Turn a `require` into the `if` that it is: a call less for every one that passes."""
+        """Replace a `require(condition, reason)` by an `if` with a mark in each arm.
+
+        So a condition that holds costs no function call.
+        """
         call = node.value
         if not (isinstance(call, ast.Call) and _is_name(call.func, "require") and len(call.args) == 2):
             self.generic_visit(node)
@@ -301,7 +317,7 @@ class _PythonMarker(ast.NodeTransformer):
         return [ast.copy_location(each, node) for each in (_make_assignment(ran, False), node, unless)]
 
     def _allocate_branch_marks(self, node: ast.AST, condition: ast.AST | None, *arms: str) -> int | None:
-        """Return the number of the first of some new marks; None outside functions."""
+        """Record a new branch for each arm, and return the first one's mark; None outside functions."""
         if not self._functions:
             return None
         mark = self._first + len(self.branches)

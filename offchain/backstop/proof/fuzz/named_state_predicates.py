@@ -45,7 +45,10 @@ ENTRIES: tuple[Predicate, ...] = tuple(
 
 
 class NamedState(NamedTuple):
-    """A state that no single table tells; `contract` is the model's class without which it cannot be."""
+    """Named predicate of the protocol's state that depends on time or on several storage tables.
+
+    `contract` is the model class that a deployment needs for the state to be possible.
+    """
 
     name: str
     contract: str
@@ -56,20 +59,20 @@ class NamedState(NamedTuple):
 
 
 def has_retired_type(context: GenerationContext) -> bool:
-    """Return whether a type was taken off the list."""
+    """Return whether a collateral type has been delisted."""
     listed = (context.engine.listing[()].bit_length() + 7) // 8  # a byte for each type
     return bool(listed < context.engine.type_count[()])
 
 
 def has_workout_of_retired_type(context: GenerationContext) -> bool:
-    """Return whether a workout of a delisted type is open."""
+    """Return whether a workout (repayment in instalments) of a delisted collateral type is open."""
     listed = context.engine.listing[()].to_bytes(32)  # a byte for each type, its id and 1
     balances = () if context.workouts is None else context.workouts.balances.values()
     return any([each.left and each.collateral_type + 1 not in listed for each in balances])
 
 
 def has_most_batches(context: GenerationContext) -> bool:
-    """Return whether a pool has as many batches waiting for their time as it may."""
+    """Return whether a pool has the maximal number of withdrawal batches that are not settled yet."""
     pools = [context.world.contracts[name] for name in context.savers]
     return any(
         [
@@ -81,7 +84,7 @@ def has_most_batches(context: GenerationContext) -> bool:
 
 
 def has_overdue_reservation(context: GenerationContext) -> bool:
-    """Return whether a stage has kept a loss for longer than a reservation lasts."""
+    """Return whether a waterfall stage has reserved an amount for a loss beyond the maximal time."""
     limit = context.now - bounds.MAX_RESERVATION
     return any([each.since < limit for each in context.waterfall.reservations.values() if each.amount])
 

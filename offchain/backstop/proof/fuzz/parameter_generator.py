@@ -45,7 +45,7 @@ _FULL_HOUSE = 40
 
 
 def draw_parameters(random: Random) -> Parameters:
-    """Draw parameters within their bounds: mostly ordinary ones, at times the extreme ones."""
+    """Draw random deployment parameters within their bounds: mostly ordinary values, at times extremes."""
     drawn = _draw_parameters_without_block_time(random)
     # With dice of its own, from values and not from names: all else of a seed stays as it was.
     slot = Random(f"slot of {list_values(drawn)}").choice((0, 0, 0, 1, 12, 12, bounds.MAX_BLOCK_TIME))
@@ -53,7 +53,10 @@ def draw_parameters(random: Random) -> Parameters:
 
 
 def draw_parameters_of_run(random: Random) -> Parameters:
-    """Draw parameters as `draw_parameters` does; one deployment in 25 insures another protocol instead."""
+    """Draw the deployment parameters of a fuzz run, at times with a liquidation mechanism.
+
+    One deployment in 25 has no collateral types of its own and insures the coin of another protocol.
+    """
     drawn = draw_parameters(random)
     if Random(f"coin of {list_values(drawn)}").randrange(25) == 0:
         return _insure_other_protocol(drawn)
@@ -61,7 +64,10 @@ def draw_parameters_of_run(random: Random) -> Parameters:
 
 
 def _sell_at_discount(parameters: Parameters) -> Parameters:
-    """Return parameters of which one in four sells vaults of some types at a discount; with its own dice."""
+    """Return the parameters, in one of four cases with fixed-discount liquidations for some types.
+
+    The draw uses a random generator of its own, seeded with the parameters.
+    """
     random = Random(f"discount of {list_values(parameters)}")
     if random.randrange(4):
         return parameters
@@ -76,7 +82,10 @@ def _sell_at_discount(parameters: Parameters) -> Parameters:
 
 
 def _add_stability_pools(parameters: Parameters) -> Parameters:
-    """Return parameters of which one in four has pools for some types, at times in place of a discount."""
+    """Return the parameters, in one of four cases with stability pools for some collateral types.
+
+    A pool may replace a type's fixed discount. The draw uses a random generator of its own.
+    """
     random = Random(f"liquidation pools of {list_values(parameters)}")
     if random.randrange(4):
         return parameters
@@ -92,7 +101,10 @@ def _add_stability_pools(parameters: Parameters) -> Parameters:
 
 
 def _share_income_with_a_pool(random: Random, parameters: Parameters) -> Parameters:
-    """Give one stability pool a part of the surplus that no other pool has, at times."""
+    """Return the parameters, at times with a share of the surplus for one stability pool.
+
+    The share is at most the part of the surplus that no other pool receives.
+    """
     left = BASIS_POINTS - sum(getattr(parameters, name).income_share for name in list_pools(parameters))
     pooled = [i for i, each in enumerate(parameters.collateral_types) if each.stability_pool is not None]
     share = random.choice((0, 1, left // 2, left))
@@ -107,7 +119,10 @@ def _share_income_with_a_pool(random: Random, parameters: Parameters) -> Paramet
 
 
 def _insure_other_protocol(parameters: Parameters) -> Parameters:
-    """Return parameters without types of their own, for the coin of another protocol."""
+    """Return parameters without collateral types or margin market, for the coin of another protocol.
+
+    Their only facilitator insures that coin.
+    """
     random = Random(f"other protocol of {list_values(parameters)}")
     (found,) = parameters.facilitators[:1] or (FacilitatorParameters("BridgeFacilitator0", 10**6),)
     insured = replace(found, coin="COIN", coin_decimals=random.choice((0, 6, 6, 18)), flow_cap=0)
@@ -118,7 +133,7 @@ def _insure_other_protocol(parameters: Parameters) -> Parameters:
 
 
 def _draw_parameters_without_block_time(random: Random) -> Parameters:
-    """Draw all but the slot."""
+    """Draw all deployment parameters except the block time."""
     count = random.choice((1, 2, 2, 3, 3, 4))
     if random.randrange(_FULL_HOUSE) == 0:
         count = bounds.MAX_COLLATERAL_TYPES - random.randrange(2)
@@ -163,7 +178,7 @@ def _draw_parameters_without_block_time(random: Random) -> Parameters:
 
 
 def _raise_lending_limits(parameters: Parameters) -> Parameters:
-    """Return parameters by which traders can draw what lots and bonds cost."""
+    """Raise debt ceilings and lift flow caps, so that traders can draw stablecoin for margin and bonds."""
     types = tuple(
         replace(
             each,
@@ -248,7 +263,7 @@ def _draw_backstop(random: Random) -> BackstopParameters:
 
 
 def draw_price(random: Random) -> int:
-    """Draw a price to begin with [ray for 1e18 of collateral]."""
+    """Draw a random initial price, at times close to the upper bound [ray for 1e18 of collateral]."""
     if random.random() < 0.05:
         return bounds.MAX_PRICE // random.choice((1, 2, 1_000))
     return random.choice((1, 20, 300, 2_000, 60_000)) * RAY * random.randint(50, 150) // 100
@@ -310,7 +325,7 @@ def _draw_policy(random: Random, collateral: CollateralParameters) -> PolicyPara
 
 
 def _draw_auction(random: Random, liquidation_ratio: int) -> AuctionParameters:
-    """Draw terms of auctions; a penalty stays under the ratio, or there is none."""
+    """Draw terms of collateral auctions. The penalty is below the liquidation ratio or there is none."""
     curve = random.choice((LINEAR, STAIRSTEP, EXPONENTIAL))
     period, cut = {
         LINEAR: (random.choice((600, 4 * HOUR, 4 * HOUR)), RAY // 2),
@@ -375,7 +390,7 @@ def _draw_equity(random: Random) -> EquityParameters:
 
 
 def _draw_guards(random: Random, types: int) -> GuardsParameters:
-    """Draw either guard or both, workouts with a breaker; some types have no automatic ceiling."""
+    """Draw automatic debt ceilings, or a circuit breaker with workouts, or both."""
     which = random.randrange(4)
     ceilings = tuple(
         AutoCeilingParameters(
@@ -415,7 +430,7 @@ def _draw_workouts(random: Random) -> WorkoutParameters:
 
 
 def _draw_stages(random: Random, has_equity: bool) -> tuple[StageParameters, ...]:
-    """Draw the usual order with some stages left out; at times another order."""
+    """Draw the waterfall's stages: the usual order, mostly with some left out, at times shuffled."""
     names = ["buffer", "reserve", "clawback", "junior"]
     names += ["staked_equity"] * has_equity + ["senior"] + ["minted_equity"] * has_equity
     names += ["redistribution", "savings"]

@@ -34,7 +34,11 @@ def _compute_domain_separator(token: str, name: str, chain_id: int) -> bytes:
 
 
 def draw_permit(context: GenerationContext, token: str) -> Action:
-    """Draw a permit; most are expired, because checking a signature takes the model 10 ms."""
+    """Draw a `permit` call (approval by signature, EIP-2612) by a random sender; most fail.
+
+    Nine of ten have expired, because the model takes 10 ms to check a signature. Of the others some have a
+    wrong nonce, spender, owner, `v`, or the high `s` that tokens reject.
+    """
     contract = cast(ERC20, context.world.contracts[token])
     role, spender = context.pick_item(_SIGNERS), context.pick_account()
     owner = get_account(role)

@@ -32,7 +32,11 @@ from backstop.proof.fuzz.state_predicates import derive_model_state_predicates, 
 def draw_faults(
     coverages: tuple[StateCoverage, StateCoverage], tally: CampaignCounts, seed: int, count: int
 ) -> list[PlantedFault]:
-    """Draw planted faults from pairs of predicates that one of two campaigns reached."""
+    """Draw at most `count` planted faults from pairs of predicates that one of two campaigns reached.
+
+    A pair qualifies if its predicates held together in exactly one campaign. The fault's function reads the
+    state of the pair's first predicate, and is drawn with a weight of its successful calls in `tally`.
+    """
     random, names = Random(f"planted faults {seed}"), list_state_predicate_names()
     one, other = (each.build_joint_bits_by_predicate() for each in coverages)
     rare = [
@@ -58,7 +62,7 @@ def draw_faults(
 
 
 def _list_functions_reading_predicate_state(predicate_index: int) -> list[tuple[str, str]]:
-    """Return the functions, by Vyper file and name, with decisions that read the state of a predicate."""
+    """Return the functions that read the state of a predicate, by Vyper file and name."""
     if len(ENTRIES) <= predicate_index < len(NAMED):
         return []
     asked = (
@@ -84,7 +88,7 @@ def _list_functions_reading_predicate_state(predicate_index: int) -> list[tuple[
 
 @cache
 def _find_model_attributes_of_predicate(contract: str, path: str, expression: str) -> frozenset[str]:
-    """Return the names by which the model's code reads what a predicate asks about."""
+    """Return the attribute names by which the model's code reads the state of a predicate."""
     from backstop.proof.fuzz.state_predicates import iter_model_storage_tables
 
     fields = {each.attr for each in ast.walk(ast.parse(expression)) if isinstance(each, ast.Attribute)}
@@ -99,7 +103,7 @@ def _find_model_attributes_of_predicate(contract: str, path: str, expression: st
 
 @cache
 def _find_read_attributes(kind: type, name: str) -> frozenset[str]:
-    """Return the attributes that a method reads, itself or through other methods of its contract."""
+    """Return the attributes that a method of the model reads, directly or through other methods."""
     found: set[str] = set()
     waiting, seen = [name], {name}
     while waiting:

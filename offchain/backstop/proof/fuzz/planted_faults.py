@@ -25,7 +25,7 @@ SCHEMA_VERSION = 1
 
 
 class LedgerWrite(NamedTuple):
-    """An entry of a ledger that is a unit too much; the first one that is not zero."""
+    """Faulty write of a planted fault: it adds one unit to the first non-zero entry of a table."""
 
     contract: str
     path: str
@@ -43,7 +43,10 @@ WRITES = (
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """While both predicates hold, a successful call of a function writes a unit too much."""
+    """Planted fault: a successful call of a function writes one unit too much to a ledger.
+
+    The fault occurs only while both of its state predicates hold.
+    """
 
     name: str
     predicates: tuple[str, str]
@@ -52,7 +55,10 @@ class PlantedFault:
     write: LedgerWrite
 
     def find_state_predicate_index_pair(self) -> tuple[int, int]:
-        """Return the places of the predicates; raises BackstopError if the model has them no more."""
+        """Return the indices of the fault's two predicates among all state predicates.
+
+        Raises BackstopError if the model no longer has a predicate.
+        """
         names = {name: place for place, name in enumerate(list_state_predicate_names())}
         missing = [each for each in self.predicates if each not in names]
         if missing:
@@ -62,7 +68,7 @@ class PlantedFault:
 
 
 def read_faults_yaml(path: Path) -> list[PlantedFault]:
-    """Read planted faults; raises BackstopError if the file is none."""
+    """Read planted faults from a YAML file. Raises BackstopError if the file is missing or invalid."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if content["schema_version"] != SCHEMA_VERSION:
@@ -80,7 +86,10 @@ def read_faults_yaml(path: Path) -> list[PlantedFault]:
 
 
 class FaultTrial:
-    """Watches one run for calls that planted faults would spoil; `reported` has the first step of each."""
+    """Trial of planted faults in one run: it tests whether a state property would detect each fault.
+
+    `reported` maps the name of each detected fault to the step of its first detection.
+    """
 
     def __init__(
         self, faults: Iterable[PlantedFault], both: ProtocolLockstep, observer: StateObserver
@@ -94,7 +103,10 @@ class FaultTrial:
         self.reported: dict[str, int] = {}
 
     def find_met_faults(self, action: Action) -> list[PlantedFault]:
-        """Return the faults that a call meets which is about to be made."""
+        """Return the undetected faults that a call would trigger: same function, both predicates hold.
+
+        Call this just before the call is applied.
+        """
         waiting = self._by_call.get((self._both.chain.kinds[action.contract], action.method))
         if not waiting:
             return []
@@ -103,7 +115,10 @@ class FaultTrial:
         return [fault for fault, both in waiting if held & both == both and fault.name not in self.reported]
 
     def record_detected_faults(self, faults: Iterable[PlantedFault], outcome: Outcome, step: int) -> None:
-        """Put the state that each fault would make of a call that succeeded before the properties."""
+        """Check the state properties on a snapshot with each fault, and record the faults that fail them.
+
+        Nothing is recorded if the call reverted. The real state is not changed. `step` is the run's step.
+        """
         for fault in faults if outcome.ok else ():
             snapshot = self._both.snapshot()
             if _increment_first_nonzero_entry(snapshot, fault.write):
@@ -114,7 +129,7 @@ class FaultTrial:
 
 
 def _increment_first_nonzero_entry(snapshot: Any, ledger_write: LedgerWrite) -> bool:
-    """Add one to the first entry that is not zero; return whether there is one."""
+    """Add one to the first non-zero entry of a table in a snapshot; return False if there is none."""
     table = snapshot.get(ledger_write.contract, {}).get(ledger_write.path, {})
     for key, value in table.items():
         amount = getattr(value, ledger_write.field) if ledger_write.field else value
@@ -127,7 +142,7 @@ def _increment_first_nonzero_entry(snapshot: Any, ledger_write: LedgerWrite) -> 
 
 
 def write_faults_yaml(faults: Sequence[PlantedFault], origin: Mapping[str, Any], path: Path) -> None:
-    """Write planted faults and the origin of their draw."""
+    """Write planted faults and the origin of their draw (seed and campaigns) to a YAML file."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "drawn": dict(origin),
@@ -145,7 +160,7 @@ def write_faults_yaml(faults: Sequence[PlantedFault], origin: Mapping[str, Any],
 
 
 def result_lines(faults: Sequence[PlantedFault], reported: Mapping[str, int]) -> Iterator[str]:
-    """Yield a line for each fault with the step of the campaign that reported it, and the sum."""
+    """Yield a text line for each planted fault with the step that reported it, then the total."""
     for each in faults:
         step = f"step {reported[each.name]:,}" if each.name in reported else "not reported"
         yield f"  {each.contract}.{each.method} while {' and '.join(each.predicates)}: {step}"

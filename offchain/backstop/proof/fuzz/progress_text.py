@@ -8,14 +8,21 @@ from backstop.proof.fuzz.fuzz_campaign import CampaignProgress
 
 
 class ProgressFormatter:
-    """A campaign's way to its bounds, from the clock's making on; either bound may be None."""
+    """Formatter of a campaign's progress towards its bounds: steps, seconds since creation, or both.
+
+    A bound of None means no limit.
+    """
 
     def __init__(self, steps: int | None, seconds: float | None) -> None:
         self.began = time.monotonic()
         self._steps, self._seconds = steps, seconds
 
     def compute_progress_and_text(self, progress: CampaignProgress) -> tuple[int, int, str]:
-        """Return thousandths done, 1,000, and a text: "14,000 steps, 7 s, 3 s left, 0 failures"."""
+        """Return the progress in thousandths, their maximum of 1,000, and a text for a progress bar.
+
+        The text is like "14,000 steps, 7 s, 3 s left, 0 failures". The progress is that towards the nearer
+        bound.
+        """
         steps, elapsed = progress.tally.steps, time.monotonic() - self.began
         share = 0.0
         text = f"{steps:,} steps"

@@ -34,9 +34,10 @@ def shrink_trace(
     stopped: Callable[[], bool] = lambda: False,
     show: Callable[[int], None] = lambda steps: None,
 ) -> tuple[ProtocolTrace, Failure]:
-    """Return a small trace that fails as this one does; the best so far when stopped.
+    """Return a minimal trace with the same failure as `trace`, and that failure (delta debugging).
 
-    Raises BackstopError if the trace does not fail.
+    Once `stopped` returns true, return the smallest trace so far. Raises BackstopError if `trace` does not
+    fail.
     """
     small, failure = _ProtocolShrinker(trace, artifacts, stopped, show).shrink_trace()
     assert isinstance(small, ProtocolTrace)
@@ -44,7 +45,7 @@ def shrink_trace(
 
 
 def find_failure(trace: ProtocolTrace, artifacts: Artifacts) -> Failure | None:
-    """Return how a trace fails on a fresh deployment; None if it does not."""
+    """Replay a trace on a fresh deployment and return its failure; None if the trace does not fail."""
     first, rest = split_creations(trace)
     tester = _deploy_protocol_tester(trace, trace.parameters, first, artifacts)
     return tester.find_failure_after_first(len(first), rest)
@@ -65,7 +66,7 @@ def _deploy_protocol_tester(
 
 
 class _ProtocolShrinker(TraceShrinker):
-    """Shrinker of a protocol trace, its parameters included."""
+    """Shrinker that makes a failing protocol trace smaller: its steps and its deployment's parameters."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class _ProtocolShrinker(TraceShrinker):
         return _deploy_protocol_tester(self.protocol_trace, self.parameters, first_steps, self.artifacts)
 
     def shrink_deployment(self) -> None:
-        """Leave out added contracts and collateral types, and make parameters usual."""
+        """Drop added contracts and types, and set parameters to defaults, while the trace fails."""
         steps = [*self.opening, *self.body]
         for creation in reversed(list(self.creations)):
             fewer = [each for each in self.creations if each is not creation]
@@ -103,7 +104,10 @@ class _ProtocolShrinker(TraceShrinker):
     def drop_related_steps(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Leave out a liquidation and all that is done with its auction; later auctions get earlier ids."""
+        """Drop a liquidation with all calls on its auction, wherever the trace still fails.
+
+        Auction ids are sequential, so calls on later auctions get an id that is one lower.
+        """
         i = len(steps) - 1
         while i >= 0:
             action = steps[i].step
@@ -134,7 +138,7 @@ class _ProtocolShrinker(TraceShrinker):
 
 
 def _drop_auction(steps: list[TraceStep], auction_id: int) -> list[TraceStep]:
-    """Return the steps without those of an auction, the ids after it one lower."""
+    """Return the steps without those on one auction; higher auction ids are lowered by one."""
     kept = []
     for step in steps:
         action = step.step
@@ -148,7 +152,7 @@ def _drop_auction(steps: list[TraceStep], auction_id: int) -> list[TraceStep]:
 
 
 def _iter_parameter_default_variants(parameters: Parameters) -> Iterator[Parameters]:
-    """Yield parameters with usual values for all but the types, then for one field."""
+    """Yield the parameters with all fields but the collateral types at defaults, then with one field."""
     usual = Parameters(parameters.collateral_types)
     if parameters != usual:
         yield usual
@@ -158,14 +162,14 @@ def _iter_parameter_default_variants(parameters: Parameters) -> Iterator[Paramet
 
 
 def _iter_default_auction_variants(parameters: Parameters) -> Iterator[Parameters]:
-    """Replace the auctions of all types by usual ones."""
+    """Yield the parameters with default auction terms for all collateral types, if they differ."""
     types = tuple(replace(each, auction=AuctionParameters()) for each in parameters.collateral_types)
     if types != parameters.collateral_types:
         yield replace(parameters, collateral_types=types)
 
 
 def _drop_types(parameters: Parameters) -> Iterator[Parameters]:
-    """Keep the first types alone."""
+    """Yield the parameters with only the first 1, 2, ... collateral types."""
     own = parameters.guards
     for count in range(1, len(parameters.collateral_types)):
         guards = own and replace(own, ceilings=own.ceilings[:count])

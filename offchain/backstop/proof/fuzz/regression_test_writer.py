@@ -29,7 +29,10 @@ _DATACLASSES = sorted(name for name in vars(parameter_dataclasses) if name.endsw
 
 
 def write_regression(trace: ProtocolTrace, failure: Failure, folder: Path) -> Path:
-    """Write the test file; return its path. It fails as long as the trace does, and passes from then on."""
+    """Write a pytest file that replays a failing trace, and return its path.
+
+    The test fails as long as the trace fails, and passes once the fault is mended.
+    """
     body = list(_iter_test_source_lines(trace))
     last = trace.steps[-1].step if trace.steps else None
     what = f"{last.contract}_{last.method}" if isinstance(last, Action) else failure.kind
@@ -71,7 +74,7 @@ def _render_source(trace: ProtocolTrace, failure: Failure, name: str, body: list
 
 
 def _iter_test_source_lines(trace: ProtocolTrace) -> Iterator[str]:
-    """Yield the lines of the test; whether a call reverts, and why, is the model's word."""
+    """Yield the source lines of the test's body, with the reverts that the model expects."""
     deployment = plan_deployment(trace.parameters)
     model = create_model(deployment, trace.started_at)
     apply_configuration(model, deployment)

@@ -24,20 +24,23 @@ NAMED = (*(each.name for each in ENTRIES), *(each.name for each in STATES))
 
 @cache
 def list_state_predicate_names() -> tuple[str, ...]:
-    """Return the names of all predicates, by their places."""
+    """Return the names of all state predicates; an index in this tuple identifies a predicate."""
     return (*NAMED, *(each.name for each in derive_model_state_predicates()))
 
 
 @cache
 def get_model_class_of_predicate(predicate_index: int) -> str:
-    """Return the model's class without which a predicate cannot hold."""
+    """Return the name of the model class that a deployment needs for this predicate to hold."""
     states: list[Predicate | NamedState] = [*ENTRIES, *STATES, *derive_model_state_predicates()]
     return states[predicate_index].contract
 
 
 @cache
 def _compile_predicate_evaluators() -> dict[tuple[str, str], Callable[[Any], Bits]]:
-    """Return by class and path of a table what is asked about its entries."""
+    """Return, by model class and table path, a function of an entry's value.
+
+    The function returns the predicates that the entry satisfies, as a bit set.
+    """
     asked: dict[tuple[str, str], dict[int, str]] = {}
     for place, each in (*enumerate(ENTRIES), *enumerate(derive_model_state_predicates(), len(NAMED))):
         asked.setdefault((each.contract, each.path), {})[place] = each.text
@@ -49,10 +52,10 @@ def _compile_predicate_evaluators() -> dict[tuple[str, str], Callable[[Any], Bit
 
 
 class StateObserver:
-    """Follows a run: `held` are the predicates that hold as of the last update.
+    """Observer of a run's state predicates. `held` is the set that holds as of the last update.
 
-    `rows[i]` are those that held together with i. `risen` and `fallen` count, by move, the predicates that
-    became true and that became false.
+    `rows[i]` is the set of predicates that held when predicate i came true. `risen` and `fallen` count, for
+    each move, the predicates that became true and that became false. `watched` counts the observed moves.
     """
 
     def __init__(self, scene: GenerationContext) -> None:
@@ -73,13 +76,13 @@ class StateObserver:
         self.update_predicates("")
 
     def note_writes(self, written: Iterable[Written]) -> None:
-        """Take note of slots that a step wrote."""
+        """Record storage slots that a step wrote, for the next update of the predicates."""
         self._dirty.update(written)
 
     def update_predicates(self, move: str) -> None:
-        """Find the predicates that hold now, and attribute changes to a move, unless it is "".
+        """Evaluate all state predicates, and attribute changes since the last update to a move.
 
-        The changes are those since the last update.
+        An empty `move` attributes the changes to no move.
         """
         self._update_predicates_of_written_slots()
         self.watched[move] += bool(move)
@@ -120,7 +123,10 @@ class StateObserver:
         self._dirty.clear()
 
     def _find_predicate_evaluator(self, contract: str, table_path: str) -> Callable[[Any], Bits] | None:
-        """Return the evaluator of the predicates on a contract's table, which its class may inherit."""
+        """Return the evaluator of a table's predicates, declared by the contract's class or a base class.
+
+        Return None if no predicate reads the table.
+        """
         classes = type(self._scene.world.contracts[contract]).__mro__
         return next(
             (
@@ -133,7 +139,7 @@ class StateObserver:
 
 
 def list_places(bits: Bits) -> list[int]:
-    """Return the places of a set, in order."""
+    """Return the indices of the 1 bits of a bit set of predicates, in ascending order."""
     found = []
     while bits:
         low = bits & -bits

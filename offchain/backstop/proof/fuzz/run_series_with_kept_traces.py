@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class RunExecutor:
-    """A player of runs on fresh deployments. Coverage of earlier runs counts as known in later ones."""
+    """Executor of fuzz runs, each on a fresh deployment, that keeps traces with new coverage.
+
+    Coverage of an earlier run counts as known in later runs.
+    """
 
     def __init__(
         self,
@@ -64,9 +67,11 @@ class RunExecutor:
         parameters: Parameters | None = None,
         targets: Sequence[Any] = (),
     ) -> dict[str, Any]:
-        """Play one run; return what it did, how it failed if it did, and the file of its trace if kept.
+        """Play one run; return its counts, its coverage, its failure if any, and its kept trace's file.
 
-        Without parameters the run draws its own. It is steered to the first of the targets that it can reach.
+        Without `parameters` the run draws its own. It prefers moves that lead to the first of `targets`
+        (wanted states) that its deployment can reach. Raises BackstopError if the host or the fuzzer itself
+        fails.
         """
         tally, news, failure = CampaignCounts(), 0, ""
         wanted = parse_steering_targets(targets)
@@ -124,7 +129,10 @@ class RunExecutor:
         return result
 
     def _has_new_feature(self, run_step: RunStep, contract_kinds: Mapping[str, str]) -> bool:
-        """Return whether a step is the first with its reason, event, way of paying a loss or branch."""
+        """Return whether a step is the first with its revert reason, event or branch of the model.
+
+        The set of waterfall stages that pay in a `cover` call counts as a feature too.
+        """
         outcome = run_step.outcome
         features: list[tuple[str | None, ...]] = [
             ("reason", contract_kinds[run_step.action.contract], outcome.reason)

@@ -19,7 +19,10 @@ SECONDS = 60.0
 
 
 class ShrunkFailure(NamedTuple):
-    """A trace's failure; its actions beyond the opening before and after; the small trace and its test."""
+    """Failure of a trace, with the minimal trace's file and a test file that replays it.
+
+    `before` and `after` are the numbers of steps without the setup, before and after shrinking.
+    """
 
     failure: Failure
     before: int
@@ -52,10 +55,10 @@ def shrink_file(
     show: Callable[[int], None] = lambda steps: None,
     seconds: float = SECONDS,
 ) -> ShrunkFailure:
-    """Shrink a trace file; the small trace and its test are written beside it.
+    """Shrink the failing trace in a file, and write the minimal trace and a test beside that file.
 
-    It ends after so many seconds with the smallest so far. Raises BackstopError if the file is no trace,
-    or the trace does not fail.
+    Shrinking ends after `seconds`, or once `stopped` returns true, with the smallest trace so far. Raises
+    BackstopError if the file is not a trace or the trace does not fail.
     """
     trace = read_trace(path, artifacts)
     end = time.monotonic() + seconds

@@ -10,7 +10,10 @@ from backstop.model.arithmetic import BASIS_POINTS, div_up
 
 
 def draw_pool_terms(random: Random, liquidation_ratio: int) -> StabilityPoolParameters:
-    """Draw terms that a pool takes for a ratio above 100%: its members get a debt's worth at least."""
+    """Draw random terms of a stability pool that are valid for a liquidation ratio above 100%.
+
+    The reward leaves the pool's members collateral worth at least the repaid debt.
+    """
     most = min(liquidation_ratio - BASIS_POINTS - 1, bounds.MAX_LIQUIDATION_BONUS)
     penalty = random.choice((0, most // 3, min(500, most), most))
     room = BASIS_POINTS - div_up(BASIS_POINTS**2, BASIS_POINTS + penalty)

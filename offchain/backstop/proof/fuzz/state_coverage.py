@@ -24,9 +24,11 @@ Changes = dict[str, Counter[int]]
 
 @dataclass
 class StateCoverage:
-    """`rows[i]` are the predicates that held together with i, `runs[i]` in how many runs i held.
+    """Coverage of the protocol's state predicates by fuzz runs; coverages of runs can be merged.
 
-    `watched` counts the moves that were watched from their beginning to their end.
+    `rows[i]` is the set of predicates that held when predicate i came true. `runs[i]` counts the runs in
+    which i held. `watched` counts the observed moves. `risen` and `fallen` count, for each move, the
+    predicates that became true and that became false.
     """
 
     rows: dict[int, Bits] = field(default_factory=dict)
@@ -37,12 +39,12 @@ class StateCoverage:
 
     @classmethod
     def from_run(cls, observer: StateObserver) -> StateCoverage:
-        """Return what one run says."""
+        """Return the state coverage of one run from its observer."""
         rows = observer.rows
         return cls(rows, Counter(list(rows)), observer.watched, observer.risen, observer.fallen)
 
     def add_coverage(self, other: StateCoverage) -> None:
-        """Add the coverage of other runs."""
+        """Merge the state coverage of other runs into this one, in place."""
         for place, held in other.rows.items():
             self.rows[place] = self.rows.get(place, 0) | held
         self.runs.update(other.runs)
@@ -52,9 +54,10 @@ class StateCoverage:
                 own.setdefault(move, Counter()).update(counts)
 
     def build_joint_bits_by_predicate(self) -> dict[int, Bits]:
-        """Return for each predicate that ever held those that held together with it, itself included.
+        """Return, for each predicate that ever held, the bit set of predicates that held with it.
 
-        A row has the predicates that held when its own came true: of each pair the later one has the other.
+        The set includes the predicate itself. `rows` records a pair only under the predicate that came true
+        later. The result is symmetric.
         """
         found = dict(self.rows)
         for place, held in self.rows.items():
@@ -63,11 +66,11 @@ class StateCoverage:
         return found
 
     def count_pairs(self) -> int:
-        """Count the pairs that held together."""
+        """Count the pairs of different predicates that held together at some time."""
         return sum(held.bit_count() - 1 for held in self.build_joint_bits_by_predicate().values()) // 2
 
     def iter_missing_named_pairs(self) -> Iterator[tuple[int, int]]:
-        """Yield the pairs of named predicates that never held together."""
+        """Yield the index pairs of named predicates that never held together."""
         together = self.build_joint_bits_by_predicate()
         for place in range(len(NAMED)):
             for other in range(place + 1, len(NAMED)):
@@ -75,7 +78,7 @@ class StateCoverage:
                     yield place, other
 
     def format_lines(self) -> list[str]:
-        """Return what was reached as text, the missing pairs of named predicates by name."""
+        """Return the state coverage as text lines, with the missing pairs of named predicates."""
         names, missing = list_state_predicate_names(), list(self.iter_missing_named_pairs())
         whole = len(NAMED) * (len(NAMED) - 1) // 2
         lines = [
@@ -91,7 +94,7 @@ class StateCoverage:
         return lines
 
     def to_json(self) -> dict[str, Any]:
-        """Return the coverage for a file; predicates are their places."""
+        """Return the coverage as a JSON object. A predicate is given by its index, a set in hexadecimal."""
         return {
             "rows": {str(place): f"{held:x}" for place, held in sorted(self.rows.items())},
             "runs": _build_json_object_of_counts(self.runs),
@@ -106,7 +109,10 @@ class StateCoverage:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> StateCoverage:
-        """Read the coverage back; raises KeyError, TypeError or ValueError for anything else."""
+        """Return the coverage from an object that `to_json` made.
+
+        Raises KeyError, TypeError or ValueError if the object is not valid.
+        """
         return cls(
             {int(place): int(held, 16) for place, held in content["rows"].items()},
             _decode_counts_by_predicate(content["runs"]),

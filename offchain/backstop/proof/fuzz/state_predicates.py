@@ -2,7 +2,7 @@
 
 A branch or a revert reason that reads a value asks whether it is set, whether it is zero, or whether it is at
 a constant. Each such question about a table is a predicate; it holds while any of the table's entries answers
-yes. `named_states` adds those that people have words for.
+yes. `named_state_predicates` adds those that people have words for.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ SET, ZERO = "is set", "is zero"
 
 
 class Predicate(NamedTuple):
-    """A question about the entries of one table; `text` is Python about an entry's value, `v`."""
+    """Predicate of a storage table: it holds while at least one entry satisfies its condition.
+
+    `text` is the condition: a Python expression of an entry's value, `v`.
+    """
 
     contract: str  # the model's class that declares the table
     path: str
@@ -36,7 +39,7 @@ class Predicate(NamedTuple):
 
 
 class TableDeclaration(NamedTuple):
-    """A table as a class declares it: the attribute that holds it, its path, and how an empty slot reads."""
+    """Declaration of a storage table in a model class: attribute, storage path and default value."""
 
     contract: str
     attribute: str
@@ -45,7 +48,7 @@ class TableDeclaration(NamedTuple):
 
 
 def iter_model_storage_tables() -> Iterator[TableDeclaration]:
-    """Yield all tables of the model, in the order of its files."""
+    """Yield the declarations of all storage tables of the model, in the order of its source files."""
     for module, tree in list_model_modules_with_trees():
         for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
             for node in ast.walk(kind):
@@ -79,9 +82,10 @@ def list_model_modules_with_trees() -> list[tuple[ModuleType, ast.Module]]:
 
 
 class DecisionReads(NamedTuple):
-    """Reads by the model's decisions: attributes, and the attributes that are compared with a constant.
+    """Attributes that the model's conditions read, and the constants they are compared with.
 
-    A constant is known for the records and classes of the module that compares it.
+    The constants are keyed by record or class and attribute. Each record and class of the comparing module
+    has the constant.
     """
 
     attributes: frozenset[str]
@@ -90,7 +94,11 @@ class DecisionReads(NamedTuple):
 
 @cache
 def find_model_decision_reads() -> DecisionReads:
-    """Return what any `if`, `while`, `require`, `and`, `or` or conditional expression of the model reads."""
+    """Return the attributes and constants that the model's conditions read, from its syntax trees.
+
+    A condition is that of an `if`, `while`, `assert`, `require`, comprehension or conditional expression, or
+    an operand of `and` or `or`.
+    """
     attributes: set[str] = set()
     constants: dict[tuple[str, str], set[int]] = defaultdict(set)
     for module, tree in list_model_modules_with_trees():
@@ -106,7 +114,7 @@ def find_model_decision_reads() -> DecisionReads:
 
 
 def _iter_tests(function: ast.AST) -> Iterator[ast.expr]:
-    """Yield the expressions that a function decides by."""
+    """Yield the conditions in a function's syntax tree."""
     for node in ast.walk(function):
         if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
             yield node.test
@@ -119,7 +127,7 @@ def _iter_tests(function: ast.AST) -> Iterator[ast.expr]:
 
 
 def _find_attributes_by_local_name(function: ast.AST) -> dict[str, set[str]]:
-    """Return the attributes that each local name was made of."""
+    """Return the attributes that were read to assign each local variable of a function."""
     found: dict[str, set[str]] = defaultdict(set)
     for node in ast.walk(function):
         if isinstance(node, ast.Assign):
@@ -143,7 +151,7 @@ def _list_read_attribute_names(node: ast.AST, attributes_by_local_name: Mapping[
 def _iter_attribute_constant_comparisons(
     condition: ast.AST, aliases: Mapping[str, set[str]], module: ModuleType
 ) -> Iterator[tuple[str, int]]:
-    """Yield the attributes that a test compares with a named constant, and its value."""
+    """Yield each attribute that a condition compares with a named constant, and the constant's value."""
     for node in ast.walk(condition):
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
             left, right = node.left, node.comparators[0]
@@ -154,7 +162,7 @@ def _iter_attribute_constant_comparisons(
 
 
 def _find_python_integer_constant(node: ast.AST, module: ModuleType) -> int | None:
-    """Return the value of a constant's name; None for anything else."""
+    """Return the value of a named integer constant above 1; None for any other expression."""
     if isinstance(node, ast.Name) and node.id.isupper():
         found = vars(module).get(node.id)
     elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr.isupper():
@@ -169,7 +177,11 @@ def _find_python_integer_constant(node: ast.AST, module: ModuleType) -> int | No
 
 @cache
 def derive_model_state_predicates() -> tuple[Predicate, ...]:
-    """Return the predicates that the model's decisions ask about its tables."""
+    """Return a predicate for each question that the model's conditions ask about a stored field.
+
+    The questions are whether the field is set, is zero, or equals a constant that a condition compares it
+    with.
+    """
     reads = find_model_decision_reads()
     found: dict[Predicate, None] = {}
     for table in iter_model_storage_tables():
@@ -197,7 +209,10 @@ def derive_model_state_predicates() -> tuple[Predicate, ...]:
 def _iter_field_predicates(
     table: TableDeclaration, value: str, suffix: str, kind: type, guard: str, owner: str, attribute: str
 ) -> Iterator[Predicate]:
-    """Yield what is asked about one field; an empty record's zeros say nothing."""
+    """Yield the predicates of one field: set, zero, and equal to each constant it is compared with.
+
+    `guard` is a condition that excludes empty records, in which all fields are zero.
+    """
     name = f"{table.contract} {table.path}{suffix}"
     none = repr(ZERO_ADDRESS) if kind is str else "0"
     yield Predicate(table.contract, table.path, f"{name} {SET}", f"{value} != {none}")

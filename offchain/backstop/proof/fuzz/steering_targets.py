@@ -25,7 +25,11 @@ _CANDIDATES = 8
 
 
 class SteeringTarget(NamedTuple):
-    """Two predicates that should hold together, each with the moves that lead to it and that end it."""
+    """Two state predicates that should hold together, for a fuzz run to aim at.
+
+    `rises` and `falls` hold, for each of the two predicates, the moves that made it true or false in earlier
+    runs. Each move has a score of at most 1.
+    """
 
     places: tuple[int, int]
     rises: tuple[dict[str, float], dict[str, float]]
@@ -33,14 +37,18 @@ class SteeringTarget(NamedTuple):
 
 
 def is_steered_run(run_index: int) -> bool:
-    """Return whether a run is steered: every other one, once there is something to learn from."""
+    """Return whether a run prefers moves that lead to states which earlier runs did not reach.
+
+    This holds for runs with an odd index, once two rounds of runs have passed.
+    """
     return run_index >= LAG * ROUND and run_index % 2 == 1
 
 
 def choose_targets(known: StateCoverage, seed: int, index: int) -> list[SteeringTarget]:
-    """Return what a run may be steered to, in the order of preference; its deployment decides.
+    """Return up to eight random targets (wanted states) for a run, in order of preference.
 
-    By turns a pair of named predicates is wanted, or a predicate that held in few runs with any other.
+    Alternating by draw, a target is a pair of named predicates that never held together, or a rare predicate
+    with another one. The run uses the first target that its deployment can reach.
     """
     random = Random(f"steering {seed} {index}")
     together = known.build_joint_bits_by_predicate()
@@ -78,16 +86,17 @@ def _build_steering_target(state_coverage: StateCoverage, predicate_pair: tuple[
 
 
 def parse_steering_targets(json_targets: Sequence[Any]) -> list[SteeringTarget]:
-    """Read targets back from JSON."""
+    """Return targets of steered runs (wanted pairs of state predicates) from their JSON form."""
     return [SteeringTarget(*map(tuple, each)) for each in json_targets]
 
 
 def accumulate_steered_move_weights(
     target: SteeringTarget, held_predicates: Bits, moves: Sequence[str], weights: Sequence[float]
 ) -> tuple[list[float], float]:
-    """Return the sums of the moves' weights but for the last one, and the sum of all.
+    """Return the cumulative weights of all moves except the last one, and the total weight.
 
-    A move that leads to a predicate which does not hold weighs more, one that ends what holds weighs less.
+    A move weighs more if it leads to a target predicate that does not hold. It weighs less if it ends a
+    target predicate that holds.
     """
     found = list(weights)
     for place, rises, falls in zip(target.places, target.rises, target.falls, strict=True):
@@ -104,9 +113,10 @@ def accumulate_steered_move_weights(
 def find_first_reachable_target(
     targets: Sequence[SteeringTarget], contract_kinds: Iterable[str]
 ) -> tuple[int, SteeringTarget | None]:
-    """Return the first target that a deployment of these contracts can reach, and its place in the list.
+    """Return the first target that a deployment of these contracts can reach, and its list index.
 
-    None, and the number of targets, if there is none.
+    The index comes first in the result. Return the number of targets, and None, if the deployment can reach
+    none of them.
     """
     classes = {each.__name__ for kind in set(contract_kinds) for each in find_model_class(kind).__mro__}
     for place, target in enumerate(targets):

@@ -1,7 +1,7 @@
 """A process that compiles and covers: one job a line on stdin, one answer a line on stdout, both JSON.
 
 Compiling takes minutes where nothing is cached and cannot be interrupted, so it runs where it can be killed:
-`Coverer` asks such a process, and gives up as soon as it is told to.
+`CoverageProcess` asks such a process, and gives up as soon as it is told to.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.1
 
 
 class PartialCoverage(NamedTuple):
-    """The decisions that some traces reached, how many traces these are, and of how many."""
+    """Decision coverage of the traces replayed so far, their number, and the number of all traces."""
 
     coverage: DecisionCoverage
     traces: int
@@ -37,7 +37,10 @@ class PartialCoverage(NamedTuple):
 
 
 class CoverageProcess:
-    """A process that compiles contracts and covers traces until `over`, when its work is discarded."""
+    """Context manager of a subprocess that compiles contracts and measures the coverage of traces.
+
+    Once `over` returns true, the subprocess is killed and its work is discarded.
+    """
 
     def __init__(self, artifacts: Artifacts, over: Callable[[], bool]) -> None:
         self._artifacts = artifacts
@@ -53,19 +56,23 @@ class CoverageProcess:
         )
 
     def request_plain_compilation(self) -> bool:
-        """Have the contracts compiled; False if there was no time."""
+        """Compile the contracts in the subprocess, and load them. Return False if `over` came first."""
         if self._request_answer({"job": "compile"}) is None:
             return False
         self._artifacts.load()  # from the cache
         return True
 
     def request_marked_compilation(self) -> bool:
-        """Have the contracts compiled with marks; False if there was no time."""
+        """Compile the instrumented contracts in the subprocess. Return False if `over` came first."""
         self._surveyed = self._surveyed or self._request_answer({"job": "survey"}) is not None
         return self._surveyed
 
     def cover_traces(self, traces: Sequence[Path], show: Callable[[int], None]) -> PartialCoverage | None:
-        """Play traces again on contracts with marks, as many as there is time for; None if there was none."""
+        """Replay trace files on instrumented contracts until `over`, and return the coverage so far.
+
+        `show` is called with the number of replayed traces. Return None if time was over before compilation
+        ended.
+        """
         if not self.request_marked_compilation():
             return None
         coverage, done = make_empty_coverage(InstrumentedArtifacts(self._artifacts)), 0
@@ -80,7 +87,7 @@ class CoverageProcess:
         return PartialCoverage(coverage, done, len(traces))
 
     def kill_process_group(self) -> None:
-        """End the process and all that it started; twice does no harm."""
+        """Kill the subprocess and all processes that it started. Idempotent."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -96,7 +103,10 @@ class CoverageProcess:
         self.kill_process_group()
 
     def _request_answer(self, job: dict[str, str]) -> dict[str, Any] | None:
-        """Return the answer to one job; None once it is over. Raises BackstopError if it cannot be done."""
+        """Return the subprocess's answer to one job; None once `over` returns true.
+
+        Raises BackstopError if the job fails or the subprocess has ended.
+        """
         if self._over() or self._process.returncode is not None:
             return None
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -120,7 +130,10 @@ class CoverageProcess:
 
 
 def answer_coverage_jobs() -> None:
-    """Answer jobs until the input ends. The campaign ends this process, signals of a terminal do not."""
+    """Execute the compilation and coverage jobs requested on stdin, and print each result as JSON.
+
+    Each line of stdin is one job as a JSON object. The process ends when its input ends.
+    """
     # Only answers may go out here: what others print goes to the log.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

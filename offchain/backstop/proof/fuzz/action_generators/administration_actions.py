@@ -27,7 +27,7 @@ def _pick_admin_or_stranger(context: GenerationContext) -> str:
 
 
 def _draw_value(context: GenerationContext, usual: tuple[int, ...], highest: int, lowest: int = 0) -> int:
-    """Draw an ordinary value; one in six is at a bound or just outside."""
+    """Draw one of the usual values. One draw in six is at a bound, just outside it, or MAX_UINT256."""
     if context.draw_bool(0.83):
         return context.pick_item(usual)
     return context.pick_item((lowest, highest, highest + 1, max(lowest - 1, 0), MAX_UINT256))
@@ -35,7 +35,11 @@ def _draw_value(context: GenerationContext, usual: tuple[int, ...], highest: int
 
 @register_generator(weight=1, of_own_types=True)
 def set_engine_parameter(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set a ceiling, floor, fee, limit or share of a type."""
+    """Yield a call that sets a type's ceiling, debt floor, stability fee, auction limit or share.
+
+    The share is the buffer's share of income, or the cap of redistribution. Mostly the admin calls, at times
+    an unauthorised account.
+    """
     c = context.draw_type()
     parameters = context.deployment.parameters.collateral_types[c]
     method, usual, highest = context.pick_item(
@@ -59,7 +63,7 @@ def set_engine_parameter(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7, of_own_types=True)
 def set_ratios(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set the liquidation and initial ratio of a type; its own again soon after."""
+    """Yield a call that sets a type's liquidation and initial ratio, and mostly a restoring call."""
     c = context.draw_type()
     parameters = context.deployment.parameters.collateral_types[c]
     low = _draw_value(
@@ -76,7 +80,7 @@ def set_ratios(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7)
 def set_global_limits(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set the ceiling and the auction limit of all types together."""
+    """Yield a call that sets the global debt ceiling or auction limit, and mostly a restoring call."""
     own = context.deployment.parameters
     if context.draw_bool(0.5):
         value = _draw_value(context, (own.global_debt_ceiling, 0, 10**6), bounds.MAX_GLOBAL_DEBT_CEILING)
@@ -100,7 +104,7 @@ def set_global_limits(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8, of_own_types=True)
 def set_curve(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set how the price of auctions under way falls."""
+    """Yield a call that sets the price curve of a collateral type's auctions, also of those under way."""
     c = context.draw_type() if context.draw_bool(0.9) else context.listed
     own = context.deployment.parameters.collateral_types[min(c, context.listed - 1)].auction
     curve = (
@@ -127,7 +131,10 @@ def set_curve(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8, of_own_types=True)
 def set_auction_terms(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set a type's starting price, penalty and rewards."""
+    """Yield a call that sets the starting price factor, penalty or rewards of a type's auctions.
+
+    At times it adds terms to a type that already has terms, which reverts.
+    """
     c = context.draw_type()
     own = context.deployment.parameters.collateral_types[c].auction
     kind = context.random.randrange(4)
@@ -149,7 +156,10 @@ def set_auction_terms(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7)
 def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the admin stop starts or resets, and let them go on, most of the time soon; others are refused."""
+    """Yield calls that stop a type's auctions, try to start or restart one, and mostly resume them.
+
+    The admin, the guardian or an unauthorised account sends the stop.
+    """
     c = context.draw_type()
     by = context.pick_item((context.guardian, context.admin, context.admin, context.pick_account()))
     yield context.build_action(
@@ -183,7 +193,10 @@ def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8, of_own_types=True)
 def set_market(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set reporters and times of a feed: the same again, one reporter more, or refused values."""
+    """Yield a call that sets the reporters, quorum and times of a price feed's market.
+
+    The reporters are the same again, one more, or a list that the feed refuses.
+    """
     c = context.draw_type()
     own = context.deployment.parameters.collateral_types[c].feed
     reporters = [context.deployment.get_account(f"reporter_{i + 1}") for i in range(own.reporters)]
@@ -212,7 +225,7 @@ def set_market(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8, of_own_types=True)
 def set_guards(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set the guards of a market, and most of the time its own again."""
+    """Yield a call that sets a price feed's guards, such as the deviation, and mostly a restoring call."""
     c = context.draw_feed_market()
     equity, types = context.deployment.parameters.equity, context.deployment.parameters.collateral_types
     own = types[c].feed if equity is None or c < context.listed else equity.feed
@@ -237,7 +250,7 @@ def set_guards(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def halt_market(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Halt a market as the guardian; any account uses the feed, and mostly the admin soon ends the halt."""
+    """Yield calls that halt a price feed's market, use the halted feed, and mostly end the halt."""
     c = context.draw_feed_market() if context.draw_bool(0.95) else context.listed
     by = context.pick_item((context.guardian, context.guardian, context.admin, context.pick_account()))
     yield context.build_action(
@@ -253,7 +266,10 @@ def halt_market(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def change_roles(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Grant and revoke roles. An ordinary account may get a stage's role, and then covers as stages do."""
+    """Yield a call that grants or revokes a role of a random account.
+
+    With the role of a waterfall stage, an ordinary account can pay for losses as a stage does.
+    """
     contract, who = _pick_administered_contract(context), context.pick_account()
     role = context.pick_item((STAGE, GUARDIAN, MINTER, CEILINGS, bytes(32)))
     method = context.pick_item(("grant_role", "revoke_role"))
@@ -262,7 +278,10 @@ def change_roles(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def transfer_admin_role(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Offer the admin's role and take it back, or accept it as another account and return it."""
+    """Yield a call that offers the admin role to an account, and at times its acceptance and return.
+
+    In three of ten cases an account tries to accept the role without an offer.
+    """
     contract, who = _pick_administered_contract(context), context.pick_account()
     if context.draw_bool(0.3):
         yield context.build_action(contract, "accept_admin", by=who)
@@ -276,7 +295,10 @@ def transfer_admin_role(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def retire_type(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Take a type that was listed later off the list, or, refused, one that is in use."""
+    """Yield calls that delist a collateral type, and at times a deposit or withdrawal in that type.
+
+    Mostly the type is one that the run listed. A type in use makes the call revert.
+    """
     later = range(context.listed, int(context.engine.type_count[()]))
     if later and context.draw_bool(0.8):
         c = context.pick_item(later)
@@ -304,7 +326,10 @@ def retire_type(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def list_token(context: GenerationContext) -> Iterator[Action | Wait]:
-    """List a further type, which is used without a price or terms, or refused."""
+    """Yield calls that list another collateral type and use the type without price or terms.
+
+    The feed has no market and the auctions have no terms for the new type. Some tokens are refused.
+    """
     by = _pick_admin_or_stranger(context)
     choices = ("Plain", "Plain", "Fine", "Odd", "Stablecoin")
     token = context.world.contracts[context.pick_item(choices)].address
@@ -328,7 +353,10 @@ def list_token(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def set_stages(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set the stages of the waterfall, where they are fixed, or mostly invalid ones of an unused one."""
+    """Yield a call that sets the waterfall's stages, mostly invalid ones of an unused waterfall.
+
+    The protocol's own waterfall has its stages fixed, so the call reverts there.
+    """
     if context.draw_bool(0.3):
         yield context.build_action(
             "LossWaterfall",
@@ -355,7 +383,11 @@ def set_stages(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def change_caps(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Propose new caps, at times with another order; after the delay apply them, or others."""
+    """Yield a proposal of new caps of the loss waterfall's stages, and mostly its application.
+
+    The application comes after a delay. At times the proposal also changes another term of a stage, or the
+    applied terms differ from the proposal.
+    """
     terms = [tuple(context.waterfall.stage_terms("", k)) for k in context.waterfall.stage_ids("")]
     k = context.random.randrange(len(terms))
     caps = (
@@ -383,7 +415,11 @@ def change_caps(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def change_stages(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Add a stage in between, or leave one out, at times one that fails or has something; in time or not."""
+    """Yield a proposal that adds, removes or reorders stages of the loss waterfall.
+
+    Mostly its application follows, after the delay or one second too early. At times a removed stage loses
+    its role first, so that it fails.
+    """
     waterfall = context.waterfall
     terms = [tuple(waterfall.stage_terms("", k)) for k in waterfall.stage_ids("")]
     new = context.world.contracts[context.pick_item(("SpareStage", "SpareStage", "OddPool"))].address

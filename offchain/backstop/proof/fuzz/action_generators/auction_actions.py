@@ -16,7 +16,7 @@ from backstop.system import Action
 
 @register_generator(weight=5)
 def liquidate_vault(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Liquidate an unsafe vault; now and then a safe one."""
+    """Yield a liquidation of an unsafe vault, at times of a safe vault, with a fresh price before it."""
     c = context.draw_type()
     found = context.list_unsafe_owners(c)
     if not found and context.draw_bool(0.95):
@@ -31,7 +31,7 @@ def liquidate_vault(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def liquidate_unsafe_vaults(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Liquidate all unsafe vaults, one after the other."""
+    """Yield a liquidation for each unsafe vault of a collateral type, while the auction limit allows."""
     c = context.draw_type()
     if not context.has_fresh_price(c):
         return
@@ -48,7 +48,11 @@ def _compute_price_and_reset_due(context: GenerationContext, auction_id: int) ->
 
 
 def _draw_size(context: GenerationContext, auction_id: int, price: int) -> int:
-    """Return all of a lot, a part, the size for the target or for the smallest rest, or a unit off."""
+    """Draw an amount of collateral to buy from an auction [wad].
+
+    It is the whole lot, a part, the amount that repays the debt or leaves the smallest allowed rest, or 1 off
+    these.
+    """
     lot, terms = (
         context.auction.lots[auction_id],
         context.auction.terms[context.auction.lots[auction_id].collateral_type],
@@ -68,7 +72,10 @@ def _draw_size(context: GenerationContext, auction_id: int, price: int) -> int:
 
 @register_generator(weight=8)
 def take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Buy any amount from an auction, after some time."""
+    """Yield a purchase of a random amount from a collateral auction, after some time.
+
+    If the auction's price has expired, a call that restarts the price (`reset`) mostly comes first.
+    """
     auction_id = context.draw_auction_id()
     lot = context.auction.lots[auction_id]
     if lot.started_at == 0 and context.draw_bool(0.8):
@@ -101,7 +108,7 @@ def take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def take_auction_in_parts(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make several small purchases at one instant, and a last one."""
+    """Yield four purchases from one auction at the same instant; the last buys the remaining lot."""
     auction_id = context.draw_auction_id()
     if (
         context.auction.lots[auction_id].started_at == 0
@@ -120,7 +127,7 @@ def take_auction_in_parts(context: GenerationContext) -> Iterator[Action | Wait]
 
 @register_generator(weight=3)
 def reset_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Restart a price: when it is due, rarely before."""
+    """Yield a call that restarts an auction's price, mostly once that price has expired."""
     due = [
         auction_id
         for auction_id in context.list_open_auctions()
@@ -152,7 +159,7 @@ def _is_hopeless(context: GenerationContext, auction_id: int) -> bool:
 
 @register_generator(weight=1.8)
 def close_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Give up an auction that can repay no more; rarely one that can."""
+    """Yield a call that closes an auction which can repay no more, rarely one which still can."""
     ids = context.list_open_auctions()
     lost = [auction_id for auction_id in ids if _is_hopeless(context, auction_id)]
     if not lost and context.draw_bool(0.97):
@@ -167,7 +174,10 @@ def close_auction(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def close_at_price_glitch(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make a lot look worthless by one wrong print, for a moment."""
+    """Yield a wrong price report, a call that closes an auction, and a report of the old price.
+
+    At the wrong price the auction's lot seems worthless.
+    """
     ids = [auction_id for auction_id in context.list_open_auctions() if context.auction.lots[auction_id].lot]
     if not ids:
         return
@@ -194,7 +204,10 @@ def close_at_price_glitch(context: GenerationContext) -> Iterator[Action | Wait]
 
 @register_generator(weight=4)
 def empty_lot_below_target(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Take a whole lot for less than the target, so that it ends empty; reset and close it."""
+    """Yield a purchase of a whole lot that raises less than the auction must raise (its target).
+
+    At times calls follow that try to restart the empty auction's price, and that close the auction.
+    """
     for auction_id in context.list_open_auctions():
         lot, (price, due) = (
             context.auction.lots[auction_id],
@@ -217,7 +230,10 @@ def empty_lot_below_target(context: GenerationContext) -> Iterator[Action | Wait
 
 @register_generator(weight=2)
 def repay_principal_only(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Buy just what repays the principal: the rest of the auction cannot be closed."""
+    """Yield a purchase that repays just the principal of an auction, and at times a closing call.
+
+    After this purchase the auction cannot be closed.
+    """
     for auction_id in context.list_open_auctions():
         lot, (price, due) = (
             context.auction.lots[auction_id],
@@ -239,7 +255,10 @@ def repay_principal_only(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=8)
 def flash_take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay for a take by selling the collateral in its own callback, where the market pays enough."""
+    """Yield a flash take: the buyer sells the collateral in the take's callback to pay for it.
+
+    The amount is mostly one for which the market pays more than the auction asks.
+    """
     auction_id = context.draw_auction_id()
     lot = context.auction.lots[auction_id]
     c = lot.collateral_type
@@ -265,7 +284,7 @@ def flash_take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.1)
 def misuse_flash_taker(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Call the flash taker back in another account's take, and without an auction."""
+    """Yield a call of the flash taker's callback from another account's take, or without an auction."""
     taker = context.world.contracts["FlashTaker"].address
     who = context.find_richest_account()
     if context.draw_bool(0.5):

@@ -19,7 +19,10 @@ _POOL, _MARKET = "PerpetualLiquidityVault", "PerpetualMarket"
 
 
 class _PoolView(MarketView):
-    """The pool and its market as a move looks at them."""
+    """Read-only view of the perpetual liquidity vault and its margin market.
+
+    The vault is a pool that takes over positions of failing accounts. Generators of actions read this view.
+    """
 
     def __init__(self, s: GenerationContext) -> None:
         super().__init__(s)
@@ -32,25 +35,28 @@ class _PoolView(MarketView):
         return [who for who in self.s.people if self.pool.held(who)]
 
     def list_requests(self) -> list[tuple[int, str]]:
-        """Return batches and controllers that have not left."""
+        """Return the open withdrawal requests of the pool, each as its batch and its controller's account."""
         return [(batch, who) for batch, who, _ in self.pool.waiting()]
 
     def get_cash_minimum_if_unmet(self) -> int:
-        """Return wei under which its shares would be divided at an entry; 0 if it has that and more."""
+        """Return the cash under which a deposit would split the pool's shares [wei]; 0 if the pool has it."""
         least = (int(self.pool.state[()].supply) + VIRTUAL_SHARES) // MOST_SHARES
         return least if self.pool._get_account_cash() < least else 0
 
     def draw_small_deposit(self) -> int:
-        """Return a deposit that divides the pool's shares, voids them, or just keeps them [wei]."""
+        """Draw a deposit at one of the limits that decide whether the pool's old shares survive [wei].
+
+        A small deposit divides the number of shares, makes them void, or just keeps them.
+        """
         least = self.get_cash_minimum_if_unmet()
         return self.s.pick_item(
             (LEAST_ASSETS, LEAST_ASSETS, LEAST_ASSETS - 1, LEAST_ASSETS + 7, least, least - 1)
         )
 
     def roll_two_cycles_for_pool(self) -> Iterator[Action | Wait]:
-        """Roll two cycles and update the pool, so that its closed positions are final and it is at rest.
+        """Yield the calls that end two margin cycles and update the pool, so that its results are final.
 
-        An insolvent pool is mostly seized before each roll.
+        An insolvent pool is mostly seized before each cycle ends.
         """
         for _ in range(2):
             if self.get_equity(self.at) < 0 and self.s.draw_bool(0.9):
@@ -66,7 +72,10 @@ def _build_pool_view_if_deployed(context: GenerationContext) -> _PoolView | None
 
 @register_generator(weight=3)
 def deposit_into_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Deposit, or for a number of shares; at rest, at times at work; from time to time give without any."""
+    """Yield a deposit into the pool, or a mint of its shares, mostly while it has no position.
+
+    At times a gift to the pool's margin account replaces the deposit.
+    """
     pool = _build_pool_view_if_deployed(context)
     if pool is None:
         return
@@ -97,7 +106,10 @@ def deposit_into_backstop(context: GenerationContext) -> Iterator[Action | Wait]
 
 @register_generator(weight=2)
 def request_backstop_exit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Request an exit with all or some shares, for any controller; at times transfer or approve them."""
+    """Yield a withdrawal request for some of a member's shares, or a transfer or approval of shares.
+
+    Some requests are for dust amounts, which count only once they add up to enough.
+    """
     pool = _build_pool_view_if_deployed(context)
     members = pool.list_members() if pool is not None else []
     if pool is None or not members:
@@ -129,7 +141,11 @@ def request_backstop_exit(context: GenerationContext) -> Iterator[Action | Wait]
 
 @register_generator(weight=3)
 def redeem_backstop_shares(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Leave once it is due and at rest, all of a batch in any order; a second before; or while at work."""
+    """Yield the call that completes a withdrawal request of the pool, mostly once it is due.
+
+    At times all requests of a batch follow in random order, one second too early, or while the pool has a
+    position.
+    """
     pool = _build_pool_view_if_deployed(context)
     requests = pool.list_requests() if pool is not None else []
     if pool is None or (not requests and context.draw_bool(0.98)):
@@ -149,7 +165,11 @@ def redeem_backstop_shares(context: GenerationContext) -> Iterator[Action | Wait
 
 @register_generator(weight=5)
 def trade_for_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the keeper take lots, or liquidate, up to its limits and a lot beyond; at times a stranger."""
+    """Yield calls by which the pool takes unassigned lots or liquidates a margin account.
+
+    Mostly the pool's keeper calls, up to its limits or one lot more. At times an unauthorised account calls.
+    Unassigned lots were seized from insolvent accounts.
+    """
     pool = _build_pool_view_if_deployed(context)
     if pool is None or (not pool.is_new_risk_allowed() and context.draw_bool(0.9)):
         return
@@ -183,7 +203,10 @@ def trade_for_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=4)
 def fill_backstop_quote(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Request the pool's quote and fill it: all of it, a lot more, a wei under the price, or too late."""
+    """Yield a request for the pool's price quote, and an order that fills the quote.
+
+    The order is for all lots or one more, at the quoted price or 1 off it, in time or too late.
+    """
     pool = _build_pool_view_if_deployed(context)
     held = pool.list_held_markets(pool.at) if pool is not None else []
     if pool is None or (not held and context.draw_bool(0.97)):
@@ -222,7 +245,7 @@ def fill_backstop_quote(context: GenerationContext) -> Iterator[Action | Wait]:
 def _fill_quote(
     context: GenerationContext, pool: _PoolView, other: str, market_id: int, lots: int, price: int
 ) -> Iterator[Action | Wait]:
-    """Write the pool's order, and sign another's."""
+    """Yield a fill of the pool's order against the signed order of the account `other`."""
     orders = cast(MarginOrders, context.world.contracts["MarginOrders"])
     first = context.random.getrandbits(40)
     mine = Order(pool.at, market_id, lots, price, context.now + 3_600, first, not context.draw_bool(0.03))
@@ -238,7 +261,11 @@ def _fill_quote(
 
 @register_generator(weight=1.5)
 def make_backstop_insolvent(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have a mark leap until the pool owes; at times back; have it met, and all of it become final."""
+    """Yield price reports that make the pool insolvent (or almost), and the calls that recognise it.
+
+    The pool's account is then seized. Mostly two cycles end, which makes its loss final, and a new deposit
+    follows.
+    """
     pool = _build_pool_view_if_deployed(context)
     held = pool.list_held_markets(pool.at) if pool is not None else []
     if pool is None or not held:
@@ -267,7 +294,7 @@ def make_backstop_insolvent(context: GenerationContext) -> Iterator[Action | Wai
 
 @register_generator(weight=1)
 def administer_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set its limits, wake it, bring it to rest, close it in settlement."""
+    """Yield a call that sets a position limit of the pool, updates its account, or ends two cycles."""
     pool = _build_pool_view_if_deployed(context)
     if pool is None:
         return

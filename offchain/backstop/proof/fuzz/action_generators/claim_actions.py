@@ -13,7 +13,7 @@ from backstop.system import Action
 
 
 def _pick_owing_claims_contract(context: GenerationContext) -> RecoveryClaims | None:
-    """Choose a series in which something is owed, if there is one; at times any."""
+    """Pick a recovery claims contract that still owes its holders, or at times any; None without one."""
     series = [cast(RecoveryClaims, context.world.contracts[name]) for name in context.claims]
     owing = [each for each in series if each.series[()].tokens]
     if owing:
@@ -23,7 +23,7 @@ def _pick_owing_claims_contract(context: GenerationContext) -> RecoveryClaims | 
 
 @register_generator(weight=1)
 def repay_claims(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Repay the holders of claims: all, all but the amount that must remain, or a part."""
+    """Yield a repayment of recovery claims: all, just below the least remainder, or a part."""
     claims = _pick_owing_claims_contract(context)
     if claims is None:
         return
@@ -37,7 +37,10 @@ def repay_claims(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def collect_claim_cash(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Collect what tokens were paid, of this generation or an old one."""
+    """Yield a call that collects the stablecoin paid to a holder's recovery claims.
+
+    The claims are of the present generation or of an older one.
+    """
     claims = _pick_owing_claims_contract(context)
     if claims is None:
         return
@@ -56,7 +59,7 @@ def collect_claim_cash(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def convert_claims(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Turn claims into equity, where that is possible."""
+    """Yield a conversion of a holder's recovery claims into equity, mostly where conversion is enabled."""
     claims = _pick_owing_claims_contract(context)
     if claims is None or (claims.set_price == 0 and context.draw_bool(0.9)):
         return

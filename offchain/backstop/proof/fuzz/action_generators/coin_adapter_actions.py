@@ -25,7 +25,10 @@ def _get_coin(context: GenerationContext, adapter: CoinAdapter) -> str:
 
 @register_generator(weight=12, of_adapters=True)
 def deposit_coins(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Get coins from the faucet, and bring some in, up to the line or a unit beyond; at times without any."""
+    """Yield a deposit of another protocol's coins into the adapter, in exchange for stablecoin.
+
+    The amount is up to the debt ceiling or a unit more. Mostly a faucet call mints the coins before.
+    """
     adapter = _get_adapter(context)
     if adapter is None:
         return
@@ -42,7 +45,7 @@ def deposit_coins(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=6, of_adapters=True)
 def withdraw_coins(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Bring some stablecoin, all or more, and get coins for it, also of a deficit or in settlement."""
+    """Yield an exchange of stablecoin for another protocol's coins, of a random part or too much."""
     adapter = _get_adapter(context)
     if adapter is None:
         return
@@ -56,7 +59,7 @@ def withdraw_coins(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=5, of_adapters=True)
 def report_deficit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the protocol report a deficit, of all stablecoin or a part; it is booked, covered and paid."""
+    """Yield the other protocol's report of a deficit, and mostly the calls that book, cover and pay it."""
     adapter = _get_adapter(context)
     if adapter is None:
         return
@@ -78,7 +81,10 @@ def report_deficit(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2, of_adapters=True)
 def waive_deficit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the protocol give up what is not covered, a wei more or a part of it; pay what is."""
+    """Yield the other protocol's waiver of an uncovered deficit, and the payment of the covered part.
+
+    The waiver is for all, a part, or a wei too much.
+    """
     adapter = _get_adapter(context)
     if adapter is None:
         return

@@ -14,7 +14,10 @@ from backstop.system import Action
 
 @register_generator(weight=0.025, of_own_types=True)
 def overfill_vault(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Fill a vault to the brim three times, indebted and liquidated; then all lots come back to it."""
+    """Yield calls that fill a vault to its maximal collateral three times and liquidate it each time.
+
+    Then the collateral of all three auctions is returned to the same vault.
+    """
     c, owner = context.draw_type(), context.pick_account()
     terms, price = context.get_terms(c), RAY // 10**8
     yield context.build_action(context.get_symbol(c), "mint", owner, 3 * MAX_LOCKED // terms.unit, by=owner)
@@ -44,7 +47,10 @@ def overfill_vault(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.05)
 def draw_after_years(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Leave a type alone for longer than one accrual charges, and draw the moment it has a price again."""
+    """Yield a wait of more than a year, a price report, and a draw of debt from a vault.
+
+    The wait is longer than the maximal time for which one accrual charges the stability fee.
+    """
     c, owner = context.draw_type(), context.pick_account()
     if context.get_next_or_current_price(c) == 0 or context.get_drawable_debt_by_ratio(c, owner) <= 0:
         return

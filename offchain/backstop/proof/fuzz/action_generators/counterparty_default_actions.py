@@ -40,7 +40,10 @@ _INTERVAL = 3_600
 
 @register_generator(weight=2, of_traders=True)
 def make_holder_insolvent(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Move a mark until a holder is insolvent; at times move it back before a seizure, or seize late."""
+    """Yield mark price reports that make a position holder insolvent, then seize, wait or move back.
+
+    After a seizure the winners are deleveraged at times.
+    """
     books = find_market_view(context)
     holders = books.list_holders() if books is not None else []
     if books is None or not holders:
@@ -70,7 +73,7 @@ def make_holder_insolvent(context: GenerationContext) -> Iterator[Action | Wait]
 
 @register_generator(weight=1, of_traders=True)
 def borrow_to_trade(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Draw what many lots cost."""
+    """Yield a vault deposit and debt draw that yield enough stablecoin for the margin of many lots."""
     books = find_market_view(context)
     if books is not None:
         yield from _draw_vault_debt_for_trading(context, books, context.pick_item(books.markets))
@@ -79,7 +82,7 @@ def borrow_to_trade(context: GenerationContext) -> Iterator[Action | Wait]:
 def _draw_vault_debt_for_trading(
     context: GenerationContext, market_view: MarketView, market_id: int, lots: int = 50
 ) -> Iterator[Action | Wait]:
-    """Borrow the cost of many lots and bonds, if no account has stablecoin for them."""
+    """Yield vault deposits and debt draws until an account can pay for this many lots and their bonds."""
     price = market_view.get_mark(market_id) + int(market_view.market.third_bond)
     types = context.random.sample(range(context.listed), min(context.listed, 2))
     for c in () if context.settling else types:
@@ -113,7 +116,11 @@ def _draw_vault_debt_for_trading(
 
 @register_generator(weight=2, of_traders=True)
 def deleverage_winners(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Rank the accounts that gained and close them, or their parts; some rankings are wrong or late."""
+    """Yield the calls that deleverage the accounts that gained in a market; some are invalid.
+
+    Deleveraging closes positions of accounts that gained against unassigned lots of insolvent accounts. Some
+    rankings are wrong or too late.
+    """
     books, closer = find_market_view(context), context.world.contracts.get(_CLOSER)
     if books is None or closer is None:
         return
@@ -157,7 +164,10 @@ def deleverage_winners(context: GenerationContext) -> Iterator[Action | Wait]:
 def _compute_deposit_to_swap_ranks(
     market_view: MarketView, market_id: int, side: int, owner_pair: Sequence[str]
 ) -> int:
-    """Return what the first of two would have had to have more to rank after the second [wei]."""
+    """Return the extra equity with which the first account would rank after the second [wei].
+
+    It is the equity that the first account lacked when the last cycle ended.
+    """
     market = market_view.market
     (gain, worth), (other, its) = (
         (
@@ -172,7 +182,7 @@ def _compute_deposit_to_swap_ranks(
 def _equalise_scores(
     context: GenerationContext, books: MarketView, market_id: int, side: int
 ) -> Iterator[Action | Wait]:
-    """Deposit before the roll for one of two accounts that gained, so that both have about one score."""
+    """Yield a deposit by which two accounts that gained get nearly equal deleveraging scores."""
     market = books.market
     gains = {owner: market._compute_open_gains(owner, market_id)[side] for owner in CROWD}
     owns = {owner: market._compute_standing(owner).own for owner in CROWD if gains[owner]}
@@ -188,7 +198,7 @@ def _equalise_scores(
 
 
 def _start_next_cycle(context: GenerationContext, books: MarketView) -> Iterator[Action | Wait]:
-    """Have the open cycle be pending."""
+    """Yield a wait and the call that ends the present margin cycle."""
     yield Wait(4 * books.market.window)
     yield context.build_action(_MARKET, "advance_cycle", by=context.pick_account())
 
@@ -196,7 +206,7 @@ def _start_next_cycle(context: GenerationContext, books: MarketView) -> Iterator
 def _rank_accounts(
     context: GenerationContext, books: MarketView, market_id: int, side: int
 ) -> Generator[Action | Wait, None, list[str]]:
-    """Bring accounts up to date, and return those that gained on a side, as a ranking has them."""
+    """Yield the calls that update all accounts, and return those that gained on a side, in rank order."""
     market, ranks = books.market, []
     for _ in range(2):  # a call that is sent with something wrong about it leaves somebody out
         for owner in list(market.accounts):
@@ -221,7 +231,7 @@ def _rank_accounts(
 def _deleverage_by_rank(
     context: GenerationContext, market_view: MarketView, market_id: int, side: int, ranked_owners: list[str]
 ) -> Iterator[Action | Wait]:
-    """Have two submit wrong rankings, another the right one; execute that, at times too late."""
+    """Yield two wrong rankings, the right one, and its execution, at times one cycle or more too late."""
     by, *others = context.random.sample(context.people, 3)
     if ranked_owners and context.draw_bool(0.8):
         # Turned round, two exchanged, one in place of the next, without the last, or in any order.
@@ -274,7 +284,10 @@ def _deleverage_by_rank(
 def _deleverage_pro_rata(
     context: GenerationContext, market_id: int, side: int, ranked_owners: list[str]
 ) -> Iterator[Action | Wait]:
-    """Have parts closed: of one alone, again and again, of some, of all; some calls are not in order."""
+    """Yield calls that close parts of positions pro rata: for one account, some or all; some repeat.
+
+    Some of the calls are not in the required order of accounts.
+    """
     some = sorted(
         ranked_owners[: context.random.randint(0, len(ranked_owners))]
         if context.draw_bool(0.3)
@@ -300,7 +313,10 @@ def _convert_address_to_integer(address: str) -> int:
 
 @register_generator(weight=2, of_traders=True)
 def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have one fail against two, alike or not, and all that follows: booked, borne, closed, taken out."""
+    """Yield the default of one account against two others, with all calls that follow from it.
+
+    These calls book the loss, cut gains, deleverage winners, close positions and withdraw the rest.
+    """
     books = find_market_view(context)
     if books is None or not books.is_new_risk_allowed():
         if books is not None and not context.settling:
@@ -388,7 +404,10 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
 
 @register_generator(weight=1, of_traders=True)
 def fail_against_many_traders(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make one account insolvent against a herd, and deleverage the herd in several ranking calls."""
+    """Yield the default of one account against many, and the calls that deleverage those that gained.
+
+    The ranking takes several calls.
+    """
     books = find_market_view(context)
     if books is None or not books.is_new_risk_allowed() or _CLOSER not in context.world.contracts:
         return
@@ -434,7 +453,7 @@ def fail_against_many_traders(context: GenerationContext) -> Iterator[Action | W
 def _make_first_trader_insolvent(
     context: GenerationContext, market_view: MarketView, market_id: int, traders: Sequence[str]
 ) -> Iterator[Action | Wait]:
-    """Make the first of three accounts insolvent against the other two in a market, and seize its lots."""
+    """Yield calls that make the first account insolvent against the others in a market, and seize it."""
     yield from _open_one_against_two_positions(context, market_view, market_id, traders)
     if market_view.get_size(traders[0], market_id):
         yield from _make_insolvent(context, market_view, market_id, traders[0])
@@ -443,7 +462,10 @@ def _make_first_trader_insolvent(
 def _make_insolvent(
     context: GenerationContext, books: MarketView, market_id: int, owner: str
 ) -> Iterator[Action | Wait]:
-    """Move a mark until a holder owes a little, and meet it; a report may be missing the first time."""
+    """Yield mark price reports until a position holder is slightly insolvent, and its seizure.
+
+    The reports are made at most twice, since one may be missing the first time.
+    """
     beyond = (books.get_mark(market_id) // 100 + 1) * (1 if books.get_size(owner, market_id) > 0 else -1)
     for _ in range(2):
         target = books.find_loss_price(owner, market_id, max(0, books.get_equity(owner))) - beyond
@@ -457,7 +479,10 @@ def _make_insolvent(
 def _open_one_against_two_positions(
     context: GenerationContext, market_view: MarketView, market_id: int, traders: Sequence[str]
 ) -> Iterator[Action | Wait]:
-    """Have one trade against two others, as much or less; a fourth is with it, of more money, if there is."""
+    """Yield deposits and orders that open positions of the first account against two others.
+
+    A fourth account, if given, has the same side as the first one.
+    """
     yield from _draw_vault_debt_for_trading(context, market_view, market_id)
     yield from market_view.align_feed_price_with_mark(market_id)
     yield from market_view.iter_insurance_actions_if_exhausted(market_id)
@@ -495,7 +520,10 @@ def _open_one_against_two_positions(
 def _iter_actions_pushing_equity_below_haircuts(
     context: GenerationContext, market_view: MarketView, market_id: int, owners: Sequence[str]
 ) -> Iterator[Action | Wait]:
-    """Move the mark back until an account has less than its haircuts and more than nothing; seize it."""
+    """Yield price moves that lower each owner's equity to about its haircuts, and a seizure of each.
+
+    A haircut is the part of a gain that pays others' losses.
+    """
     for owner in owners:
         yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
         haircut = market_view.get_haircut_amount(owner)
@@ -514,7 +542,10 @@ def _iter_actions_pushing_equity_below_haircuts(
 def _book_losses_late(
     context: GenerationContext, books: MarketView, market_id: int, way: int
 ) -> Iterator[Action | Wait]:
-    """Delay seizures until most losses are late, with later gains that can absorb them."""
+    """Yield delayed seizures, so that losses are booked one or more margin cycles late.
+
+    Gains made in the meantime can absorb these losses.
+    """
     yield context.build_action(_MARKET, "accrue", market_id, by=context.pick_account())
     if context.draw_bool(0.4):
         yield from delay_seizures(context, books)
@@ -539,7 +570,10 @@ def _book_losses_late(
 def _close_out_accounts(
     context: GenerationContext, books: MarketView, people: Sequence[str]
 ) -> Iterator[Action | Wait]:
-    """Close positions against each other or against unassigned lots; withdraw the amounts that are final."""
+    """Yield orders that close the accounts' positions, and at times withdrawals of final amounts.
+
+    Positions are closed against each other or against unassigned lots.
+    """
     for owner in people:
         for m in [each for each in books.list_held_markets(owner) if not books.has_ended(each)]:
             size = books.get_size(owner, m)
@@ -581,7 +615,7 @@ def _close_out_accounts(
 
 @register_generator(weight=1.5, of_traders=True)
 def claim_vested_profit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Claim a profit a bucket or a second before it has vested, and then."""
+    """Yield a claim of a profit just before it has vested, and at times another once it has vested."""
     books = find_market_view(context)
     if books is None:
         return
@@ -610,7 +644,10 @@ def claim_vested_profit(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1, of_traders=True)
 def reduce_in_delisted_market(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Reduce on both sides off the mark, where a market is delisted, and look an hour later what it costs."""
+    """Yield reducing orders at the edge of the price band in a delisted market, and a later accrual.
+
+    At times it yields the delisting first.
+    """
     books = find_market_view(context)
     if books is None:
         return

@@ -35,7 +35,7 @@ OWNERS = {owner: get_trader_account(strip_account_number(name)) for owner, name 
 
 
 class MarketView:
-    """The market as a move looks at it."""
+    """Read-only view of the margin market's contracts, for generators of random actions."""
 
     def __init__(self, s: GenerationContext) -> None:
         self.s = s
@@ -46,37 +46,46 @@ class MarketView:
         self.markets = range(self.policy.count[()])
 
     def get_equity(self, owner: str) -> int:
-        """Return what an account has less the haircuts known, as of the cycle that it is in [wei]."""
+        """Return an account's equity less its known haircuts, as of the account's last update [wei].
+
+        A haircut is the part of a gain that pays others' losses.
+        """
         found = self.market._compute_standing(owner)
         return found.own - found.haircut
 
     def get_haircut_amount(self, owner: str) -> int:
-        """Return the haircuts of an account, as they are known [wei]."""
+        """Return the known haircuts of an account (parts of its gains that pay others' losses) [wei]."""
         return int(self.market._compute_standing(owner).haircut)
 
     def get_margins(self, owner: str) -> tuple[int, int]:
-        """Return initial and maintenance margin [basis points x wei]."""
+        """Return the initial and maintenance margin of an account's positions [basis points x wei]."""
         return self.trading._compute_margins(owner, False)
 
     def get_size(self, owner: str, market_id: int) -> int:
         return int(self.market.positions[owner, market_id].size)
 
     def list_holders(self) -> list[str]:
-        """Return the accounts that hold a position."""
+        """Return the accounts that hold a position in any market."""
         return [owner for owner in CROWD if self.market._has_lots(owner)]
 
     def list_held_markets(self, owner: str) -> list[int]:
-        """Return the markets in which an account has lots."""
+        """Return the ids of the markets in which an account has a position."""
         return [m for m in self.markets if self.get_size(owner, m)]
 
     def get_spare_margin(self, owner: str) -> int:
-        """Return what new risk may need at most: without gains that are not final [basis points x wei]."""
+        """Return the equity above the initial margin, without unfinal gains [basis points x wei].
+
+        Gains are unfinal until losses of their cycle can no longer reduce them. Never negative.
+        """
         found = self.market._compute_standing(owner)
         equity = found.own - found.haircut - found.unfinal
         return max(0, equity * BASIS_POINTS - self.trading._compute_margins(owner, True)[0])
 
     def compute_max_lots(self, owner: str, market_id: int, way: int, room: int) -> int:
-        """Return how many lots more of new risk an account's margin bears, at a taker's fee."""
+        """Return how many more lots an account's margin allows it to open, after the taker fee.
+
+        `way` is 1 for long and -1 for short. `room` is an upper bound of the result.
+        """
         spare, size, price = (
             self.get_spare_margin(owner),
             self.get_size(owner, market_id),
@@ -103,19 +112,22 @@ class MarketView:
         return least
 
     def find_loss_price(self, owner: str, market_id: int, loss: int) -> int:
-        """Return the price at which an account has lost an amount, by its lots' share of the move."""
+        """Return the price at which an account's position has lost an amount [wei a lot].
+
+        Only the matched share of a side's lots gains or loses.
+        """
         size = self.get_size(owner, market_id)
         mine, others = self.market.lots[market_id] if size > 0 else reversed(self.market.lots[market_id])
         move = -(-loss // abs(size)) * mine // max(1, min(mine, others))
         return max(1, self.get_mark(market_id) - (move if size > 0 else -move))
 
     def list_debtors(self) -> list[str]:
-        """Return the insolvent accounts that hold lots; at times also those without lots."""
+        """Return the accounts with negative equity that hold a position; at times also those without one."""
         owing = [owner for owner in CROWD if self.get_equity(owner) < 0]
         return [owner for owner in owing if self.market._has_lots(owner) or self.s.draw_bool(0.05)]
 
     def list_undermargined(self) -> list[str]:
-        """Return the solvent accounts under their maintenance margin."""
+        """Return the accounts with equity that is below the maintenance margin, but not negative."""
         found = []
         for owner in self.list_holders():
             equity = self.get_equity(owner)
@@ -124,16 +136,19 @@ class MarketView:
         return found
 
     def get_mark(self, market_id: int) -> int:
-        """Return the mark [wei a lot]."""
+        """Return the mark price at which positions of a market are valued [wei a lot]."""
         return int(self.market.paths[market_id].price)
 
     def get_funding_index(self, market_id: int) -> int:
-        """Return the funding index of now [wei a lot]."""
+        """Return the funding index (funding paid by one long lot so far) at the present time [wei a lot]."""
         funding = self.market.fundings[market_id]
         return int(funding.level + self.market._compute_funding_index_change(funding))
 
     def get_unassigned_lots(self, market_id: int) -> int:
-        """Return the lots that were taken from debtors; above zero if they were long."""
+        """Return the market's unassigned lots: seized from insolvent accounts, held by no account.
+
+        The result is positive if the lots were long.
+        """
         long, short = self.market.lots[market_id]
         return int(short - long)
 
@@ -142,15 +157,16 @@ class MarketView:
         return bool(self.market.closing[()])
 
     def has_ended(self, market_id: int) -> bool:
-        """Return whether a market has made its last move."""
+        """Return whether a market has ended, so that its mark price no longer changes."""
         return bool(self.market.clocks[()].ended >> market_id & 1)
 
     def iter_mark_reports(
         self, market_id: int, price: int, *, has_single_price_range: bool = False
     ) -> Iterator[Action | Wait]:
-        """Yield a report of one lot price by each reporter of a market.
+        """Yield a report of one price by each reporter of a market's feed.
 
-        A steady price has had no other in its range for as long as a mark can be old.
+        `price` is in wei a lot. With `has_single_price_range`, the reported range of prices holds only this
+        price, and goes back as far as a mark price may.
         """
         base = self.policy.underlyings[market_id]
         yield from submit_range_reports(
@@ -158,7 +174,10 @@ class MarketView:
         )
 
     def iter_mark_refresh_actions(self, market_ids: Sequence[int]) -> Iterator[Action | Wait]:
-        """Yield reports that make marks current: at their value, or at the feed's price without a mark."""
+        """Yield reports that make the mark prices of markets current, at their present values.
+
+        A market without a mark price gets the feed's price.
+        """
         for m in market_ids:
             base = self.policy.underlyings[m]
             price = self.get_mark(m) or max(1, self.s.get_next_or_current_price(base.feed) * base.lot // RAY)
@@ -166,7 +185,10 @@ class MarketView:
                 yield from self.iter_mark_reports(m, price, has_single_price_range=True)
 
     def align_feed_price_with_mark(self, market_id: int) -> Iterator[Action | Wait]:
-        """Yield reports and pokes until the feed's price is the market's mark, and the mark is current."""
+        """Yield reports and pokes until the feed's price equals a market's mark price.
+
+        At the end the mark price is current too.
+        """
         base = self.policy.underlyings[market_id]
         if price := self.get_mark(market_id):
             yield from post_price_until_current(self.s, base.feed, -(-price * RAY // base.lot))
@@ -175,7 +197,10 @@ class MarketView:
             yield self.s.build_action(_MARKET, "accrue", market_id, by=self.s.pick_account())
 
     def iter_insurance_actions_if_exhausted(self, market_id: int) -> Iterator[Action | Wait]:
-        """Yield a payment into insurance by the richest person, if insurance covers no further lot."""
+        """Yield a payment into the insurance fund if the fund covers no further lot of an insured market.
+
+        The account with the most stablecoin pays.
+        """
         if self.policy.underlyings[market_id].insured and not self.get_insurable_lots(market_id):
             s, who = self.s, self.s.find_richest_account()
             yield s.build_action("MarginFund", "set_cap", s.pick_item((10**6, 10**6, 10**4)), by=s.admin)
@@ -184,7 +209,7 @@ class MarketView:
             )
 
     def get_insurable_lots(self, market_id: int) -> int:
-        """Return the lots that may be opened with the insurance that there is."""
+        """Return how many more lots of a market can be opened within the insurance fund's balance."""
         left = self.market.fund.spendable("") * BASIS_POINTS
         for each in self.markets:
             if self.market.clocks[()].ended >> each & 1:
@@ -198,7 +223,7 @@ class MarketView:
         return int(max(0, left) // share) if share else bounds.MAX_OPEN_LOTS
 
     def is_new_risk_allowed(self) -> bool:
-        """Return whether new risk is allowed: no emergency and no settlement."""
+        """Return whether positions may grow: no emergency mode of the circuit breaker, and no settlement."""
         calm = self.s.policy is None or self.s.policy.mode("") < EMERGENCY
         return calm and not self.s.settling
 
@@ -208,12 +233,15 @@ def find_market_view(context: GenerationContext) -> MarketView | None:
 
 
 def make_optional_account_argument(context: GenerationContext, account: str) -> tuple[str, ...]:
-    """Return the last argument of a call for an account, which may be left out for the caller's own."""
+    """Return the last argument of a call on behalf of an account: the account, or nothing.
+
+    The argument is optional if the caller acts for its own main account.
+    """
     return () if OWNERS[account] == account and context.draw_bool(0.8) else (account,)
 
 
 def _build_withdrawal(context: GenerationContext, amount: int, account: str) -> Action:
-    """Build a withdrawal from an account; at times the sender does not own it."""
+    """Build a margin withdrawal from an account; at times its sender does not own the account."""
     by = OWNERS[account] if context.draw_bool(0.97) else context.pick_item(TRADERS)
     said: tuple[object, ...] = (
         make_optional_account_argument(context, account) if by == account else (account,)
@@ -226,7 +254,10 @@ def _build_withdrawal(context: GenerationContext, amount: int, account: str) -> 
 
 @register_generator(weight=3, of_traders=True)
 def move_perpetual_mark(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Move a mark: a little, just as far as a turn, far, or back; at times too few report, or too early."""
+    """Yield reports that move a market's mark price: slightly, far, or to the edge of a turn.
+
+    At a turn the path of the price changes its direction.
+    """
     books = find_market_view(context)
     if books is None:
         return
@@ -250,7 +281,7 @@ def move_perpetual_mark(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2, of_traders=True)
 def deposit_margin(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Deposit a part of a sender's stablecoin for any trader, including an insolvent one."""
+    """Yield a deposit of stablecoin into any trader's margin account, also an insolvent one."""
     books = find_market_view(context)
     if books is None:
         return
@@ -265,7 +296,7 @@ def deposit_margin(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2, of_traders=True)
 def withdraw_margin(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Take out all that margins and gains leave, a wei more, or a part; more may be late than is held."""
+    """Yield a withdrawal of about the maximal amount from a random trader's margin account."""
     books = find_market_view(context)
     if books is not None:
         yield from withdraw_available(context, books, context.pick_item(TRADERS))
@@ -274,7 +305,10 @@ def withdraw_margin(context: GenerationContext) -> Iterator[Action | Wait]:
 def withdraw_available(
     context: GenerationContext, market_view: MarketView, owner: str
 ) -> Iterator[Action | Wait]:
-    """Update an account and withdraw about the available amount."""
+    """Yield an update of a margin account and a withdrawal of about the maximal amount.
+
+    The amount is all that may be withdrawn, 1 wei off, or a part.
+    """
     yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
     if market_view.market._has_lots(owner) and context.draw_bool(0.9):
         yield from market_view.iter_mark_refresh_actions(market_view.list_held_markets(owner))
@@ -285,7 +319,7 @@ def withdraw_available(
 
 
 def _get_spare_cash(books: MarketView, owner: str) -> int:
-    """Return what margins and gains that are not final leave of an account [wei]."""
+    """Return the balance above initial margin, haircuts and unfinal gains of an account [wei]."""
     standing = books.market._compute_standing(owner)
     spare = standing.own - standing.haircut - standing.unfinal
     if books.market._has_lots(owner):
@@ -294,7 +328,10 @@ def _get_spare_cash(books: MarketView, owner: str) -> int:
 
 
 def withdraw_profits_in_parts(context: GenerationContext, books: MarketView) -> Iterator[Action | Wait]:
-    """Take profits out in two parts, a bucket apart, so that two buckets have not vested."""
+    """Yield withdrawals of all traders' profits in two halves, one vesting bucket apart.
+
+    So two buckets of each trader's profit have not vested.
+    """
     for part in (2, 1):
         for owner in TRADERS:
             if books.get_equity(owner) <= 0:
@@ -311,7 +348,11 @@ def withdraw_profits_in_parts(context: GenerationContext, books: MarketView) -> 
 
 @register_generator(weight=9, of_traders=True)
 def trade_perpetuals(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Match two traders around the mark, within their margins; at times reduce or turn positions."""
+    """Yield a signed maker and taker order around the mark price, and the call that matches the two.
+
+    Mostly the traders' margins suffice. At times the orders reduce or turn positions, or use up the
+    insurance.
+    """
     books = find_market_view(context)
     if books is None:
         return
@@ -395,7 +436,11 @@ def iter_order_fill_calls(
     lots: int,
     price: int,
 ) -> Iterator[Action | Wait]:
-    """Sign for both, the maker first, and match them."""
+    """Yield the call that matches signed orders of a maker and a taker for a number of lots.
+
+    At times nonces and expiry are at their limits, or a second call fills the rest. Positive `lots` means
+    that the maker buys.
+    """
     orders = cast(MarginOrders, context.world.contracts["MarginOrders"])
     first = context.random.getrandbits(40)
     nonces, expiry, size = (first, first + 1), context.now + 3_600, lots
@@ -427,7 +472,10 @@ def iter_order_fill_calls(
 
 
 def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Action | Wait]:
-    """Advance cycles before insolvent accounts are seized, and withdraw meanwhile."""
+    """Yield the ends of one or more cycles before the seizures of insolvent accounts.
+
+    At times profits are withdrawn in the meantime. Then the loss is late: it is booked after its cycle.
+    """
     window = books.market.window
     for _ in range(context.random.randint(1, 3)):
         yield Wait(4 * window)
@@ -456,7 +504,10 @@ def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Ac
 
 @register_generator(weight=4, of_traders=True)
 def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Seize insolvent accounts in any order, twice; at times a solvent one, or without current marks."""
+    """Yield seizures of insolvent accounts, in random order and at times twice.
+
+    At times a solvent account is among them, or the mark prices are not current.
+    """
     books = find_market_view(context)
     if books is None:
         return
@@ -491,7 +542,10 @@ def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wa
 
 @register_generator(weight=3, of_traders=True)
 def roll_cycles(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Roll cycles, mostly when due; at times too early, or so often that accounts become stale."""
+    """Yield calls that end margin cycles, mostly when due, at times one second too early.
+
+    At times up to five more cycles end, so that accounts become stale.
+    """
     books = find_market_view(context)
     if books is None:
         return
@@ -512,7 +566,10 @@ def roll_cycles(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3, of_traders=True)
 def take_unassigned_lots(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Take over unassigned lots, mostly as a trader with the opposite side, at times more than exist."""
+    """Yield a call by which a trader takes over unassigned lots, at times more than there are.
+
+    Mostly the trader has a position on the opposite side.
+    """
     books = find_market_view(context)
     if books is None:
         return
@@ -534,7 +591,10 @@ def take_unassigned_lots(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3, of_traders=True)
 def liquidate_margin_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Take over from a trader short of margin, at times because more is asked for now; or from another."""
+    """Yield liquidations of an account below its maintenance margin by another trader.
+
+    At times the admin raises the margin ratio first, so that an account falls below it.
+    """
     books = find_market_view(context)
     if books is None:
         return
@@ -581,7 +641,10 @@ def liquidate_margin_accounts(context: GenerationContext) -> Iterator[Action | W
 
 @register_generator(weight=2, of_traders=True)
 def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Wake, sweep, post, look at risk, insure, claim profits; or call what only another contract may."""
+    """Yield one random upkeep call of the margin market, such as an account update.
+
+    At times it is a call that only another contract may make, which reverts.
+    """
     books = find_market_view(context)
     if books is None:
         return
@@ -636,7 +699,10 @@ def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def delist_perpetual_market(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Announce that a market ends; at times too early, too late, again, or where the feed has a plan."""
+    """Yield the admin's announcement that a perpetual market ends, at times at an invalid time.
+
+    At times it follows an earlier plan of a final price, or a settlement begins after it.
+    """
     books = find_market_view(context)
     if books is None or ((context.settling or not context.late) and context.draw_bool(0.6)):
         return
@@ -666,7 +732,7 @@ def delist_perpetual_market(context: GenerationContext) -> Iterator[Action | Wai
 
 @register_generator(weight=5)
 def end_delisted_market(context: GenerationContext) -> Iterator[Action | Wait]:
-    """See a market through its last hours, with marks and debtors, end it, and have accounts closed."""
+    """Yield the last price reports and seizures of a delisted market, its end, and account updates."""
     books = find_market_view(context)
     if books is None:
         return
@@ -702,7 +768,10 @@ def end_delisted_market(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=4)
 def settle_margin_market(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Close in settlement: have markets marked for good, roll what is left, leave, in any order."""
+    """Yield the calls that end all markets in settlement, then updates, seizures and withdrawals.
+
+    The calls come in random order.
+    """
     books = find_market_view(context)
     if books is None or (not context.settling and context.draw_bool(0.98)):
         return
@@ -732,7 +801,7 @@ def settle_margin_market(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def set_margin_terms(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Change terms a little, or the cap of insurance; a trader raises its floor of nonces."""
+    """Yield a change of a market's terms, of the insurance cap, or of a trader's lowest valid nonce."""
     books = find_market_view(context)
     if books is None:
         return

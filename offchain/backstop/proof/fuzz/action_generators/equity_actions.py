@@ -28,7 +28,11 @@ def _compute_auction_price(auction: EquityAuction, collateral_type: int, now: in
 
 @register_generator(weight=1.2)
 def cover_with_equity(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Cover a loss where equity bears a part of it."""
+    """Yield a call that covers a deficit, in a deployment in which equity may pay for losses.
+
+    `cover` pays a deficit from the loss waterfall. At times a deposit of equity comes before it, and a
+    purchase from an equity auction after it.
+    """
     found = context.list_deficit_types()
     if not context.equity_auctions or not found:
         return
@@ -46,7 +50,10 @@ def cover_with_equity(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2.5)
 def take_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Buy equity, after some time: all, a part, exactly what is owed, too much to leave a rest."""
+    """Yield a purchase from an open equity auction: its lot, a part, or the amount still to raise.
+
+    An auction that is past its deadline is mostly ended instead.
+    """
     running = context.list_equity_sales()
     if not running:
         if context.equity_auctions and context.draw_bool(0.03):
@@ -79,7 +86,7 @@ def take_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def flash_take_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay for a take by selling the equity, or the stablecoin, in its own callback."""
+    """Yield a flash take of an equity or surplus auction: the callback sells the bought token to pay."""
     if not context.has_equity:
         return
     market = cast(ConstantProductMarket, context.world.contracts[EQUITY_MARKET])
@@ -116,7 +123,7 @@ def flash_take_equity_auction(context: GenerationContext) -> Iterator[Action | W
 
 @register_generator(weight=0.4)
 def provide_equity_liquidity(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Quote the feed's price for equity, as the market maker."""
+    """Yield the market maker's call that quotes the feed's price on the equity market."""
     if context.has_equity:
         yield from _provide_equity_market_liquidity(context)
 
@@ -135,7 +142,7 @@ def _provide_equity_market_liquidity(context: GenerationContext) -> Iterator[Act
 
 @register_generator(weight=1)
 def end_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Give up what is not sold at the deadline; at times before."""
+    """Yield the call that ends an equity auction at its deadline, at times before."""
     running = context.list_equity_sales()
     if not running and not (context.equity_auctions and context.draw_bool(0.03)):
         return
@@ -155,7 +162,7 @@ def end_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def distribute_reserve(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the treasury spend what the reserve has."""
+    """Yield the call by which the treasury distributes the reserve above its target."""
     if not context.has_equity or (context.waterfall.pending_total("") and context.draw_bool(0.8)):
         return
     yield context.build_action("Treasury", "distribute", by=context.pick_account())
@@ -163,7 +170,10 @@ def distribute_reserve(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def repay_claims_from_fees(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Repay claims from fees while the target of the reserve is above it, or just under it."""
+    """Yield the calls that cover all deficits, accrue fees, and repay recovery claims from them.
+
+    Mostly the admin first sets the reserve's target below, at or just above the reserve.
+    """
     series = [cast(RecoveryClaims, context.world.contracts[name]).series[()] for name in context.claims]
     if not context.has_equity or not any(each.outstanding for each in series):
         return
@@ -182,7 +192,7 @@ def repay_claims_from_fees(context: GenerationContext) -> Iterator[Action | Wait
 
 @register_generator(weight=1.5)
 def sell_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Put surplus up for sale, and buy it for equity."""
+    """Yield the start of a surplus auction, and a purchase that pays with equity."""
     if not context.has_equity:
         return
     treasury = cast(Treasury, context.world.contracts["Treasury"])
@@ -217,7 +227,7 @@ def sell_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def set_treasury(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set the reserve's target, pools' income shares, perpetuals' insurance, and the new equity cap."""
+    """Yield a call that sets the reserve's target, income shares, insurance, or cap of minted equity."""
     if not context.has_equity:
         return
     by = context.admin if context.draw_bool(0.93) else context.pick_account()
@@ -246,7 +256,7 @@ def set_treasury(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.4)
 def burn_equity(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Destroy equity, one's own or another's on an allowance."""
+    """Yield a burn of a small amount of equity, the caller's own or another account's by allowance."""
     if context.has_equity:
         who, owner = context.pick_account(), context.pick_account()
         yield context.build_action(

@@ -31,7 +31,10 @@ def _get_facilitator_debt(context: GenerationContext, facilitator: BridgeFacilit
 
 @register_generator(weight=3)
 def draw_for_bridge(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Draw up to the line, a wei more, or a part of it, at times in two halves; others are refused."""
+    """Yield a bridge's draw of stablecoin: up to its debt ceiling, 1 wei more, or a part.
+
+    At times the amount is drawn in two halves, or by an account without the right.
+    """
     found = _pick_facilitator(context)
     if found is None:
         return
@@ -52,7 +55,10 @@ def draw_for_bridge(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def repay_bridge_debt(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay some of the debt, all or more; at times at the vault engine, and the facilitator is told or not."""
+    """Yield a repayment of a bridge's debt, through its facilitator or directly at the vault engine.
+
+    After a direct repayment, mostly a call synchronises the facilitator's notes.
+    """
     found = _pick_facilitator(context)
     if found is None:
         return
@@ -78,7 +84,10 @@ def repay_bridge_debt(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def announce_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Announce, as admin or guardian, the amount a bridge will not pay; at times take it back."""
+    """Yield the admin's or guardian's announcement of a loss, the amount that a bridge will not pay.
+
+    At times a cancellation of the announcement follows.
+    """
     found = _pick_facilitator(context)
     if found is None:
         return
@@ -111,7 +120,10 @@ def announce_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def realise_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Book a loss once its delay is over, or a second before; it is covered, or not yet."""
+    """Yield the call that books a bridge's announced loss, once its delay is over or 1 second early.
+
+    At times a call follows that covers the new deficit from the loss waterfall.
+    """
     found = _pick_facilitator(context)
     if found is None:
         return
@@ -129,7 +141,7 @@ def realise_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def recover_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have a bridge pay later, before its deficit is covered or after."""
+    """Yield a bridge's late payment of a booked loss, before or after its deficit is covered."""
     found = _pick_facilitator(context)
     if found is None:
         return
@@ -148,7 +160,7 @@ def recover_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def set_bridge_line(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Move a facilitator's line, also under its debt; set a fee; make calls that are refused."""
+    """Yield a change of a facilitator's debt ceiling, a stability fee for it, or a call that reverts."""
     found = _pick_facilitator(context)
     if found is None:
         return
@@ -186,7 +198,11 @@ def set_bridge_line(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=20)
 def redeem_bridge_notes(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Repay as a bridge in settlement; then cash notes, and give them up for a share of the payment."""
+    """Yield a bridge's repayment in settlement, and a holder's exchange of notes for a share of it.
+
+    A note stands for a part of the bridge's debt. Mostly the holder first cashes redeemed stablecoin for
+    notes.
+    """
     found = _pick_facilitator(context)
     if found is None or not context.settlement.progress[()].fixed_at:
         return

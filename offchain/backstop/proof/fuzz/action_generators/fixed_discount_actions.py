@@ -44,7 +44,10 @@ _BREAKS = (
 def make_vault_unsafe(
     context: GenerationContext, collateral_type: int, owner: str
 ) -> Iterator[Action | Wait]:
-    """Let the price fall until a vault is just unsafe, deep under its debt, or between; renew it if it is."""
+    """Yield price reports that make a vault slightly or deeply unsafe; renew the price if it is.
+
+    A vault is unsafe under the liquidation ratio. Yield nothing if the vault has no collateral.
+    """
     vault, grace = context.get_vault(collateral_type, owner), context.feed.configs[collateral_type].grace
     if not vault.locked_collateral:
         return
@@ -62,7 +65,7 @@ def make_vault_unsafe(
 
 
 def _pick_indebted_owner(context: GenerationContext, collateral_type: int) -> str | None:
-    """Return an owner of a vault with debt, of a type that is sold at a discount; None without one."""
+    """Pick the owner of an indebted vault of a type that is sold at a fixed discount; None without one."""
     owners = [who for who in context.people if context.get_vault(collateral_type, who).normalized_debt]
     is_sold = context.has_mechanism(collateral_type) and context.find_stability_pool(collateral_type) is None
     is_priced = context.feed.configs[collateral_type].reporters
@@ -71,7 +74,7 @@ def _pick_indebted_owner(context: GenerationContext, collateral_type: int) -> st
 
 @register_generator(weight=40, of_discounts=True)
 def buy_unsafe_vault(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make a vault unsafe and buy it, or a part; or several buy."""
+    """Yield price reports that make a vault unsafe, and one to three purchases of its collateral."""
     c = context.draw_type()
     owner = _pick_indebted_owner(context, c)
     if owner is None:
@@ -83,7 +86,10 @@ def buy_unsafe_vault(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=20, of_discounts=True)
 def buy_and_sell_unsafe_vault(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Buy without capital, on a market that pays for it or does not; at times from a safe vault."""
+    """Yield a purchase of a vault's collateral that is paid by selling the collateral on the market.
+
+    The buyer needs no capital. At times the market's liquidity is too small, or the vault is safe.
+    """
     c = context.draw_type()
     owner = _pick_indebted_owner(context, c)
     name = (
@@ -106,7 +112,10 @@ def buy_and_sell_unsafe_vault(context: GenerationContext) -> Iterator[Action | W
 
 @register_generator(weight=8, of_discounts=True)
 def change_discount(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set other terms of a type, its mechanism or its ratios, as the admin or as any account."""
+    """Yield a change of a type's fixed-discount terms, its liquidation mechanism or its ratios.
+
+    At times a term is invalid, or an account without the right calls.
+    """
     if "FixedDiscount" not in context.world.contracts:
         return
     c = context.draw_type()

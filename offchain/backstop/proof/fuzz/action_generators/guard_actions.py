@@ -35,7 +35,7 @@ def _pick_admin_or_stranger(context: GenerationContext) -> str:
 
 @register_generator(weight=2)
 def adjust_ceiling(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Adjust a ceiling, at times just when it may be raised, or a second before."""
+    """Yield a call that adjusts a type's automatic debt ceiling, at times exactly when a rise is due."""
     guard = _find_auto_ceiling_contract(context)
     if guard is None:
         return
@@ -50,7 +50,7 @@ def adjust_ceiling(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def exhaust_ceiling(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Draw all that a ceiling leaves, have it adjusted, draw again, and repay."""
+    """Yield a draw of all debt that a ceiling allows, an adjustment, another draw, and a repayment."""
     guard = _find_auto_ceiling_contract(context)
     if guard is None:
         return
@@ -68,7 +68,10 @@ def exhaust_ceiling(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.4)
 def set_ceiling_terms(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set gap, highest line and ttl of a type, within bounds and outside."""
+    """Yield a call that sets the gap, highest ceiling and waiting time of a type's automatic ceiling.
+
+    At times a value is out of bounds.
+    """
     if _find_auto_ceiling_contract(context) is None:
         return
     c = context.draw_type() if context.draw_bool(0.95) else context.pick_item((context.listed, MAX_UINT256))
@@ -90,7 +93,7 @@ def set_ceiling_terms(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def escalate_mode(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Tell the breaker of a trigger, one that holds if there is any."""
+    """Yield a call that reports a trigger to the circuit breaker, mostly one that holds now."""
     breaker = _get_breaker(context)
     if breaker is None:
         return
@@ -111,7 +114,10 @@ def escalate_mode(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7)
 def reset_calm_period(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make a type in debt fall silent, to the second, or its price fall; tell; let the price recover."""
+    """Yield a stale or falling price that triggers the circuit breaker, and the call that reports it.
+
+    A fallen price recovers after that.
+    """
     breaker = _get_breaker(context)
     indebted = [c for c in range(min(context.listed, 4)) if context.get_type_debt_totals(c).normalized_debt]
     if breaker is None or not indebted or context.settling:
@@ -136,7 +142,7 @@ def reset_calm_period(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2, of_traders=True)
 def lower_mode(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Lower the mode once the calm period is over, or a second before."""
+    """Yield a call that lowers the circuit breaker's mode, after its calm period or 1 second before."""
     breaker = _get_breaker(context)
     if breaker is None:
         return
@@ -150,7 +156,10 @@ def lower_mode(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.4)
 def raise_mode(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the guardian raise the mode; others, and other modes, are refused."""
+    """Yield the guardian's call that raises the circuit breaker's mode, at times to an invalid mode.
+
+    At times another account calls, which reverts.
+    """
     breaker = _get_breaker(context)
     if breaker is None:
         return
@@ -167,7 +176,10 @@ def raise_mode(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.4)
 def set_triggers(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set thresholds at the current values, or a unit beside them; at times outside their bounds."""
+    """Yield a call that sets the circuit breaker's thresholds close to the values observed now.
+
+    At times it sets the calm period, or a threshold is out of bounds.
+    """
     breaker = _get_breaker(context)
     if breaker is None:
         return

@@ -14,7 +14,10 @@ from backstop.system import Action
 
 @register_generator(weight=1.2)
 def flag_debt(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have a vault or a workout looked at: whether its debt is in doubt."""
+    """Yield a call that flags a vault or a workout with doubtful debt, or clears its flag.
+
+    Flagged debt may be lost in part. A workout is the repayment of a called vault in instalments.
+    """
     open_workouts = context.list_open_workouts()
     if context.workouts is not None and context.draw_bool(0.3 if open_workouts else 0.02):
         workout_id = context.pick_item(open_workouts) if open_workouts else context.draw_auction_id()
@@ -32,7 +35,7 @@ def flag_debt(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _pay_loss_from_scripted_stage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the scripted stage reserve a part of a deficit, pay some of it or give it up."""
+    """Yield calls by which a scripted waterfall stage reserves a deficit, pays a part or gives it up."""
     place = [stage.name for stage in context.deployment.parameters.stages].index("scripted")
     stage = context.waterfall.stages[place].stage
     found = [c for c in range(context.listed) if context.engine.deficit[c]]
@@ -61,7 +64,10 @@ def _pay_loss_from_scripted_stage(context: GenerationContext) -> Iterator[Action
 
 @register_generator(weight=2.5)
 def cover_deficit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Cover the deficit of a type; rarely of one without."""
+    """Yield a `cover` call for a collateral type with a deficit, rarely for a type without.
+
+    `cover` pays a deficit from the stages of the loss waterfall.
+    """
     found = [c for c in range(context.listed) if context.engine.deficit[c]]
     if not found and context.draw_bool(0.92):
         return
@@ -75,7 +81,10 @@ def cover_deficit(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.3)
 def script_stage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make the scripted stage absent, promise more than there is, say it has paid or reserved anything."""
+    """Yield calls that make a scripted waterfall stage fail, or lie about its capacity or payment.
+
+    A call that covers a deficit follows, and the stage is then set back to normal.
+    """
     if "ScriptedStage" not in context.world.contracts:
         return
     if context.draw_bool(0.5):
@@ -97,7 +106,10 @@ def script_stage(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def force_stage_release(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Release what a stage has reserved for too long; at times too early, or where nothing is reserved."""
+    """Yield a call that releases an amount that a waterfall stage has reserved for a loss too long.
+
+    At times the call is too early, or nothing is reserved.
+    """
     waterfall = context.waterfall
     stages = waterfall.stage_ids("")
     held = [(c, k) for c in range(context.listed) for k in stages if waterfall.reserved("", c, k)]
@@ -116,7 +128,10 @@ def force_stage_release(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def break_stage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Take its role from a stage with members, or give it back; have losses covered, and made good."""
+    """Yield calls that revoke a waterfall stage's role, cover losses without it, and restore the role.
+
+    Then a call makes the stage repay the share that it missed.
+    """
     waterfall = context.waterfall
     found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].owes]
     if not found:

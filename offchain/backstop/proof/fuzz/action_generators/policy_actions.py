@@ -13,7 +13,10 @@ from backstop.system import Action
 
 
 def _list_callable_owners(context: GenerationContext, collateral_type: int) -> list[str]:
-    """Return owners under the call ratio at the current price that no account may liquidate yet."""
+    """Return the owners of vaults under the call ratio, but not under the liquidation ratio.
+
+    Both ratios are measured at the current price.
+    """
     if context.policy is None or not context.policy.calls[collateral_type].ratio:
         return []
     found = []
@@ -33,7 +36,10 @@ def _list_callable_owners(context: GenerationContext, collateral_type: int) -> l
 
 @register_generator(weight=1.5)
 def make_margin_call(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Call a vault between both ratios; then it is met, or it is liquidated, in time or not."""
+    """Yield a margin call of a vault, and then its rescue by the owner or its liquidation.
+
+    If no vault is below its call ratio, price reports first lower the price to that ratio.
+    """
     if context.policy is None:
         return
     c = context.draw_type()
@@ -124,7 +130,11 @@ def _follow_margin_call(
 
 @register_generator(weight=2.2)
 def set_policy(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set brackets, limits, growth caps, curves, calls and effects of modes, within and beyond bounds."""
+    """Yield a call that sets a risk limit: brackets, flow limit, growth cap, fee curve or call terms.
+
+    At times it sets the effects of the circuit breaker's modes, or the policy contract itself. Some values
+    are out of bounds.
+    """
     if context.policy is None:
         return
     by = context.admin if context.draw_bool(0.93) else context.pick_account()
@@ -187,7 +197,7 @@ def set_policy(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def exhaust_flow_limit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Draw repeatedly, up to the room of the flow limit, to the wei and over it."""
+    """Yield two draws of debt that use up a type's flow limit, to the wei or above it."""
     if context.policy is None:
         return
     c, owner = context.draw_type(), context.pick_item(context.people)

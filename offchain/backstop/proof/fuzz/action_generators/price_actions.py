@@ -31,9 +31,10 @@ PER_ANSWER = 10**19
 def submit_range_reports(
     context: GenerationContext, collateral_type: int, price: int, *, has_single_price_range: bool = False
 ) -> Iterator[Action | Wait]:
-    """Yield a report of the price by each reporter that is an account; most reports carry a range.
+    """Yield a report of one price by each reporter of a market; most reports carry a price range.
 
-    The range of a steady price is the price alone, and is as old as a mark can be.
+    `price` is in ray for 1e18 of collateral. With `has_single_price_range` the range holds only this price,
+    and goes back as far as a mark price may. Reporters that are contracts are left out.
     """
     price = min(max(price, 1), bounds.MAX_PRICE)
     span = (
@@ -54,7 +55,10 @@ def submit_range_reports(
 
 
 def draw_span(context: GenerationContext, price: int) -> Span:
-    """Draw the range of a report: mostly long enough for a mark, and as narrow as the price."""
+    """Draw the range of a price report: its lowest and highest price, and the time since it began.
+
+    Mostly the range is narrow and long enough for a mark price.
+    """
     low = (
         price
         * context.pick_item((BASIS_POINTS, BASIS_POINTS, context.random.randint(0, BASIS_POINTS)))
@@ -66,7 +70,7 @@ def draw_span(context: GenerationContext, price: int) -> Span:
 
 
 def _build_wait_for_feed_step(context: GenerationContext, collateral_type: int) -> Wait:
-    """Wait until the feed may step again."""
+    """Return the wait until the price feed may take its next step."""
     return Wait(
         max(
             0,
@@ -78,7 +82,7 @@ def _build_wait_for_feed_step(context: GenerationContext, collateral_type: int) 
 
 
 def post_price(context: GenerationContext, collateral_type: int, price: int) -> Iterator[Action | Wait]:
-    """Wait for the feed's step, have all report, step."""
+    """Yield a wait for the feed's next step, a report of the price by each reporter, and the step."""
     yield _build_wait_for_feed_step(context, collateral_type)
     yield from submit_range_reports(context, collateral_type, price)
     yield context.build_action("PriceFeed", "poke", collateral_type, by=context.pick_account())
@@ -87,7 +91,10 @@ def post_price(context: GenerationContext, collateral_type: int, price: int) -> 
 def post_price_until_current(
     context: GenerationContext, collateral_type: int, price: int
 ) -> Iterator[Action | Wait]:
-    """Make a price the current and the next one, if it is not."""
+    """Yield price reports and feed steps until the price is the feed's current one and fresh.
+
+    `price` is in ray for 1e18 of collateral. Yield nothing if the feed has it already.
+    """
     config = context.feed.configs[collateral_type]
     for _ in range(2 + (config.confirmations if config.deviation else 0)):
         if context.feed.prices[collateral_type].current != price or not context.has_fresh_price(
@@ -102,7 +109,7 @@ def _get_published_price_or_one(context: GenerationContext, collateral_type: int
 
 @register_generator(weight=2.6)
 def move_price(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Move a price by a few percent."""
+    """Yield price reports that move a market's price by -10% to +15%."""
     c = context.draw_feed_market()
     yield from post_price(
         context,
@@ -113,7 +120,10 @@ def move_price(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.2)
 def drop_price(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Drop a price far, at once or after a silence, until it is current."""
+    """Yield price reports that drop a market's price by 15% to 99%, at times after a silence.
+
+    The feed mostly steps twice, so that the price becomes the current one.
+    """
     c = context.draw_feed_market()
     if context.draw_bool(0.3):
         yield Wait(context.feed.configs[c].stale_after + 1)
@@ -130,7 +140,7 @@ def drop_price(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.9)
 def raise_price(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Raise a price."""
+    """Yield price reports that raise a market's price by 20% to 400%."""
     c = context.draw_feed_market()
     yield from post_price(
         context,
@@ -143,7 +153,7 @@ def raise_price(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def move_price_to_ratio(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set a price at which a vault is exactly at the liquidation ratio, or a hair from it."""
+    """Yield price reports that put a vault at its liquidation ratio, or 1 unit off, and a liquidation."""
     c, owner = context.draw_type(), context.pick_account()
     vault = context.get_vault(c, owner)
     if vault.locked_collateral == 0 or vault.normalized_debt == 0:
@@ -162,7 +172,7 @@ def move_price_to_ratio(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.2)
 def report_different_prices(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have reporters disagree; one of them may be mad."""
+    """Yield one reporter's price report that differs from the others, at times by any factor."""
     c = context.draw_feed_market()
     config = context.feed.configs[c]
     if config.reporters == 0:
@@ -182,7 +192,7 @@ def report_different_prices(context: GenerationContext) -> Iterator[Action | Wai
 
 @register_generator(weight=1.5)
 def poke_feed(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Step a feed, in time or not."""
+    """Yield a step of a price feed, mostly once it is due and enough reports are fresh."""
     c = context.draw_feed_market()
     config = context.feed.configs[c]
     reports = [context.feed.reports[c, index] for index in range(1, config.reporters + 1)]
@@ -197,7 +207,7 @@ def poke_feed(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7)
 def renew_step(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Step a feed with the reports of the last step, and renew the step once newer ones have landed."""
+    """Yield a step of a price feed, later reports, and a call that renews the step with these reports."""
     c = context.draw_feed_market()
     config = context.feed.configs[c]
     yield _build_wait_for_feed_step(context, c)
@@ -216,13 +226,16 @@ def renew_step(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def wait_briefly(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Wait for seconds or minutes."""
+    """Yield a wait of 1 second to 10 minutes."""
     yield Wait(context.pick_item((1, 12, 60, 600)))
 
 
 @register_generator(weight=0.5)
 def wait_long(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Wait for hours, days, a cooldown; at times months, longer than one accrual charges."""
+    """Yield a wait of hours, days or a pool's cooldown; rarely one of 90 or 400 days.
+
+    One accrual of the stability fee charges for a shorter time than 400 days.
+    """
     pool = cast(MemberPool, context.world.contracts[context.pick_item(context.pools)])
     yield Wait(context.pick_item((HOUR, 6 * HOUR, DAY, pool.cooldown + 1, 2 * pool.cooldown + 600)))
     if context.draw_bool(0.02):
@@ -231,7 +244,7 @@ def wait_long(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def renew_stale_price(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Post a stale type's price again, after a silence."""
+    """Yield reports of the last price for each market with a stale price."""
     for c in (*range(min(context.listed, 4)), *((bounds.EQUITY_MARKET,) if context.has_equity else ())):
         if not context.has_fresh_price(c):
             yield from post_price(context, c, _get_published_price_or_one(context, c))
@@ -239,7 +252,7 @@ def renew_stale_price(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def spike_price(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Move a price far away for a few steps, and back, or not: a wick, or a crash that is confirmed."""
+    """Yield price reports far from the last price for some steps, and mostly a return to it."""
     c = context.draw_feed_market()
     usual, config = _get_published_price_or_one(context, c), context.feed.configs[c]
     far = usual * context.pick_item((1_000, 8_500, 9_999, 11_501, 30_000)) // BASIS_POINTS
@@ -251,7 +264,7 @@ def spike_price(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5, of_own_types=True)
 def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Silence a feed until it is stale, or dead; make calls that depend on it, and report prices again."""
+    """Yield a wait until a feed is stale or dead, calls that need its price, and new reports."""
     c = context.draw_feed_market()
     config = context.feed.configs[c]
     late = context.pick_item((0, 1, config.dead_after, config.dead_after + 1))
@@ -280,7 +293,7 @@ def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def answer_aggregator(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the aggregator answer, as it should or not, and its adapter report."""
+    """Yield a Chainlink aggregator's answer, valid or not, and the adapter's report of the answer."""
     usual = _get_published_price_or_one(context, ADAPTED) // PER_ANSWER
     if context.draw_bool(0.3):
         down, since = (

@@ -34,7 +34,11 @@ _MARKET = bounds.EQUITY_MARKET
 
 @register_generator(weight=1.6)
 def begin_workout(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Offer workouts, open a vault at its ratio, have it called and enter; then pay, top up or fail."""
+    """Yield calls that open a vault, make a margin call on it, and enter a workout.
+
+    A workout is a repayment in instalments. It is then paid, topped up or foreclosed, and flagged as in doubt
+    if due.
+    """
     if context.workouts is None or context.policy is None or context.settling:
         return
     c, owner = context.draw_type(), context.pick_account()
@@ -91,7 +95,11 @@ def begin_workout(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.7)
 def flag_missed_payment(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Flag a workout a second before its instalment is due, at that second, and after it."""
+    """Yield a call that flags a workout's debt as in doubt, close to its next instalment's due time.
+
+    A workout is a repayment in instalments. The call comes a second before, at or after the due time. At
+    times a payment and a second call follow.
+    """
     found = context.list_open_workouts()
     if context.workouts is None or not found:
         return
@@ -105,7 +113,7 @@ def flag_missed_payment(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _clear_losses(context: GenerationContext) -> Iterator[Action | Wait]:
-    """End auctions of equity that are over, and have all deficits covered."""
+    """Yield calls that end equity auctions past their deadline and cover all deficits."""
     for name in context.equity_auctions:
         auction = cast(EquityAuction, context.world.contracts[name])
         for c in [c for c, sale in auction.sales.items() if sale.target]:
@@ -116,7 +124,10 @@ def _clear_losses(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _repeat_flags(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Call `flag` again for each flagged vault, at a fresh price."""
+    """Yield a `flag` call for each vault that is flagged for doubtful debt, at a fresh price.
+
+    The call clears the flag of a vault that is safe now.
+    """
     flags = context.liquidations.vault_flags
     for c, owner in [key for key, flag in flags.items() if flag and key[0] < min(context.listed, 4)]:
         if not context.has_fresh_price(c) and context.get_next_or_current_price(c):
@@ -125,13 +136,17 @@ def _repeat_flags(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _has_no_losses(context: GenerationContext) -> bool:
-    """Return whether no loss is known and none is in doubt."""
+    """Return whether no loss is open and no debt is in doubt."""
     return context.waterfall.books[()].open == 0 and context.waterfall.debt_at_risk_total("") == 0
 
 
 @register_generator(weight=1.2)
 def leave_staked_equity(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Stake equity and leave again: request, cut, settle and claim, where no loss is known."""
+    """Yield a deposit into staked equity and a withdrawal from it in all its steps.
+
+    The steps are the request, the closing of its batch, the settlement and the claim. Known losses mostly end
+    the sequence early.
+    """
     if "StakedEquity" not in context.pools or context.settling:
         return
     pool = cast(MemberPool, context.world.contracts["StakedEquity"])
@@ -177,7 +192,7 @@ def leave_staked_equity(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def sell_funded_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Fund the reserve above its target, call `distribute`, and buy the surplus lot at a fresh price."""
+    """Yield calls that fund the reserve above its target, distribute it, and sell the surplus."""
     if not context.has_equity or context.settling:
         return
     yield from _clear_losses(context)
@@ -205,7 +220,7 @@ def sell_funded_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def convert_claims_at_price(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Convert claims with a mint cap that suffices and a fresh price of equity."""
+    """Yield a conversion of recovery claims into equity, at a fresh price and with enough mint cap."""
     if not context.has_equity:
         return
     series = [cast(RecoveryClaims, context.world.contracts[name]) for name in context.claims]
@@ -224,7 +239,10 @@ def convert_claims_at_price(context: GenerationContext) -> Iterator[Action | Wai
 
 @register_generator(weight=1.2)
 def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make a stage fail so that later stages pay, cover all losses, and call `repay_missed_share`."""
+    """Yield calls that make a waterfall stage fail, cover losses, and repay the stage's missed share.
+
+    Later stages pay the share that the failed stage misses.
+    """
     waterfall = context.waterfall
     pools = {context.world.contracts[name].address for name in context.savers}
     found = [k for k in waterfall.stage_ids("") if waterfall.stages[k].stage in pools]
@@ -260,7 +278,7 @@ def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def sell_salvage_lots(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Sell the salvage of a type at a price that counts, and take some of it."""
+    """Yield an auction of salvage (collateral left over from auctions), and a purchase from it."""
     found = [c for c in range(min(context.listed, 4)) if context.engine.salvage[c]]
     if not found or context.settling:
         return
@@ -280,7 +298,10 @@ def sell_salvage_lots(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def liquidate_within_limit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Leave room for a part of an unsafe vault: just its floor, twice that, a wei more or less."""
+    """Yield a liquidation under an auction limit that leaves room for only a part of the vault.
+
+    The room is the debt floor, twice the floor, the vault's debt, or one unit off these.
+    """
     c = context.draw_type()
     found = context.list_unsafe_owners(c)
     if not found or context.settling:
@@ -303,7 +324,7 @@ def liquidate_within_limit(context: GenerationContext) -> Iterator[Action | Wait
 
 @register_generator(weight=2.5)
 def call_out_of_turn(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Call what is mostly refused now: before its time, after it, twice, or where there is nothing to do."""
+    """Yield a random call that mostly reverts now: too early, too late, repeated or without purpose."""
     c, who, amount = context.draw_type(), context.pick_account(), context.pick_item((1, WAD, 10**6 * WAD))
     calls: list[tuple[str, str, tuple[object, ...]]] = [
         ("Settlement", "record_deficit_breach", ()),

@@ -15,7 +15,7 @@ from backstop.system import Action
 
 @register_generator(weight=0.9)
 def call_restricted_functions(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pretend to be a contract of the protocol."""
+    """Yield a user's or the admin's call of a function that only a contract of the protocol may call."""
     c, who, amount = context.draw_type(), context.pick_account(), context.pick_item((0, 1, WAD, RAD))
     pool = context.pick_item((*context.savers, "OddPool"))
     stages = [STAGES[stage.name].contract for stage in context.deployment.parameters.stages]
@@ -100,7 +100,10 @@ def _list_role_restricted_equity_calls(
 
 @register_generator(weight=1)
 def cover_as_stage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay from the ledger's own accounts, as holder of a stage's role: the balance, and a wei more."""
+    """Yield a payment of a deficit by an account that holds the role of a waterfall stage.
+
+    It pays from the buffer, the reserve, its tokens or by redistribution, up to the balance or 1 wei more.
+    """
     holders = [who for who in context.people if context.engine.roles[STAGE, who]]
     c = context.pick_item(
         [c for c in range(context.listed) if context.engine.deficit[c]] or [context.draw_type()]

@@ -24,7 +24,7 @@ def _get_asset_balance(context: GenerationContext, pool: MemberPool, owner: str)
 
 @register_generator(weight=3)
 def deposit_savings(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Deposit into a pool."""
+    """Yield a deposit into a pool, of a random part of an account's balance."""
     name, who = (
         _pick_pool(context),
         context.pick_item((context.find_richest_account(), context.pick_account())),
@@ -44,7 +44,7 @@ def deposit_savings(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def donate_to_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Send a pool what it never booked."""
+    """Yield a plain token transfer to a pool, which the pool does not count as a deposit."""
     pool, who = cast(MemberPool, context.world.contracts[_pick_pool(context)]), context.pick_account()
     given = context.draw_near_limit(_get_asset_balance(context, pool, who) // 100)
     yield context.build_action(cast(ERC20, pool.token).label, "transfer", pool.address, given, by=who)
@@ -52,7 +52,7 @@ def donate_to_pool(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def mint_pool_shares(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Deposit for a number of shares."""
+    """Yield a deposit into a pool that is given by its number of shares (`mint` of ERC-4626)."""
     name, who = (
         _pick_pool(context),
         context.pick_item((context.find_richest_account(), context.pick_account())),
@@ -66,7 +66,10 @@ def mint_pool_shares(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3)
 def request_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Commit some shares to a batch, and at times stay until it is cut and paid."""
+    """Yield a request to redeem pool shares with the next withdrawal batch, at times also its payment.
+
+    The sender may be another account, with or without the owner's permission.
+    """
     name = _pick_pool(context)
     pool = cast(MemberPool, context.world.contracts[name])
     holders = [who for who in context.people if pool.held(who)]
@@ -92,7 +95,10 @@ def request_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
 def _grant_redemption_permission(
     context: GenerationContext, pool_name: str, owner: str, sender: str
 ) -> Iterator[Action | Wait]:
-    """Permit a sender to redeem for an owner: as an operator, by an allowance, or not at all."""
+    """Yield the call that permits `sender` to redeem for `owner`: as operator or by allowance.
+
+    At times no permission is given, or an operator's permission is revoked.
+    """
     pool = cast(MemberPool, context.world.contracts[pool_name])
     how = context.pick_item(("operator", "operator", "allowance", "no longer", "nothing"))
     if how == "allowance":
@@ -105,7 +111,7 @@ def _grant_redemption_permission(
 
 @register_generator(weight=2)
 def cut_batch(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Cut the batch that collects, as soon as it may be or a second early."""
+    """Yield a call that closes a pool's batch of withdrawal requests, when due or a second early."""
     name = _pick_pool(context)
     pool = cast(MemberPool, context.world.contracts[name])
     if not pool.batches[pool.line[()].collecting].units and context.draw_bool(0.9):
@@ -116,7 +122,10 @@ def cut_batch(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def settle_batch(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the next batch paid, when it may be or a second early, or others again, or while prices fall."""
+    """Yield a call that pays a pool's next batch of withdrawals, when it is due or a second early.
+
+    At times a falling price pauses withdrawals before it.
+    """
     name = _pick_pool(context)
     pool = cast(MemberPool, context.world.contracts[name])
     waits = pool.list_unsettled_batches()
@@ -137,7 +146,7 @@ def settle_batch(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _wait_near_time(context: GenerationContext, time: int) -> Iterator[Wait]:
-    """Wait for a time, or for a second before or after it."""
+    """Yield a wait until a time, or until 1 second before or after it; nothing if it has passed."""
     if time > context.world.timestamp:
         yield Wait(time - context.world.timestamp + context.pick_item((-1, 0, 0, 0, 1)))
 
@@ -149,7 +158,7 @@ def _settle_and_claim_batch(context: GenerationContext, pool_name: str) -> Itera
 
 @register_generator(weight=2)
 def claim_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Claim a batch's payment for a member, or, without a cooldown, redeem shares."""
+    """Yield a claim of a paid withdrawal batch; in a pool without cooldown, a redemption of shares."""
     name = _pick_pool(context)
     pool = cast(MemberPool, context.world.contracts[name])
     if pool.cooldown:
@@ -206,7 +215,10 @@ def _redeem_shares(context: GenerationContext, name: str, owner: str) -> Iterato
 
 @register_generator(weight=1.2)
 def add_income(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Give income to a pool's members, which vests; dust at times, to prolong it."""
+    """Yield a payment of income to a pool, which vests over time, and at times a wait.
+
+    Payments of 1 wei try to prolong the vesting.
+    """
     name = _pick_pool(context)
     who = context.find_richest_account()
     held = min(_get_asset_balance(context, cast(MemberPool, context.world.contracts[name]), who), 10**6 * WAD)
@@ -219,7 +231,7 @@ def add_income(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def collect_claims(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Collect an account's claims for absorbed losses."""
+    """Yield a call that collects an account's recovery claims for losses that a pool has absorbed."""
     name = context.pick_item(context.savers)
     pool = cast(MemberPool, context.world.contracts[name])
     state = pool.state[()]
@@ -229,7 +241,10 @@ def collect_claims(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.4)
 def request_redemption_twice(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Commit a part to one batch and the rest to the next, and have both paid at once."""
+    """Yield two redemption requests for halves of an account's shares, in consecutive batches.
+
+    Then the two batches are settled and claimed together.
+    """
     name, who = context.pick_item(context.pools), context.pick_account()
     pool = cast(MemberPool, context.world.contracts[name])
     held = pool.held(who)

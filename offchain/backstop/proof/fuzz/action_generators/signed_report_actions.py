@@ -18,7 +18,7 @@ _KEYS = frozenset(ACCOUNTS.values())
 
 
 def _sign_report(context: GenerationContext, reporter: str, collateral_type: int, price: int) -> SignedReport:
-    """Sign a price: mostly of the last minutes, now and then of the future, or for another feed or market."""
+    """Sign a price report as a reporter; rarely with a wrong time, feed, chain, market or signature."""
     at = context.now - context.pick_item((0, 0, 1, 30, bounds.MAX_SIGNED_AGE, bounds.MAX_SIGNED_AGE + 1))
     wrong = context.random.randrange(60)
     feed = context.world.contracts["VaultEngine" if wrong == 0 else "PriceFeed"].address
@@ -40,7 +40,10 @@ def _sign_report(context: GenerationContext, reporter: str, collateral_type: int
 
 @register_generator(weight=0.3)
 def submit_signed_reports(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Bring what some reporters of a market have signed, and some of it again; step the feed."""
+    """Yield a submission of several reporters' signed price reports, and a step of the feed.
+
+    At times some reports are submitted again, in random order.
+    """
     c = context.draw_feed_market()
     config = context.feed.configs[c]
     signers = [context.feed.reporters[c, index] for index in range(1, config.reporters + 1)]

@@ -17,7 +17,7 @@ _MONTH = 30 * 86_400
 
 
 def _draw_pool(context: GenerationContext) -> OffsetPool | None:
-    """Draw a pool, mostly of a type with debt; None without one."""
+    """Draw a stability pool, mostly of a collateral type with debt; None if no type has a pool."""
     pools = [c for c in range(min(context.listed, 4)) if context.find_stability_pool(c) is not None]
     indebted = [c for c in pools if context.get_type_debt_totals(c).normalized_debt]
     choices = indebted if indebted and context.draw_bool(0.8) else pools
@@ -25,30 +25,33 @@ def _draw_pool(context: GenerationContext) -> OffsetPool | None:
 
 
 def _list_members(context: GenerationContext, pool: OffsetPool) -> list[str]:
-    """Return the accounts of the campaign with coins, requests or gains in a pool."""
+    """Return the acting accounts with a deposit, a request or gains in a stability pool."""
     return [who for who in context.people if any(pool.member_of("", who))]
 
 
 def _pick_member(context: GenerationContext, pool: OffsetPool) -> str:
-    """Return a member; at times any account."""
+    """Pick a member of a stability pool, at times an account that is no member."""
     members = _list_members(context, pool)
     return context.pick_item(members) if members and context.draw_bool(0.95) else context.pick_account()
 
 
 def _wait_for_delay(context: GenerationContext, seconds: int) -> Iterator[Action | Wait]:
-    """Let a delay pass, or all but a second of it; a delay of months seldom, since prices get old."""
+    """Yield a wait of about `seconds`, at times one second shorter. Mostly skip waits over 30 days."""
     if seconds > 0 and (seconds <= _MONTH or context.draw_bool(0.3)):
         yield Wait(max(0, seconds + context.pick_item((0, 0, 0, 1, 60, -1))))
 
 
 def _wait_for_entry(context: GenerationContext, pool: OffsetPool) -> Iterator[Action | Wait]:
-    """Wait until a deposit of now may take part."""
+    """Yield a wait until a deposit made now may be admitted to the stability pool."""
     epoch = context.now // pool.entry_delay + 2
     yield from _wait_for_delay(context, epoch * pool.entry_delay - context.now)
 
 
 def _clear_flags(context: GenerationContext, pool: OffsetPool) -> Iterator[Action | Wait]:
-    """Flag vaults of the type again: the call removes the flag of a vault that is safe by now."""
+    """Yield a `flag` call for each vault of the pool's type that is flagged for doubtful debt.
+
+    The call clears the flag of a vault that is safe now.
+    """
     c = pool.collateral_type
     for owner in context.people:
         if context.liquidations.vault_flags[c, owner]:
@@ -57,7 +60,10 @@ def _clear_flags(context: GenerationContext, pool: OffsetPool) -> Iterator[Actio
 
 @register_generator(weight=16, of_stability_pools=True)
 def enter_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Deposit coins, a few or as many as a vault owes; mostly wait until they take part."""
+    """Yield a deposit of stablecoin into a stability pool, and mostly a wait and its admission.
+
+    The amount is random or close to a vault's debt.
+    """
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -85,7 +91,10 @@ def enter_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=8, of_stability_pools=True)
 def request_pool_withdrawal(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Request a withdrawal of a part, all or more; mostly wait, and pay it by any account."""
+    """Yield a member's withdrawal request of a part, all or too much, and mostly its payment.
+
+    In an instant pool, yield the withdrawal itself.
+    """
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -106,7 +115,7 @@ def request_pool_withdrawal(context: GenerationContext) -> Iterator[Action | Wai
 
 @register_generator(weight=8, of_stability_pools=True)
 def withdraw_from_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay the withdrawal of a member, with or without a request, mostly once it is due."""
+    """Yield the call that pays a member's requested withdrawal, mostly once it is due."""
     pool = _draw_pool(context)
     if not isinstance(pool, StabilityPool):
         return
@@ -122,7 +131,7 @@ def withdraw_from_stability_pool(context: GenerationContext) -> Iterator[Action 
 
 @register_generator(weight=8, of_stability_pools=True)
 def claim_pool_gains(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Claim gains, or deposit the income again."""
+    """Yield a claim of a member's gains in a stability pool, at times with a deposit of its income."""
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -133,7 +142,7 @@ def claim_pool_gains(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3, of_stability_pools=True)
 def admit_pool_entries(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Admit deposits, when they are due or before."""
+    """Yield the call that admits waiting deposits to a stability pool, when they are due or before."""
     pool = _draw_pool(context)
     if not isinstance(pool, StabilityPool):
         return
@@ -145,7 +154,7 @@ def admit_pool_entries(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=5, of_stability_pools=True)
 def add_pool_income(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Add income, and at times wait until it vests."""
+    """Yield a payment of income to a stability pool, and at times a wait while the income vests."""
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -160,7 +169,10 @@ def add_pool_income(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=40, of_stability_pools=True)
 def liquidate_with_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Offset an unsafe vault, with other vaults, safe vaults and itself again; sell the rest."""
+    """Yield price reports that make vaults unsafe, and their liquidation by a stability pool.
+
+    The call may also name safe vaults or a vault twice. Other liquidations of the remaining debt follow.
+    """
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -191,14 +203,14 @@ def liquidate_with_stability_pool(context: GenerationContext) -> Iterator[Action
 
 
 def _match_coins_to_debt(context: GenerationContext, pool: OffsetPool, owner: str) -> Iterator[Action | Wait]:
-    """Fill a pool up to a vault's debt, to a part of it, or to the debt at the wei."""
+    """Yield a deposit that fills a stability pool to about a vault's debt, a part of it, or twice it."""
     debt = div_up(context.get_debt(pool.collateral_type, owner), RAY)
     wanted = context.pick_item((debt, debt, debt // 2, debt // 3, 2 * debt)) + WAD
     yield from _fill_pool(context, pool, wanted + context.pick_item((0, 0, 1, -1, WAD)))
 
 
 def _fill_pool(context: GenerationContext, pool: OffsetPool, wanted: int) -> Iterator[Action | Wait]:
-    """Deposit the coins that a pool lacks [wad], and admit them."""
+    """Yield a deposit that fills a stability pool to `wanted` stablecoin [wad], and its admission."""
     who = context.find_richest_account()
     missing = min(wanted - pool.totalSupply(""), context.get_balance("Stablecoin", who))
     if missing <= 0:
@@ -214,7 +226,10 @@ def _fill_pool(context: GenerationContext, pool: OffsetPool, wanted: int) -> Ite
 
 @register_generator(weight=4, of_stability_pools=True)
 def drain_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Fill a pool and have vaults take all its coins but one, again and again: products get small."""
+    """Yield repeated fillings and liquidations that use nearly all of a stability pool's stablecoin.
+
+    Each round makes the pool's product of depletion factors smaller.
+    """
     pool = _draw_pool(context)
     if pool is None or pool.entry_delay > 3_600:
         return
@@ -234,7 +249,7 @@ def drain_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
 def _borrow_for_pool(
     context: GenerationContext, collateral_type: int, owner: str, debt: int
 ) -> Iterator[Action | Wait]:
-    """Draw a debt [wad] on twice the collateral that it needs, at a price that is fresh."""
+    """Yield a deposit and a draw of debt [wad] at twice the initial ratio, with a fresh price."""
     c, terms = collateral_type, context.get_terms(collateral_type)
     if not context.has_fresh_price(c):
         yield from post_price_until_current(context, c, context.feed.prices[c].current)
@@ -247,7 +262,10 @@ def _borrow_for_pool(
 
 @register_generator(weight=5, of_stability_pools=True)
 def misuse_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Buy without being the pool, set a ratio that its penalty may not fit, or a mechanism again."""
+    """Yield a call that a stability pool's rules limit, such as a purchase by another account.
+
+    Other calls set the type's mechanism again, check sale terms, or set a ratio close to the pool's penalty.
+    """
     pool = _draw_pool(context)
     if pool is None:
         return

@@ -28,7 +28,10 @@ _PAIRS = [
 
 @register_generator(weight=2, of_traders=True)
 def trade_between_own_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pass lots between two accounts of one person, or open both sides; a little off the mark, at times."""
+    """Yield a trade between two margin accounts of one trader, at times off the mark price.
+
+    The trade moves a position to the other account, or opens opposite positions in the two accounts.
+    """
     if _MARKET not in context.world.contracts:
         return
     books, (maker, taker) = MarketView(context), context.pick_item(_PAIRS)
@@ -63,7 +66,10 @@ def trade_between_own_accounts(context: GenerationContext) -> Iterator[Action | 
 
 @register_generator(weight=1, of_traders=True)
 def act_for_sub_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Cancel, raise floors, use a signature of one account for another, or a key for a stranger's account."""
+    """Yield a call on behalf of a trader's sub-account, by the trader or an unauthorised account.
+
+    The call cancels an order, raises a nonce floor, fills a wrongly signed order, withdraws, or liquidates.
+    """
     if _MARKET not in context.world.contracts:
         return
     books, orders = MarketView(context), cast(MarginOrders, context.world.contracts[_ORDERS])

@@ -23,7 +23,10 @@ def _get_timelock(context: GenerationContext) -> Timelock:
 
 
 def _draw_call(context: GenerationContext, lock: Timelock) -> Call:
-    """Draw a call: mostly a ceiling, which waits for an hour; else one of its own; or one that fails."""
+    """Draw a call to propose: mostly a debt ceiling (an hour's delay), or a setting of the timelock.
+
+    A few calls fail or are refused.
+    """
     if context.draw_bool(0.6):
         c = context.draw_type() if context.draw_bool(0.95) else context.listed
         ceiling = context.pick_item(
@@ -55,7 +58,7 @@ def _draw_call(context: GenerationContext, lock: Timelock) -> Call:
 
 
 def _list_open_proposals(context: GenerationContext, lock: Timelock) -> list[bytes]:
-    """Return the open proposals with known calls, expired or not."""
+    """Return the ids of open proposals with calls that the run knows, also of expired ones."""
     return [
         proposal_id
         for proposal_id in map(lock.places.__getitem__, range(MAX_OPEN))
@@ -65,7 +68,7 @@ def _list_open_proposals(context: GenerationContext, lock: Timelock) -> list[byt
 
 @register_generator(weight=0.8)
 def propose_change(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Propose one call, or two that wait for the longer of their delays; at times the same again."""
+    """Yield a proposal of one or two calls to the timelock, at times a duplicate of an earlier one."""
     lock = _get_timelock(context)
     calls = tuple(_draw_call(context, lock) for _ in range(context.pick_item((1, 1, 1, 2))))
     salt = bytes(31) + bytes([context.random.randrange(4)])
@@ -84,7 +87,10 @@ def propose_change(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def execute_change(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Execute a proposal: as it is, at the first second or before it, at the last second or after it."""
+    """Yield the execution of a timelock proposal, often at the first or last second of its window.
+
+    At times it is one second too early or too late.
+    """
     lock = _get_timelock(context)
     found = _list_open_proposals(context, lock)
     if not found:
@@ -111,7 +117,7 @@ def execute_change(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def cancel_change(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Cancel a proposal, also the one that replaces the guardian, and one that is not there."""
+    """Yield the cancellation of a timelock proposal, by governor, guardian or another account."""
     lock = _get_timelock(context)
     found = _list_open_proposals(context, lock)
     if found:
@@ -124,7 +130,10 @@ def cancel_change(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def forbid_new_risk(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have it lower a ceiling at once, a little or to nothing; or try to raise one, or to halt all."""
+    """Yield the guardian's immediate call that lowers a debt ceiling, or one that tries to raise it.
+
+    At times it tries to halt all draws.
+    """
     lock = _get_timelock(context)
     c = context.draw_type()
     present = context.get_terms(c).debt_ceiling

@@ -25,7 +25,7 @@ def _pick_token(context: GenerationContext) -> str:
 
 
 def _pick_receiver(context: GenerationContext) -> str:
-    """Return a receiver: mostly an ordinary account, a contract (as a donation), or the zero address."""
+    """Pick a receiver: mostly an ordinary account, at times a contract or the zero address."""
     if context.draw_bool(0.6):
         return context.pick_account()
     if context.draw_bool(0.1):
@@ -43,7 +43,7 @@ def _pick_receiver(context: GenerationContext) -> str:
 
 @register_generator(weight=2, of_own_types=True)
 def transfer_tokens(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Send tokens to an account, or to a contract as a donation."""
+    """Yield a token transfer to an account, or as a donation to a contract."""
     token, who = _pick_token(context), context.pick_account()
     held = context.get_balance(token, who)
     yield context.build_action(
@@ -57,7 +57,7 @@ def transfer_tokens(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1, of_own_types=True)
 def approve_spender(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Give an allowance, rarely take the protocol's away and give it back."""
+    """Yield an approval of a random allowance to an account or to the zero address."""
     token, who = _pick_token(context), context.pick_account()
     spender = ZERO_ADDRESS if context.draw_bool(0.05) else context.pick_account()
     yield context.build_action(
@@ -71,7 +71,7 @@ def approve_spender(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1, of_own_types=True)
 def transfer_on_allowance(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Spend an allowance, found or asked for."""
+    """Yield a `transferFrom` by a spender, mostly within its allowance, at times after an approval."""
     token, owner, spender = _pick_token(context), context.pick_account(), context.pick_account()
     contract = cast(Fungible, context.world.contracts[token])
     if contract.allowances[owner, spender] == 0 and context.draw_bool(0.8):
@@ -86,7 +86,7 @@ def transfer_on_allowance(context: GenerationContext) -> Iterator[Action | Wait]
 
 @register_generator(weight=0.8)
 def sign_permit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Give an allowance by signature: valid, expired, of another, of another nonce, torn."""
+    """Yield a `permit` call (approval by signature), valid, expired or with a wrong field."""
     others = (
         *context.pools,
         *context.claims,
@@ -98,7 +98,7 @@ def sign_permit(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1, of_own_types=True)
 def mint_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Take new collateral from the faucet."""
+    """Yield a call that mints test collateral tokens to an account."""
     c, who = context.draw_type(), context.pick_account()
     yield context.build_action(
         context.get_symbol(c),
@@ -111,7 +111,7 @@ def mint_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def freeze_token(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Stop a token that can be stopped, for one try at most."""
+    """Yield calls that freeze a test token, use a contract that holds the token, and unfreeze it."""
     names = [n for n, k in context.deployment.contract_kinds.items() if k == "ReturnsFalseToken"] + ["Odd"]
     name = context.pick_item(names)
     yield context.build_action(name, "freeze", True, by=context.pick_account())
@@ -137,7 +137,7 @@ def freeze_token(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def list_fee_token(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Offer a token that charges transfers for listing; it is refused."""
+    """Yield an attempt to list a token with transfer fees as collateral, which the engine refuses."""
     yield context.build_action("Fee", "set_free_pulls", context.draw_bool(0.5), by=context.pick_account())
     yield context.build_action("Fee", "transferFrom", context.admin, context.admin, WAD, by=context.admin)
     address = context.world.contracts["Fee"].address
@@ -148,7 +148,7 @@ def list_fee_token(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.6, of_own_types=True)
 def trade_on_market(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Sell to or buy from the market of a type."""
+    """Yield a sale or purchase of collateral on the type's constant-product market."""
     c, who = context.draw_type(), context.pick_item((context.find_richest_account(), context.pick_account()))
     name = f"Market.{context.get_symbol(c)}"
     market = cast(ConstantProductMarket, context.world.contracts[name])
@@ -168,7 +168,10 @@ def trade_on_market(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1, of_own_types=True)
 def provide_liquidity(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Quote the feed's price as the market maker, with stablecoin of the richest account."""
+    """Yield the market maker's call that sets a market's liquidity at the feed's price.
+
+    The account with the most stablecoin gives the stablecoin.
+    """
     c = context.draw_type()
     price, unit = context.get_lower_feed_price(c), context.get_terms(c).unit
     maker = context.deployment.get_account("market_maker")

@@ -38,7 +38,7 @@ def _repay_and_withdraw(
 
 @register_generator(weight=9)
 def open_vault(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Lock collateral for a debt, at the initial ratio, at a wei from it, or well above."""
+    """Yield a deposit and a draw of debt at the initial ratio, 1 unit off it, or well above it."""
     c, owner = context.draw_type(), context.pick_account()
     price, terms = context.get_lower_feed_price(c), context.get_terms(c)
     if price == 0 or not context.has_fresh_price(c):
@@ -60,7 +60,7 @@ def open_vault(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3)
 def draw_debt(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Draw as much as the margin or the ceiling allows, a wei less or more, or a part of it."""
+    """Yield a draw of as much debt as ratio and ceilings allow, 1 wei less or more, or a part."""
     c, owner = context.draw_type(), context.pick_account()
     if context.get_vault(c, owner).locked_collateral == 0 or not context.has_fresh_price(c):
         return
@@ -74,7 +74,7 @@ def draw_debt(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3)
 def draw_to_floor(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Draw exactly up to the debt floor, or a wei off it."""
+    """Yield a deposit and a draw that bring a vault's debt to the debt floor, or 1 wei off it."""
     c, owner = context.draw_type(), context.pick_account()
     missing = div_up(context.get_terms(c).debt_floor * RAD - context.get_debt(c, owner), RAY)
     if missing <= 0 or not context.has_fresh_price(c) or context.get_lower_feed_price(c) == 0:
@@ -93,7 +93,7 @@ def draw_to_floor(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3)
 def top_up_vault(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Add collateral only, to one's own vault or another's."""
+    """Yield a deposit of collateral only, into the sender's vault or another account's."""
     c, owner = context.draw_type(), context.pick_account()
     amount = context.draw_part(
         max(context.get_vault(c, owner).locked_collateral, 10 * context.get_terms(c).unit)
@@ -105,7 +105,7 @@ def top_up_vault(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=5)
 def repay_debt(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Repay in part, down to the floor, or all of it."""
+    """Yield a repayment of a vault's debt: a part, down to the debt floor, or all of it."""
     c, owner = context.draw_type(), context.pick_account()
     debt = context.get_debt(c, owner)
     if debt == 0:
@@ -132,7 +132,7 @@ def repay_debt(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=4)
 def withdraw_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Withdraw what the margin leaves free, a unit more or less, or all of a debt-free vault."""
+    """Yield a withdrawal of about all collateral above the initial ratio, or of all without debt."""
     c, owner = context.draw_type(), context.pick_account()
     vault, terms = context.get_vault(c, owner), context.get_terms(c)
     if vault.locked_collateral == 0:
@@ -155,7 +155,7 @@ def withdraw_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def close_vault(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Repay all and take all, in one call or two."""
+    """Yield a full repayment and a withdrawal of all collateral, in one call or two."""
     c, owner = context.draw_type(), context.pick_account()
     vault = context.get_vault(c, owner)
     if vault.locked_collateral == 0:
@@ -175,7 +175,7 @@ def close_vault(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def operate_vault(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Draw or withdraw for an owner as an operator, with approval or without."""
+    """Yield a draw or withdrawal by an operator of an owner's vault, with or without approval."""
     c, owner, operator = context.draw_type(), context.pick_account(), context.pick_account()
     if context.draw_bool(0.6):
         yield context.build_action(
@@ -191,13 +191,16 @@ def operate_vault(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def accrue_fee(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Charge the fee; anyone may."""
+    """Yield a call that accrues a type's stability fee. Any account may make this call."""
     yield context.build_action("VaultEngine", "accrue", context.draw_type(), by=context.pick_account())
 
 
 @register_generator(weight=0.8)
 def accrue_by_view(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Accrue by asking for a vault's state, as the liquidation engine does; anyone may."""
+    """Yield a call of `accrue_and_read`, which accrues a type's fee and returns a vault's state.
+
+    Any account may make this call; the liquidation engine does.
+    """
     factor = context.pick_item((10_000, 10_000, 0, 100, MAX_UINT256))
     yield context.build_action(
         "VaultEngine",

@@ -15,7 +15,7 @@ from backstop.system import Action
 
 @register_generator(weight=1)
 def sell_salvage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Sell what closed auctions left over, for the type's buffer."""
+    """Yield a call that auctions a type's salvage (collateral that closed auctions left over)."""
     found = [c for c in range(context.listed) if context.engine.salvage[c]]
     if found or context.draw_bool(0.1):
         yield context.build_action(
@@ -28,7 +28,7 @@ def sell_salvage(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def announce_and_retract_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Announce settlement and retract it, note old losses, or begin too early."""
+    """Yield an announcement of settlement and its retraction, or a settlement call before its time."""
     kind = context.random.randrange(4)
     if kind == 0 and not context.settling:
         by = context.admin if context.draw_bool(0.8) else context.pick_account()
@@ -60,7 +60,10 @@ def announce_and_retract_settlement(context: GenerationContext) -> Iterator[Acti
 
 @register_generator(weight=3)
 def begin_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Begin settlement: announced for long enough, or with losses uncovered for long enough."""
+    """Yield the calls that begin settlement (the wind-down of the protocol), late in a fuzz run.
+
+    Settlement needs an announcement and its delay, or a deficit that stays open for some epochs.
+    """
     if context.settling or not context.late or context.draw_bool(0.2):
         return
     if context.list_deficit_types() and context.draw_bool(0.5):
@@ -75,7 +78,7 @@ def begin_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=6)
 def make_final_prices(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Let the feed go on, or be silent, halted and resumed, while final prices are made of it."""
+    """Yield price reports, halts and waits while the feed computes final prices for settlement."""
     feed, configs = context.feed, context.feed.configs
     waiting = [c for c in range(context.listed) if configs[c].closing or configs[c].planned]
     if (
@@ -108,7 +111,7 @@ def make_final_prices(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=10)
 def advance_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Call the next steps of settlement, in any order."""
+    """Yield up to 12 of the settlement calls that are possible now, in random order."""
     if not context.settling:
         return
     calls = list(_iter_due_settlement_calls(context))
@@ -145,7 +148,7 @@ def _iter_due_settlement_calls(context: GenerationContext) -> Iterator[tuple[Any
 
 @register_generator(weight=5)
 def redeem_for_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Surrender stablecoin and cash it, in parts, as any account."""
+    """Yield a redemption of stablecoin in settlement, and calls that cash it for collateral in parts."""
     if not context.settlement.progress[()].fixed_at:
         return
     who = context.pick_item((context.find_richest_account(), context.pick_account()))

@@ -16,7 +16,11 @@ from backstop.system import Action
 
 @register_generator(weight=4)
 def enter_workout(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Enter with a vault just worth its debt less the discount, called, after caution was raised."""
+    """Yield the calls that bring a vault into a workout (repayment of its debt in instalments).
+
+    The calls wait, move the price, make a margin call, raise the caution mode, and enter. The price leaves
+    the vault just enough collateral, or a little too little.
+    """
     found = [
         (c, owner)
         for c in range(min(context.listed, 4))
@@ -57,7 +61,10 @@ def enter_workout(context: GenerationContext) -> Iterator[Action | Wait]:
 
 
 def _can_enter(context: GenerationContext, collateral_type: int, owner: str) -> bool:
-    """Return whether a vault has collateral, and debt for which workouts have room; rarely more."""
+    """Return whether a vault has collateral, and debt within the limits of workouts.
+
+    At times ignore the limits.
+    """
     if (
         context.workouts is None
         or context.policy is None
@@ -78,7 +85,7 @@ def _can_enter(context: GenerationContext, collateral_type: int, owner: str) -> 
 
 @register_generator(weight=3)
 def pay_workout(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay an instalment, a wei off it, the remaining principal, the remaining debt, or nothing."""
+    """Yield a payment of a workout: an instalment, 1 wei off it, the principal, all, or nothing."""
     workout_id = context.draw_workout_id()
     if context.workouts is None or workout_id is None:
         return
@@ -111,7 +118,7 @@ def pay_workout(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.2)
 def top_up_workout(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Add collateral out of a vault that owes nothing; at times out of one that does."""
+    """Yield a transfer of collateral into a workout from its owner's vault, mostly without debt."""
     workout_id = context.draw_workout_id()
     if context.workouts is None or workout_id is None or context.settling:
         return
@@ -144,7 +151,10 @@ def top_up_workout(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2)
 def foreclose_workout(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Foreclose once an instalment is missed, to the second, or just under the workout's ratio."""
+    """Yield the foreclosure of a workout, once an instalment is missed or its ratio is too low.
+
+    At times it is one second or one price unit too early.
+    """
     workout_id = context.draw_workout_id()
     if context.workouts is None or workout_id is None or context.settling:
         return
@@ -169,7 +179,10 @@ def foreclose_workout(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def retire_type_in_workout(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Repay what a workout's type owes but premiums, and retire the type; at times pay a premium then."""
+    """Yield the repayment of all debt except premiums of a workout's type, and the type's delisting.
+
+    At times a payment of the premium follows.
+    """
     workout_id = context.draw_workout_id()
     if (
         context.workouts is None
@@ -211,7 +224,7 @@ def retire_type_in_workout(context: GenerationContext) -> Iterator[Action | Wait
 
 @register_generator(weight=1)
 def set_workout_terms(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set terms of a type, within bounds and outside."""
+    """Yield the admin's call that sets a type's workout terms, at times out of bounds."""
     if context.workouts is None:
         return
     c = context.draw_type() if context.draw_bool(0.97) else context.listed
