@@ -30,9 +30,10 @@ STATE, DEPLOYMENT = "state.json", "deployment.json"
 
 
 def prepare_chain(folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, int]) -> None:
-    """Deploy, open the scenario's vaults and pools, give accounts their stablecoins (wad, by name).
+    """Deploy the protocol on a new Anvil, open the scenario's vaults and pools, and save the chain.
 
-    The chain's state, up to the scenario's first block, and the deployment file are left in the folder.
+    `capital` is the stablecoin balance that each named account gets [wad]. The state of the chain, up to the
+    first block of the scenario, and the deployment file are saved in the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     node, process = start_anvil("--state", str(folder / STATE))
@@ -45,7 +46,11 @@ def prepare_chain(folder: Path, scenario: Scenario, seed: int, capital: Mapping[
 def deploy_with_vaults(
     node: Node, folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, int]
 ) -> None:
-    """Deploy on a node, open the scenario's vaults and pools, give accounts stablecoins (wad, by name)."""
+    """Deploy the protocol on a node, and open the scenario's vaults and pools.
+
+    `capital` is the stablecoin balance that each named account gets [wad]. The deployment file is written to
+    the folder.
+    """
     signers = Signers(test_accounts=True)
     deploy_live(node, scenario.parameters, folder / DEPLOYMENT, signers)
     system = LiveSystem(node, read_deployment(folder / DEPLOYMENT), signers, impersonate=True)
@@ -63,15 +68,15 @@ def deploy_with_vaults(
 
 
 def storm_scenario() -> Scenario:
-    """Return the day that is disturbed."""
+    """Return the scenario of a price crash that the chaos runs disturb."""
     return load_scenario(STORM)
 
 
 class AnvilChain:
-    """An Anvil that mines on request, a fixed time after the block before; its state is in a file.
+    """Anvil node that mines on request, with a fixed time between blocks, and saves its state to a file.
 
-    The state is written once a second, between two blocks: Anvil's own dump during mining may mix two blocks.
-    A SIGKILL that loses part of the last second is a rollback.
+    The state is saved about once a second, between two blocks: Anvil's own save during mining may mix two
+    blocks. So a SIGKILL loses the last second, like a rollback.
     """
 
     def __init__(self, folder: Path, block_time: int) -> None:
@@ -88,7 +93,7 @@ class AnvilChain:
         self.start_node_from_saved_state()
 
     def start_node_from_saved_state(self) -> None:
-        """Start the node again from the state in the file."""
+        """Start the node again from the saved state."""
         # With the same time at the start its first block is the same.
         flags = ("--load-state", str(self.file), "--timestamp", str(read_start_time(self.file)))
         self.node, self.process = start_anvil("--no-mining", *flags, port=self.port)
@@ -101,15 +106,18 @@ class AnvilChain:
 
     @property
     def head_block(self) -> Head:
-        """The newest block."""
+        """Newest block of the node."""
         return self.node.get_head()
 
     def set_clock(self, timestamp: int) -> None:
-        """Set the time of the next block, and of calls tried before it, to a block time after this."""
+        """Set the node's clock, so that the next block comes one block time after `timestamp` [seconds]."""
         self.node.request("anvil_setTime", timestamp)
 
     def mine_block(self) -> Head:
-        """Mine one block, with the transactions of the pool that have room."""
+        """Mine one block with the pool's transactions that fit, and return it.
+
+        The state is saved afterwards if a save is due.
+        """
         self.node.request("evm_mine")
         if self.keeps and time.monotonic() > self._due:
             began = time.monotonic()
@@ -120,17 +128,20 @@ class AnvilChain:
         return self.head_block
 
     def kill_node(self) -> None:
-        """Kill the node like a machine failure: the pool is lost, and the state that was not written yet."""
+        """Kill the node by SIGKILL: the transaction pool and the unsaved state are lost."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.stop_process()
 
     def close(self) -> None:
-        """End it."""
+        """Stop the node."""
         self.process.stop_process()
 
 
 def start_anvil(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
-    """Start an Anvil with the test accounts; return it and its process."""
+    """Start an Anvil with the test accounts; return a client of the node, and its process.
+
+    `flags` are further command-line flags. Port 0 chooses a free port.
+    """
     port = port or find_free_non_ephemeral_port()
     url = f"http://127.0.0.1:{port}"
     flags = ("--port", str(port), "--accounts", str(len(ACCOUNTS)), *flags)
@@ -140,7 +151,7 @@ def start_anvil(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
 
 
 def copy_chain_state(source_folder: Path, target_folder: Path) -> None:
-    """Copy a stage, so that the same beginning happens again elsewhere."""
+    """Copy a chain's saved state and deployment file, so that another run has the same start."""
     target_folder.mkdir(parents=True, exist_ok=True)
     for name in (STATE, DEPLOYMENT):
         shutil.copyfile(source_folder / name, target_folder / name)

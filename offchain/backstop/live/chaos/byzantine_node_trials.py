@@ -53,7 +53,11 @@ def run_node_trials(
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Try every fault; return a result row for each, and the violations found."""
+    """Run a keeper against each fault of a node, with an honest second node and without.
+
+    `within` is the time in which a fault must be noticed and the work done [seconds]. Return a result row for
+    each trial, and the list of rules that were violated (`faults`).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     began, node, process = time.monotonic(), *start_anvil()
     try:
@@ -78,7 +82,10 @@ def run_node_trials(
 
 
 def try_vault_index_under_fault(system: LiveSystem, fault: Fault) -> dict[str, Any]:
-    """Have the vault index read the chain's logs with a fault; return what became of it."""
+    """Let the vault index read logs through a faulty node; return a result row with violated rules.
+
+    The index has to notice the fault, unless the fault is harmless.
+    """
     hostile, wrong, said = (
         ByzantineProxy(int(system.node.url.rpartition(":")[2])),
         list[str](),
@@ -103,7 +110,7 @@ def try_vault_index_under_fault(system: LiveSystem, fault: Fault) -> dict[str, A
 
 
 class NodeTrial:
-    """One keeper and one fault."""
+    """Trial of a keeper against one fault of its node; `beside` adds an honest second node."""
 
     def __init__(self, bystander: LiveSystem, fault: Fault, beside: bool, within: float = WITHIN) -> None:
         self.bystander = bystander
@@ -117,7 +124,7 @@ class NodeTrial:
         self._port = int(self.node.url.rpartition(":")[2])
 
     def run_trial(self) -> dict[str, Any]:
-        """Return what became of it."""
+        """Run the trial and return its result row: whether the fault was noticed, and violated rules."""
         hostile = ByzantineProxy(self._port)
         began = time.monotonic()
         try:
@@ -163,7 +170,7 @@ class NodeTrial:
         return KeeperLoop(system, keepers, self.said.append, rules=rules, observer=observer)
 
     def _run_keeper_until_done(self, loop: KeeperLoop, byzantine_proxy: ByzantineProxy) -> None:
-        """Have the keeper work until it has done what there is to do, and the fault could be noticed."""
+        """Run the keeper until it has charged all fees and noticed the fault, or the time is over."""
         fault, over = self.fault, time.monotonic() + self.within
 
         mined = time.monotonic()
@@ -197,13 +204,13 @@ class NodeTrial:
         return loop.tally.counts[ROLE, "done"] >= len(types)
 
     def _has_noticed(self, node_url: str) -> bool:
-        """Return whether a line names the node as one in trouble, or says that nothing is settled."""
+        """Return whether a log line names the faulty node, or says that nothing is sent."""
         if self.beside:
             return any(line.startswith(f"left the node at {node_url} ") for line in self.said)
         return any(node_url in line or "nothing is sent" in line for line in self.said)
 
     def _record_model_and_tip_faults(self, keeper_loop: KeeperLoop, block_before: int) -> None:
-        """Compare the keeper's model with one that was read from the honest node, and check the paid tips."""
+        """Record as violations: a model that differs from an honest node's, and tips above the cap."""
         mirror, true = keeper_loop.system.mirror, open_mirror(self.node, self.deployment)
         keeper_loop.system.follow_chain()
         true.replay_to_block(mirror.block)

@@ -32,7 +32,7 @@ _AHEAD, _MOST_BLOCKS = 1_000, 8
 
 @dataclass
 class RpcExchange:
-    """One exchange: the calls, the answers to them, and how they are told."""
+    """One JSON-RPC exchange through the proxy: the calls, the node's answers, and how they are sent."""
 
     asked: list[dict[str, Any]]
     told: list[dict[str, Any]]
@@ -49,17 +49,20 @@ class RpcExchange:
     """Set once the proxy is closed: a fault that waits waits no longer."""
 
     def change_results(self, method: str, change: Callable[[Any, Any], Any]) -> None:
-        """Change the results of a method; `change` gets the parameters and the result."""
+        """Replace the results of all calls of a method by `change(parameters, result)`."""
         for call, answer in zip(self.asked, self.told, strict=True):
             if call["method"] == method and answer.get("result") is not None:
                 answer["result"] = change(call["params"], answer["result"])
 
     def refuse_method(self, method: str, code: int, message: str) -> None:
-        """Answer a method with an error; "" is every method."""
+        """Replace the answers to a method by an error; the method "" means all methods."""
         self.set_error(method, {"code": code, "message": message})
 
     def set_error(self, method: str, error: Any) -> None:
-        """Answer a method with an error, which need not have the form of one."""
+        """Replace the answers to a method by any error value, which need not be a valid error object.
+
+        The method "" means all methods.
+        """
         for call, answer in zip(self.asked, self.told, strict=True):
             if method in ("", call["method"]):
                 answer.pop("result", None)
@@ -67,9 +70,11 @@ class RpcExchange:
 
 
 class Fault(NamedTuple):
-    """A fault; `stays` with another node at hand, `works` without one: as if nothing were wrong.
+    """Fault of a node that the proxy simulates, with the reaction that is expected of keepers.
 
-    `swallows` is a method that the Anvil is not asked; `blocks` says that the fault shows as they come.
+    `change` alters an exchange. `stays`: a keeper with a second node need not leave the faulty node. `works`:
+    a keeper without a second node works as usual. `swallows` is a method that is not passed on to the node.
+    `blocks`: the fault shows only as blocks are mined.
     """
 
     name: str
@@ -288,7 +293,7 @@ def _change_chain(talk: RpcExchange) -> None:
 
 
 def _repeat_old_head(talk: RpcExchange) -> None:
-    """Tell the block that was the newest when the fault began."""
+    """Return as newest block the block that was newest when the fault began."""
 
     def newest(params: Any, block: dict[str, Any]) -> dict[str, Any]:
         return dict(talk.kept.setdefault("head", block)) if params[0] == "latest" else block
@@ -299,7 +304,7 @@ def _repeat_old_head(talk: RpcExchange) -> None:
 
 
 def _swallow_transactions(talk: RpcExchange) -> None:
-    """Report transactions as waiting without passing them on to any other node."""
+    """Report sent transactions as pending without passing them on to the node."""
     for call, answer in zip(talk.asked, talk.told, strict=True):
         if call["method"] == "eth_sendRawTransaction":
             raw = bytes.fromhex(call["params"][0][2:])
@@ -382,7 +387,7 @@ def _build_log_fault(change: Callable[[list[dict[str, Any]]], Any]) -> Callable[
 
 
 def _raise_debts(logs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Change the last word of each log: a vault's normalized debt is 1 more."""
+    """Return the logs with their last word raised by 1, which is a vault's normalized debt."""
     return [log | {"data": f"{log['data'][:-64]}{int(log['data'][-64:], 16) + 1:064x}"} for log in logs]
 
 
@@ -407,9 +412,9 @@ OF_LOGS = (
 
 
 class ByzantineProxy:
-    """A proxy in front of the node on a port. `fault` is its current fault, None for none.
+    """HTTP proxy in front of a local node, which simulates one fault at a time (`fault`, None for none).
 
-    A mistake in a fault is printed on stderr, as http.server does.
+    An exception in a fault's own code is printed on stderr, as http.server does.
     """
 
     def __init__(self, port: int) -> None:
@@ -434,13 +439,13 @@ class ByzantineProxy:
                 hostile.relay_request(self, port, request)
 
             def log_message(self, *args: object) -> None:
-                """Silence http.server's own log."""
+                """Discard the log lines of http.server."""
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                """Ignore errors of clients that disconnected, as a keeper does after a timeout."""
+                """Ignore errors of clients that disconnected, such as a keeper after its timeout."""
                 if not isinstance(sys.exc_info()[1], OSError | HTTPException):
                     super().handle_error(request, client_address)
 
@@ -449,7 +454,7 @@ class ByzantineProxy:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def set_fault(self, fault: Fault | None) -> None:
-        """Have another fault from now on, or none."""
+        """Replace the current fault (None for none), and forget the state that the old fault kept."""
         self._kept.clear()  # what another one remembered
         self.fault = fault
 
@@ -460,7 +465,7 @@ class ByzantineProxy:
         self._server.server_close()
 
     def relay_request(self, handler: BaseHTTPRequestHandler, port: int, request: bytes) -> None:
-        """Ask the node, and send its answer with the current fault applied."""
+        """Forward a JSON-RPC request to the node on `port`, and send the answer with the fault applied."""
         if self._closed.is_set():
             handler.close_connection = True
             return

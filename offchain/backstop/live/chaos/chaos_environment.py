@@ -67,7 +67,11 @@ _NO_NODE = ("Error: no node answers", "nodes can be asked", " is gone (")
 
 
 class ChaosEnvironment:
-    """A scene; `faults` are what must not happen, in words."""
+    """Setting of a chaos run: a chain, a faulty proxy, market actors, competing keepers and a mirror.
+
+    `faults` collects violated rules as sentences. `world` is the class of the market actors, and `mirror`
+    holds further flags of the mirror.
+    """
 
     def __init__(
         self,
@@ -107,7 +111,7 @@ class ChaosEnvironment:
         return FollowerProcess(name, "keeper", ["--config", f"{name}.yaml"], self.folder)
 
     def start_followers(self) -> None:
-        """Start all followers, and wait until they have followed up to the newest block."""
+        """Start the keepers and the mirror, and wait until they have followed up to the newest block."""
         for follower in self.followers:
             follower.start_process()
         head = self.chain.head_block.number
@@ -115,14 +119,14 @@ class ChaosEnvironment:
             self._wait_for_follower(follower, head)
 
     def close(self) -> None:
-        """End everything, so that nothing outlives the run."""
+        """End all processes and the chain, so that nothing outlives the run."""
         for follower in self.followers:
             follower.close()
         self.hostile.close()
         self.chain.close()
 
     def write_note(self, text: str) -> None:
-        """Append a line with the time and the action to storm.log."""
+        """Append a line with the time, the block and the text to storm.log."""
         with (self.folder / "storm.log").open("a", encoding="utf-8") as file:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             file.write(f"{now} block {self.chain.head_block.number}: {text}\n")
@@ -130,33 +134,37 @@ class ChaosEnvironment:
     # ---------------------------------------------------------------- processes
 
     def list_pids(self) -> dict[str, int]:
-        """Return the processes that run, by name; the node is one."""
+        """Return the process ids of the running keepers, the mirror and the node, by name."""
         found = {each.name: each.pid for each in self.followers if each.pid is not None}
         return {**found, "node": self.chain.process.pid}
 
     def list_ready_or_all_keepers(self) -> list[FollowerProcess]:
-        """Return keepers that work; if none does, those that are about to."""
+        """Return the keepers that have caught up with the chain; if none has, all keepers."""
         return [each for each in self.keepers if each.ready] or self.keepers
 
     def schedule_kill(self, follower: FollowerProcess, seconds: float) -> None:
-        """Kill a keeper while it works on the next block, after some seconds."""
+        """Schedule a SIGKILL of a keeper, `seconds` after the start of its work on the next block."""
         self._kills[follower.name] = seconds
 
     def revive_follower(self, follower: FollowerProcess) -> None:
-        """Start again what was killed."""
+        """Start a killed keeper or mirror again, and cancel its scheduled kill."""
         self.write_note(f"{follower.name} comes back")
         self._kills.pop(follower.name, None)
         if not follower.running:
             follower.start_process()
 
     def excuse_followers(self) -> None:
-        """Mark every follower as not ready, so that the next block waits for none of them."""
+        """Mark keepers and mirror as not ready, so that the next block waits for none of them."""
         self._missed.clear()
         for follower in self.followers:
             follower.ready = False
 
     def wait_for_followers(self) -> None:
-        """Wait until every working follower has looked at the newest block, or was killed over it."""
+        """Wait until each ready keeper and the mirror have processed the newest block, or were killed.
+
+        A process that is still catching up is waited for after 10 blocks. A mirror with differences is
+        recorded as a fault.
+        """
         head, began = self.chain.head_block.number, time.monotonic()
         self.hostile.asked.clear()  # nobody looks at it here
         for follower in self.followers:
@@ -199,7 +207,11 @@ class ChaosEnvironment:
             time.sleep(0.003)
 
     def _is_running_else_restart(self, follower: FollowerProcess) -> bool:
-        """Tell whether it runs; start it again if it ended by itself, which is a fault."""
+        """Return whether a process runs; if it ended by itself, record that as a fault and restart it.
+
+        A process that killed itself at its planned place in the code (crash point) is not restarted and is no
+        fault.
+        """
         if follower.running:
             return True
         if follower.point and follower.code == -9:
@@ -216,7 +228,10 @@ class ChaosEnvironment:
         return False
 
     def settle_and_stop_followers(self) -> None:
-        """End all followers cleanly; the keepers' pending transactions are mined meanwhile."""
+        """Stop keepers and mirror by SIGTERM, and mine the keepers' pending transactions meanwhile.
+
+        An exit code other than 0 is recorded as a fault.
+        """
         for keeper in self.keepers:
             self.revive_follower(keeper)
             self._wait_for_follower(keeper, self.chain.head_block.number)
@@ -238,23 +253,23 @@ class ChaosEnvironment:
 
     @property
     def base_fee(self) -> int:
-        """The newest block's base fee [wei]."""
+        """Base fee of the newest block [wei]."""
         return int(self.chain.node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
 
     @property
     def pending_gas_of_outsiders(self) -> int:
-        """The gas that transactions of the world outside may use of the next block."""
+        """Gas limit of all pending transactions that are not the keepers'."""
         sent = self._list_pending_transactions(include_outsiders=True)
         return sum(int(each["gas"], 16) for each in sent if each["from"].lower() not in self._addresses)
 
     def note_rollback(self, blocks: int) -> None:
-        """Take note that the chain lost blocks."""
+        """Record that the chain lost `blocks` blocks, and have the market actors repeat their actions."""
         self.write_note(f"{blocks} blocks gone")
         self.deepest = max(self.deepest, blocks)
         self.world.forget_actions()
 
     def list_pending_keeper_transactions(self) -> list[dict[str, Any]]:
-        """Return what keepers have sent and is not mined."""
+        """Return the keepers' transactions in the node's pool."""
         return self._list_pending_transactions(include_outsiders=False)
 
     def _list_pending_transactions(self, include_outsiders: bool) -> list[dict[str, Any]]:
@@ -268,12 +283,12 @@ class ChaosEnvironment:
         ]
 
     def list_accounts_with_nonce_gap(self) -> set[str]:
-        """Return keepers' accounts with transactions that wait for an earlier nonce."""
+        """Return the keepers' accounts that have transactions behind a missing nonce."""
         content = self.chain.node.request("txpool_content")["queued"]
         return {sender.lower() for sender, queue in content.items() if queue} & self._addresses
 
     def decode_action(self, transaction: dict[str, Any]) -> Action | None:
-        """Decode a transaction into the call to the deployment that it is."""
+        """Return the call to the deployment that a transaction makes; None if it makes none."""
         system, to = self.world.system, (transaction.get("to") or "").lower()
         if to not in system.names:
             return None
@@ -288,7 +303,7 @@ class ChaosEnvironment:
         return Action(name, function.name, args, transaction["from"].lower())
 
     def list_signed_transactions(self, first: int, last: int) -> list[tuple[str, str]]:
-        """Return what keepers signed in these blocks, in order: sender and raw transaction."""
+        """Return the keepers' transactions in blocks `first` to `last`: sender and raw bytes as hex."""
         found = []
         for block, _ in self.chain.node.get_blocks_with_receipts(first, last):
             for transaction in block["transactions"]:

@@ -26,7 +26,10 @@ SOAK = 360.0
 
 
 class ChaosResults:
-    """A folder with chaos.json and the files of the parts; parts that are there are kept."""
+    """Results of the parts of a chaos run, kept in chaos.json, so that finished parts are not run again.
+
+    Raise BackstopError if the folder holds results for other arguments.
+    """
 
     def __init__(
         self, folder: Path, seed: int, blocks: int, kills: int, minutes: float | None, block_time: int
@@ -43,13 +46,13 @@ class ChaosResults:
 
     @property
     def detected_faults(self) -> list[str]:
-        """The faults of all parts."""
+        """Violated rules of all finished parts, as sentences."""
         return [fault for part in self.content["parts"].values() for fault in part["faults"]]
 
     def run_part(
         self, part: str, progress: Callable[[int, int, str], None], stop: Callable[[], bool]
     ) -> None:
-        """Run a part, if its result is not there."""
+        """Run a part (storm, restarts, nodes, work, soak) and save its result, unless it is there already."""
         if part in self.content["parts"]:
             return
         place, seed, scenario = self.folder / part, self.content["seed"], storm_scenario()
@@ -78,7 +81,7 @@ class ChaosResults:
 
 
 def format_chaos_results_table(chaos_results: dict[str, Any]) -> str:
-    """Write figures by part, a line each."""
+    """Return the figures of all finished parts as a text table, one line for each figure."""
     rows = [
         (part if i == 0 else "", name, value)
         for part, found in chaos_results["parts"].items()

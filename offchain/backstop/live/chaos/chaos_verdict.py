@@ -36,7 +36,7 @@ _NO_MONEY = "exceeds balance"
 
 
 class CapitalCheck:
-    """A look before each block: is anything spent twice, does a nonce wait for one that nobody has?"""
+    """Check before each block that no capital is committed twice and that no nonce is missing for long."""
 
     def __init__(self, scene: ChaosEnvironment) -> None:
         self.scene = scene
@@ -50,7 +50,10 @@ class CapitalCheck:
         self._signed: set[tuple[str, int, int]] = set()
 
     def check_pending_takes_and_spending(self) -> None:
-        """Look at the pool and at the journals."""
+        """Check the transaction pool and the journals, and record violations in `faults`.
+
+        No account may have two pending purchases from one auction, or spend more than its balance.
+        """
         self.looks += 1
         block = self.scene.chain.head_block.number
         taken: dict[tuple[str, int], list[tuple[str, int, Action]]] = {}
@@ -89,7 +92,10 @@ class CapitalCheck:
 
 
 def read_pending_spends(journal: Path, address: str, used: int) -> list[tuple[int, int]]:
-    """Read what an account signed and may yet be mined, from nonce `used` on: nonces, and wads spent."""
+    """Return nonce and possible spending [wad] of an account's signed, unmined transactions.
+
+    They are read from the journal files. `used` is the account's nonce: earlier nonces are left out.
+    """
     entries: dict[str, dict[str, Any]] = {}
     for file in journal.glob(f"*-{address}.jsonl"):
         for line in file.read_text(encoding="utf-8").split("\n")[1:-1]:
@@ -103,7 +109,10 @@ def read_pending_spends(journal: Path, address: str, used: int) -> list[tuple[in
 
 
 def sum_largest_spend_per_nonce(nonce_spends: Iterable[tuple[int, int]]) -> int:
-    """Return what they spend together at most [wad]: of several with one nonce one is mined."""
+    """Return the most that transactions can spend together [wad].
+
+    Only the largest amount for each nonce counts, since one transaction is mined for each nonce.
+    """
     most: dict[int, int] = {}
     for nonce, spends in nonce_spends:
         most[nonce] = max(most.get(nonce, 0), spends)
@@ -116,7 +125,10 @@ def judge_storm_run(
     first_block: int,
     quiet_by_block_hash: dict[str, bool],
 ) -> dict[str, Any]:
-    """Return figures, and `faults`: the list of violations."""
+    """Return the figures of a storm run, and the list of violated rules (`faults`).
+
+    `quiet_by_block_hash` is true for the blocks in which no disturbance kept the keepers from acting.
+    """
     faults = [*chaos_environment.faults, *capital_check.faults]
     history = _replay_storm_blocks_into_figures(
         chaos_environment, capital_check, first_block, quiet_by_block_hash, faults
@@ -139,7 +151,10 @@ def judge_storm_run(
 def check_hourly_spending_budgets(
     spending_by_account: dict[tuple[str, str], list[tuple[float, int]]], faults: list[str]
 ) -> list[dict[str, Any]]:
-    """Check what accounts with a budget spent in any hour, by the blocks that the chain has now."""
+    """Return each account's highest spending in any hour; add a fault if it exceeds the budget.
+
+    Amounts are in wad. Spending is read from the blocks that the chain has at the end.
+    """
     rows = []
     for name, what, limit in BUDGETS:
         events = sorted(spending_by_account.get((name, what), []))
@@ -170,7 +185,10 @@ def _count_keeper_log_events(keeper: FollowerProcess) -> dict[str, Any]:
 def _check_all_nonces_mined(
     chaos_environment: ChaosEnvironment, capital_check: CapitalCheck, faults: list[str]
 ) -> dict[str, Any]:
-    """Check that every nonce is used, nothing waits any more, and no journal has anything under way."""
+    """Add a fault for each keeper account that still has pending transactions or a missing nonce.
+
+    Return the count of used nonces and the longest gap in blocks.
+    """
     used = 0
     for name in ACCOUNTS:
         latest, pending = (
@@ -187,7 +205,10 @@ def _check_all_nonces_mined(
 def _check_every_block_compared(
     chaos_environment: ChaosEnvironment, first_block: int, faults: list[str]
 ) -> dict[str, Any]:
-    """Check that every block that the chain has now was compared as it is, and that none ever differed."""
+    """Check that the mirror compared each block of the final chain and never found a difference.
+
+    Return the figures; each violation is added to `faults`.
+    """
     found: dict[int, set[str]] = {}
     differences, lines = 0, 0
     for line in (chaos_environment.folder / "mirror.jsonl").read_text(encoding="utf-8").splitlines():
@@ -233,7 +254,10 @@ def _replay_storm_blocks_into_figures(
     quiet_by_block_hash: dict[str, bool],
     faults: list[str],
 ) -> dict[str, Any]:
-    """Replay the history into figures: takes by account, and profitable auctions that were left alone."""
+    """Replay the final chain and return figures on auctions, vaults, purchases and capital.
+
+    Auctions and unsafe vaults that were profitable for too many calm blocks are added to `faults`.
+    """
     deployment = chaos_environment.chain.deployment
     mirror = open_mirror(chaos_environment.chain.node, deployment)
     mirror.follow_unchecked(first_block)
@@ -323,7 +347,7 @@ def _replay_storm_blocks_into_figures(
 
 
 class WaitTimes:
-    """Waiting times of actionable things, in blocks: auctions to take, vaults to liquidate and the like."""
+    """Waiting times [blocks] of things that keepers should act on, such as auctions and unsafe vaults."""
 
     def __init__(self) -> None:
         self.longest: dict[Hashable, int] = {}
@@ -332,7 +356,7 @@ class WaitTimes:
         self._waited: list[int] = []
 
     def note_block(self, there: Iterable[Hashable], calm: bool) -> None:
-        """Note the waiting things after a block; `calm` if the block counts."""
+        """Count one more block for each waiting thing, and a calm block if `calm`."""
         before, self._now = self._now, {}
         for each in there:
             blocks, counted = before.pop(each, (0, 0))
@@ -341,22 +365,25 @@ class WaitTimes:
         self._waited += [blocks for blocks, _ in before.values()]
 
     def note_done(self, each: Hashable) -> None:
-        """Note that a waiting thing was acted on."""
+        """Record that a keeper acted on a waiting thing."""
         blocks, _ = self._now.pop(each, (0, 0))
         self._waited += [blocks] * bool(blocks)
 
     def find_waits_above_limit(self, calm_block_limit: int) -> dict[Any, int]:
-        """Return what waited for more calm blocks, and how many."""
+        """Return the things that waited more calm blocks than the limit, with their count of calm blocks."""
         return {each: wait for each, wait in self.longest.items() if wait > calm_block_limit}
 
     def compute_percentile(self, percent: int) -> int:
-        """Return the blocks that so many of a hundred waited at most, calm or not."""
+        """Return the longest wait [blocks] among the quickest `percent` of all things, calm or not.
+
+        Return 0 if nothing waited.
+        """
         ordered = sorted([*self._waited, *(blocks for blocks, _ in self._now.values())])
         return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else 0
 
 
 def _find_paying_calls(mirror: Mirror, keeper: Keeper, scene: ChaosEnvironment) -> list[Action]:
-    """Return what a keeper without capital gains from in the next block."""
+    """Return the calls that a keeper without capital could make at a profit in the next block."""
     then = mirror.model.timestamp + scene.chain.block_time
     base = int(
         scene.chain.node.request("eth_getBlockByNumber", hex(mirror.block), False)["baseFeePerGas"], 16

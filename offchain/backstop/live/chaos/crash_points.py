@@ -20,7 +20,7 @@ from backstop.live.operate.transaction_journal import Journal
 
 
 class CrashPoint(NamedTuple):
-    """A point before or after a method is called, or halfway through it."""
+    """Place in a keeper's code at which it kills itself: before or after a call of a method."""
 
     owner: Any
     method: str
@@ -48,7 +48,10 @@ def kill_process() -> None:
 
 
 def arm_crash_point(name: str, count: int) -> None:
-    """Have this process die at a point."""
+    """Make this process kill itself the `count`-th time that it reaches a crash point of its code.
+
+    `name` is a key of POINTS. The method at that point is replaced by a wrapper.
+    """
     point = POINTS[name]
     original: Callable[..., Any] = getattr(point.owner, point.method)
     left = count

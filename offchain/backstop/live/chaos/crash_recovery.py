@@ -53,7 +53,7 @@ roles:
 
 
 class ScheduledKill(NamedTuple):
-    """A process's death: some time after it saw some blocks, or the n-th time that it gets to a point."""
+    """Planned death of a process: at a time after it saw some blocks, or at a place in its code."""
 
     blocks: int = 0
     seconds: float = 0.0
@@ -67,7 +67,7 @@ class ScheduledKill(NamedTuple):
 
 
 class RunOutcome(NamedTuple):
-    """A run's end."""
+    """Outcome of a short run: final state, deaths, recovery times and duration [seconds]."""
 
     state: dict[str, Any]
     """All storage and the keepers' accounts at the end, by name."""
@@ -86,7 +86,11 @@ def short_crash(
     kills: tuple[ScheduledKill, ...] = (),
     blocks: int = BLOCKS,
 ) -> RunOutcome:
-    """Run one crash from the stage on; remove its folder unless something goes wrong."""
+    """Run a keeper through a short price crash with the given kills, and return the outcome.
+
+    The chain starts from the saved state in `stage`. `folder` is removed at the end, unless an error occurs.
+    Raise BackstopError if the keeper ends by itself or hangs.
+    """
     copy_chain_state(stage, folder)
     began = time.monotonic()
     chain = AnvilChain(folder, BLOCK_TIME)
@@ -113,7 +117,7 @@ def short_crash(
 
 
 class _Run:
-    """A run with one process after the other."""
+    """Run of a keeper process, which is replaced by a new process after each kill."""
 
     def __init__(self, chain: AnvilChain, keeper: FollowerProcess, kills: list[ScheduledKill]) -> None:
         self.chain = chain
@@ -124,7 +128,7 @@ class _Run:
         self._start_keeper_with_next_kill()
 
     def _start_keeper_with_next_kill(self) -> None:
-        """Start the next process, with its own end before it."""
+        """Start the next keeper process and plan its kill, if one is left."""
         self._kill = self.kills.pop(0) if self.kills else None
         self._seen = 0
         if self._kill is not None and self._kill.point:
@@ -133,7 +137,7 @@ class _Run:
             self.keeper.start_process()
 
     def wait_until_keeper_sees_block(self) -> None:
-        """Wait until a keeper has looked at the newest block, however many die over it."""
+        """Wait until a keeper process has processed the newest block, and replace each killed process."""
         head, began, died_at = self.chain.head_block.number, time.monotonic(), None
         while True:
             kill = self._kill
@@ -158,7 +162,10 @@ class _Run:
 
 
 def _read_final_slots_and_balances(chain: AnvilChain) -> dict[str, Any]:
-    """Return the final state of all that keepers can change; check that the model agrees with it."""
+    """Return the final storage, and the nonce and balance of each keeper account, by name.
+
+    Raise BackstopError if model and chain differ.
+    """
     mirror = open_mirror(chain.node, chain.deployment)
     mirror.replay_to_block(None)
     mirror.raise_differences()
@@ -171,7 +178,7 @@ def _read_final_slots_and_balances(chain: AnvilChain) -> dict[str, Any]:
 
 
 def _map_leaves_by_path(content: Any, path: str = "") -> dict[str, Any]:
-    """Return every leaf by its path."""
+    """Return all values of nested mappings in one mapping, by their path of keys."""
     if not isinstance(content, Mapping):
         return {path: content}
     return {
@@ -182,7 +189,7 @@ def _map_leaves_by_path(content: Any, path: str = "") -> dict[str, Any]:
 
 
 def describe_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return a line for each difference between two runs."""
+    """Return a line for each value that differs between a run without kills and a run with kills."""
     return [
         f"{name}: {one.get(name)} without kills, {other.get(name)} with"
         for name in sorted(one.keys() | other.keys())
@@ -193,7 +200,10 @@ def describe_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> li
 def draw_scheduled_kills(
     random_source: Random, run_number: int, blocks: int = BLOCKS
 ) -> tuple[ScheduledKill, ...]:
-    """Draw the kills of a run: at random moments and at named points in turn, each point as often."""
+    """Draw the kills of a run: by turns at a random moment and at a named place of the code.
+
+    Over many runs each place comes equally often.
+    """
     kills = []
     for i in range(KILLS_OF_A_RUN):
         place = run_number * KILLS_OF_A_RUN + i
@@ -220,9 +230,10 @@ def run_restarts(
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run until a process was killed so often; return figures, and the differences in `faults`.
+    """Repeat short runs until keepers were killed `kills` times; return figures and violated rules.
 
-    Finished runs are kept in the folder, and not run again.
+    Each run must end in the same state as a run without kills; each difference is listed in `faults`.
+    Finished runs are kept in the folder and not repeated.
     """
     file = folder / "runs.json"
     runs: list[dict[str, Any]] = []

@@ -41,7 +41,10 @@ def _get_tip(transaction: dict[str, Any]) -> int:
 
 
 class Disturbance:
-    """A disturbance of the chain or of the world outside."""
+    """Disturbance of the chain or of its processes, which lasts for some blocks.
+
+    If `forbids`, keepers are not expected to act during the disturbance.
+    """
 
     name = ""
     blocks = 1
@@ -51,17 +54,17 @@ class Disturbance:
         return self.name
 
     def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
-        """Start it."""
+        """Act once, when the disturbance begins; by default do nothing."""
 
     def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
-        """Act before each of its blocks, once keepers have sent what they want in it."""
+        """Act before each block of the disturbance is mined, after keepers have sent their transactions."""
 
     def end_disturbance(self, scene: ChaosEnvironment) -> None:
-        """End it."""
+        """Undo the disturbance when it is over; by default do nothing."""
 
 
 class NodeKill(Disturbance):
-    """A kill of the node, which starts again from its file: the pool and the last second are lost."""
+    """Kill of the node, which restarts from its file; the pool and the last second are lost."""
 
     name, forbids = "node killed", True
 
@@ -73,7 +76,10 @@ class NodeKill(Disturbance):
 
 
 class ChainReorg(Disturbance):
-    """A reorganisation of the last blocks: half of their transactions come again, in other blocks."""
+    """Reorganisation of up to 12 blocks.
+
+    About half of the keepers' transactions are mined again, in other blocks.
+    """
 
     name, forbids = "reorganisation", True
 
@@ -98,7 +104,7 @@ class ChainReorg(Disturbance):
 
 
 class ChainRollback(Disturbance):
-    """A loss of the chain's last blocks."""
+    """Loss of up to 8 of the chain's newest blocks."""
 
     name, forbids = "rollback", True
 
@@ -110,7 +116,10 @@ class ChainRollback(Disturbance):
 
 
 class BaseFeeSpike(Disturbance):
-    """A hundredfold base fee from one block to the next, then an eighth less with each."""
+    """Rise of the base fee to a hundred times its value in one block.
+
+    It then falls by an eighth with each block.
+    """
 
     name, blocks, forbids = "base fee x100", 20, True
 
@@ -120,7 +129,7 @@ class BaseFeeSpike(Disturbance):
 
 
 class FullBlocks(Disturbance):
-    """Full blocks: another sender outbids the keepers for all the gas of each block."""
+    """Full blocks, in which another sender outbids the keepers for all the gas."""
 
     name, blocks, forbids = "full blocks", 6, True
 
@@ -137,7 +146,7 @@ class FullBlocks(Disturbance):
 
 
 class TransactionDrop(Disturbance):
-    """A loss of most of the keepers' transactions in the pool."""
+    """Loss of most of the keepers' transactions in the node's pool."""
 
     name, blocks, forbids = "transactions dropped", 4, True
 
@@ -148,7 +157,7 @@ class TransactionDrop(Disturbance):
 
 
 class SameNonce(Disturbance):
-    """A second user of the keepers' keys, which spends their nonces on empty transactions."""
+    """Second user of the keepers' keys, which uses up their nonces with empty transactions."""
 
     name, blocks, forbids = "nonces taken", 3, True
 
@@ -174,7 +183,7 @@ class SameNonce(Disturbance):
 
 
 class FrontRunner(Disturbance):
-    """A rival that copies what keepers send, and pays to be first: their rewards and purchases."""
+    """Rival that copies the keepers' purchases and liquidations for itself, and pays more to be first."""
 
     name, blocks, forbids = "front-runner", 10, True
 
@@ -196,7 +205,7 @@ class FrontRunner(Disturbance):
 
 
 class LyingReporter(Disturbance):
-    """A reporter that says ten times the price, or a tenth; prices are the median of all."""
+    """Price reporter that reports a tenth of the price or ten times it; the median of all reports counts."""
 
     name, blocks = "lying reporter", 45
 
@@ -208,7 +217,7 @@ class LyingReporter(Disturbance):
 
 
 class ClockAhead(Disturbance):
-    """A node's clock that is ten minutes ahead of the blocks that are then mined."""
+    """Clock of the node that is ten minutes ahead of the blocks that are then mined."""
 
     name, blocks, forbids = "clock ahead", 3, True
 
@@ -223,7 +232,7 @@ class ClockAhead(Disturbance):
 
 
 class ClockJumps(Disturbance):
-    """A jump of the clock: the next block comes minutes later."""
+    """Jump of the clock, so that the next block comes minutes later."""
 
     name = "clock jumps"
 
@@ -232,7 +241,7 @@ class ClockJumps(Disturbance):
 
 
 class _KeeperDisturbance(Disturbance):
-    """A disturbance of one keeper, by chance."""
+    """Disturbance of one keeper process, which is chosen at random."""
 
     keeper: FollowerProcess
 
@@ -241,7 +250,7 @@ class _KeeperDisturbance(Disturbance):
 
 
 class KeeperKill(_KeeperDisturbance):
-    """A kill of a keeper at a random moment; it is started again blocks later."""
+    """Kill of a keeper at a random moment; it is restarted some blocks later."""
 
     name = "killed at random"
 
@@ -256,7 +265,7 @@ class KeeperKill(_KeeperDisturbance):
 
 
 class KeeperKillAtPoint(_KeeperDisturbance):
-    """A kill of a keeper, which is started so that it kills itself at a named point of its work."""
+    """Restart of a keeper that will kill itself at a random named place of its code (crash point)."""
 
     name, blocks = "killed at a point", 25
 
@@ -271,7 +280,7 @@ class KeeperKillAtPoint(_KeeperDisturbance):
 
 
 class KeeperFreeze(_KeeperDisturbance):
-    """A halt of a keeper for some blocks, which it knows nothing of afterwards."""
+    """Halt of a keeper process for some blocks by SIGSTOP, which the keeper does not notice."""
 
     name, blocks = "frozen", 4
 
@@ -284,7 +293,7 @@ class KeeperFreeze(_KeeperDisturbance):
 
 
 class ByzantineNode(Disturbance):
-    """A fault of the node that all followers ask first; the other node is honest."""
+    """Fault of the node that keepers and mirror ask first; their second node is honest."""
 
     blocks = 12
 

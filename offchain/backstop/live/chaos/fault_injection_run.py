@@ -38,7 +38,7 @@ _LOOK = 0.2
 
 
 def pause_run(seconds: float, stop: Callable[[], bool]) -> None:
-    """Wait so long, unless told to stop."""
+    """Wait for `seconds`, or until `stop` returns true."""
     over = time.monotonic() + seconds
     while (left := over - time.monotonic()) > 0 and not stop():
         time.sleep(min(left, _LOOK))
@@ -48,7 +48,10 @@ Say = Callable[[str], None]
 
 
 class DisturbanceLane:
-    """A row of disturbances, in an order and at distances by seed, each kind as often as others."""
+    """Sequence of disturbances with random gaps, in which each kind comes equally often.
+
+    Order and gaps follow from the random source. `gap` bounds the blocks between two disturbances.
+    """
 
     def __init__(self, kinds: Sequence[Kind], chance: Random, gap: tuple[int, int]) -> None:
         self.kinds = kinds
@@ -61,7 +64,7 @@ class DisturbanceLane:
         self._bag: list[Kind] = []
 
     def start_next(self, scene: ChaosEnvironment) -> None:
-        """Decide, before keepers look at a block, whether something starts."""
+        """Start the next disturbance if none is running and the gap is over."""
         if self.now is not None or self._left > 0:
             return
         if not self._bag:
@@ -74,7 +77,7 @@ class DisturbanceLane:
         self._left = self.now.blocks
 
     def advance_current_disturbance(self, scene: ChaosEnvironment) -> None:
-        """Act before a block is mined."""
+        """Let the running disturbance act before a block is mined, and end it after its last block."""
         self.calm_in = max(0, self.calm_in - 1)
         self._left -= 1
         if self.now is None:
@@ -86,7 +89,7 @@ class DisturbanceLane:
             self.end_current(scene)
 
     def end_current(self, scene: ChaosEnvironment) -> None:
-        """End what runs now."""
+        """End the running disturbance, if there is one, and draw the next gap."""
         if self.now is not None:
             self.now.end_disturbance(scene)
             scene.write_note(f"{self.now} is over")
@@ -107,7 +110,13 @@ def run_storm(
     say: Say = lambda text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run until the chain is `blocks` longer, in `minutes` at least; return the verdict."""
+    """Run competing keepers and a mirror through a disturbed price crash; return the verdict.
+
+    The run ends once the chain is `blocks` longer, and takes at least `minutes`. `kinds` are groups of
+    disturbances; each group has one running at a time. `gaps` bounds the blocks between two disturbances of a
+    group. The last `calm` blocks have no disturbance. The verdict lists violated rules in `faults`. Raise
+    BackstopError once `stop` returns true.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     prepare_chain(folder, scenario, seed, dict.fromkeys((*BIDDERS, RIVAL), CAPITAL))
     began = time.monotonic()

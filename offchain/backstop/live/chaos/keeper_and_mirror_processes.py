@@ -27,7 +27,7 @@ _COMMAND = "import sys; from backstop.cli.{} import cli; cli()"
 
 
 class FollowerProcess:
-    """A command that follows the chain, with its port for health; its lines go to <name>.log."""
+    """Process of a keeper or a mirror that follows the chain, with a status port and a log file."""
 
     def __init__(self, name: str, command: str, flags: list[str], folder: Path) -> None:
         self.name = name
@@ -47,7 +47,11 @@ class FollowerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start_process(self, point: str = "", count: int = 1) -> None:
-        """Start it; with `point` it dies the `count`-th time that it gets there."""
+        """Start the process; it kills itself the `count`-th time that it reaches the crash point `point`.
+
+        A crash point is a named place in a keeper's code. Without `point` the process does not kill itself. A
+        process that still runs is ended first.
+        """
         self.close()
         self.point, self.ready, self.away = point, False, False
         self.starts += 1
@@ -67,21 +71,21 @@ class FollowerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int | None:
-        """The process's number, while it is there."""
+        """Process id; None if the process is not running."""
         return self._process.pid if self._process is not None and self.running else None
 
     @property
     def code(self) -> int | None:
-        """The exit code, once it has ended."""
+        """Exit code of the ended process; None before."""
         return None if self._process is None else self._process.poll()
 
     def get_health(self) -> dict[str, Any] | None:
-        """Return what it says of itself; None if it does not answer."""
+        """Return the content of the process's /health page; None if the process does not answer."""
         try:
             try:
                 answer = urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
@@ -93,46 +97,52 @@ class FollowerProcess:
             return None
 
     def is_at_block(self, block: int) -> bool:
-        """Tell whether it has looked at this block, and at none after it."""
+        """Return whether the newest block that the process has followed is `block`.
+
+        If so, the process counts as ready.
+        """
         health = self.get_health()
         found = health is not None and health.get("block") == block
         self.ready |= found
         return found
 
     def kill_process(self) -> None:
-        """End it by SIGKILL."""
+        """End the process by SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
         self.ready, self.away = False, True
 
     def abort_process(self) -> None:
-        """End one that hangs, with a word on where in its log."""
+        """End a process that hangs by SIGABRT, which writes a stack trace to its log."""
         assert self._process is not None
         self._process.send_signal(signal.SIGABRT)
         self._process.wait()
         self.ready, self.away = False, True
 
     def freeze_process(self) -> None:
-        """Stop it where it stands."""
+        """Halt the process by SIGSTOP."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         self.away = True
 
     def unfreeze_process(self) -> None:
-        """Let it go on; it knows nothing of the halt."""
+        """Continue a halted process by SIGCONT."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
         self.ready, self.away = False, False
 
     def send_sigterm(self) -> None:
-        """Send SIGTERM."""
+        """Ask the process to end by SIGTERM, if it is running."""
         assert self._process is not None
         if self.running:
             self._process.terminate()
 
     def stop_process(self) -> int:
-        """Send SIGTERM, and wait; return the exit code."""
+        """End the process by SIGTERM, wait for its end, and return its exit code.
+
+        Raise BackstopError if the process does not end within 120 seconds.
+        """
         assert self._process is not None
         self.send_sigterm()
         try:
@@ -142,12 +152,12 @@ class FollowerProcess:
             raise BackstopError(f"{self.name} did not end within {PATIENCE:.0f} s of SIGTERM") from None
 
     def read_last_lines(self) -> str:
-        """Return the end of the process's log."""
+        """Return the last three lines of the process's log, joined by slashes."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return " / ".join(lines[-3:])
 
     def iter_json_log_records(self) -> Iterator[dict[str, Any]]:
-        """Return what a keeper said, in fields, without a line that its end cut off."""
+        """Yield the records of the process's JSON log, without a line that its death cut off."""
         for line in self.log.read_text(errors="replace").splitlines():
             try:
                 content = json.loads(line)
@@ -157,7 +167,7 @@ class FollowerProcess:
                 yield content
 
     def close(self) -> None:
-        """End it, so that it does not outlive the run."""
+        """Kill the process if it is running, and close its log file."""
         if self.running:
             self.kill_process()
         if self._output is not None:
@@ -165,7 +175,10 @@ class FollowerProcess:
 
 
 def wait_for_condition(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Wait for a condition; BackstopError when it takes too long."""
+    """Wait until `condition` returns true; raise BackstopError after `patience` seconds.
+
+    `what` is the text of the error.
+    """
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:

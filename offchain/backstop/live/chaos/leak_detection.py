@@ -22,7 +22,7 @@ MOST_BYTES, MOST_OPEN = 1 << 20, 1.0
 
 
 class ProcessUsage(NamedTuple):
-    """Resources of a process at a moment: seconds from the start, resident bytes, descriptors, threads."""
+    """Resources of a process at a moment: time [seconds], resident memory [bytes], descriptors, threads."""
 
     at: float
     memory: int
@@ -31,7 +31,10 @@ class ProcessUsage(NamedTuple):
 
 
 def read_memory_and_descriptor_usage(pid: int, at: float) -> ProcessUsage | None:
-    """Return what a process uses now, as Linux tells; None if it is gone."""
+    """Return the memory, file descriptors and threads of a process from Linux's /proc.
+
+    `at` is the time to store with them [seconds]. None if the process has ended.
+    """
     folder = Path(f"/proc/{pid}")
     try:
         status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
@@ -42,19 +45,26 @@ def read_memory_and_descriptor_usage(pid: int, at: float) -> ProcessUsage | None
 
 
 class Slope(NamedTuple):
-    """A growth by the hour, and the ends of its interval."""
+    """Growth per hour, with the bounds of its 95% confidence interval."""
 
     value: float
     low: float
     high: float
 
     def get_verdict(self, most: float) -> str:
-        """Say whether it is at most `most`, for sure: flat, grows, or not known yet."""
+        """Return "flat" if the whole interval is at most `most`, or "grows" if all of it is above.
+
+        Otherwise return "not known yet".
+        """
         return "flat" if self.high <= most else "grows" if self.low > most else "not known yet"
 
 
 def compute_theil_sen_slope(times: Sequence[float], values: Sequence[float]) -> Slope | None:
-    """Return the growth of values by the hour; None of too short a time to say anything."""
+    """Return the Theil-Sen slope of values by time, per hour, with its 95% interval.
+
+    The start of the series is left out, and medians of equal time spans are used. None if the series is
+    shorter than half an hour after that start, or too sparse.
+    """
     import numpy as np
     from scipy.stats import theilslopes
 
@@ -72,7 +82,7 @@ def compute_theil_sen_slope(times: Sequence[float], values: Sequence[float]) -> 
 
 
 def summarise_process_usage(process_name: str, usage_samples: Sequence[ProcessUsage]) -> dict[str, Any]:
-    """Return the figures of a process: first and last after the start, slopes by the hour, verdicts."""
+    """Return the memory and descriptor figures of a process, with slopes per hour and verdicts."""
     warm = [
         each
         for each in usage_samples

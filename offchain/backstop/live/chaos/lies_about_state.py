@@ -15,7 +15,7 @@ _BEHIND_FOR = 4
 
 
 def _answer_as_lagging_backend(talk: RpcExchange) -> None:
-    """Answer every second exchange as a backend does that gets each block later, for a while."""
+    """Answer every second exchange like a backend that lacks the newest block, for a while."""
     kept = talk.kept
     for call, answer in zip(talk.asked, talk.told, strict=True):
         if call["method"] == "eth_getBlockByNumber" and call["params"][0] == "latest":
@@ -42,7 +42,7 @@ def _tell_no_coins(talk: RpcExchange) -> None:
 
 
 def _build_base_fee_fault(fee: int) -> Callable[[RpcExchange], None]:
-    """Build a fault: the newest block and the history of fees state this base fee [wei]."""
+    """Return a fault that reports the base fee `fee` [wei] in the newest block and the fee history."""
 
     def of_block(params: Any, block: dict[str, Any]) -> dict[str, Any]:
         if params[0] not in ("latest", "pending"):
@@ -60,7 +60,7 @@ def _build_base_fee_fault(fee: int) -> Callable[[RpcExchange], None]:
 
 
 def _revert_each_call(talk: RpcExchange) -> None:
-    """Answer each trial of a call with a revert; a call without a sender is answered truly."""
+    """Answer each dry run of a call with a revert; a call without a sender is answered truly."""
     for call, answer in zip(talk.asked, talk.told, strict=True):
         if call["method"] in ("eth_call", "eth_estimateGas") and "from" in call["params"][0]:
             answer.pop("result", None)
@@ -76,7 +76,7 @@ def _know_no_transaction(talk: RpcExchange) -> None:
 
 
 def _break_account_proofs(talk: RpcExchange) -> None:
-    """Count one transaction more, and prove accounts with nodes that are none of the trie."""
+    """Report one transaction too many for each account, with account proofs that are corrupted."""
 
     def break_proof(params: Any, proof: dict[str, Any]) -> dict[str, Any]:
         return proof | {"accountProof": [node[:-2] + "00" for node in proof["accountProof"]]}
@@ -86,13 +86,13 @@ def _break_account_proofs(talk: RpcExchange) -> None:
 
 
 def _refuse_account_proofs(talk: RpcExchange) -> None:
-    """Count one transaction less, and know no proofs."""
+    """Report one transaction too few for each account, and refuse account proofs."""
     talk.change_results("eth_getTransactionCount", lambda params, count: hex(max(int(count, 16) - 1, 0)))
     talk.refuse_method("eth_getProof", -32601, "the method eth_getProof does not exist")
 
 
 def _go_back_and_forth(talk: RpcExchange) -> None:
-    """Tell every third time that the newest block is the one before."""
+    """Report the previous block as the newest one at every third request."""
     for call, answer in zip(talk.asked, talk.told, strict=True):
         if call["method"] != "eth_getBlockByNumber" or call["params"][0] != "latest":
             continue

@@ -31,7 +31,7 @@ _MARKETS_EVERY = 4
 
 
 class MarketActors:
-    """The part of the chain's events that is neither keepers' nor disturbances'."""
+    """Actors that set prices, market liquidity and price reports before each block of a chaos run."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class MarketActors:
         self._reported: int | None = None
 
     def send_block_actions(self) -> None:
-        """Send what the world does in the next block."""
+        """Send the transactions for the next block: liquidity, price reports, feed updates and refills."""
         head = self.chain.head_block
         now = head.timestamp + self.chain.block_time
         if (head.number + 1) % _MARKETS_EVERY == 0:
@@ -87,22 +87,25 @@ class MarketActors:
                 self.send_call_for_hash("market_maker", "Stablecoin", "transfer", get_account(name), wad)
 
     def read_stablecoin_balance(self, name: str) -> int:
-        """Return what an account has at the newest block, not on top of the pool [wad]."""
+        """Return an account's stablecoin balance at the newest block, without pending transactions [wad]."""
         data = self.system.get_function("Stablecoin", "balanceOf", 1).encode_call((get_account(name),))
         token = self.system.addresses["Stablecoin"]
         return int.from_bytes(self.host.static_call(get_account(name), token, data, "latest").data)
 
     def forget_actions(self) -> None:
-        """Note that the chain was rolled back: earlier actions may be undone."""
+        """Forget which reports and feed updates were sent, so that they are repeated after a rollback."""
         self._poked, self._reported = {}, None
 
     def get_price(self, symbol: str, at: int) -> int:
-        """Return the price outside [ray]."""
+        """Return the external market price of a collateral at a time [ray]."""
         path = self.paths[symbol]
         return path[min(max(0, at - self.begins) // self.scenario.block_time, len(path) - 1)]
 
     def send_reports(self, collateral_type: int, now: int) -> None:
-        """Report a price for every reporter: the market's, or a lying reporter's own."""
+        """Send a price report of each reporter for a collateral type at time `now`.
+
+        Honest reporters report the market price, lying reporters a multiple of it.
+        """
         terms = self.chain.deployment.parameters.collateral_types[collateral_type]
         for i in range(terms.feed.reporters):
             name = f"reporter_{i + 1}"
@@ -114,21 +117,21 @@ class MarketActors:
     # ------------------------------------------------------------------- sending
 
     def encode_call_target_and_data(self, contract: str, method: str, *args: Any) -> tuple[str, str]:
-        """Return a call's target and its data."""
+        """Return the target's address and the ABI-encoded data (hex) of a call."""
         function = self.system.get_function(contract, method, len(args))
         return self.system.addresses[contract], "0x" + function.encode_call(args).hex()
 
     def send_call_for_hash(self, actor_name: str, contract: str, method: str, *args: Any) -> str:
-        """Send a call for any account, ahead of all other transactions."""
+        """Send a call from a named account, with a high fee, and return the transaction's hash."""
         return self.send_raw_call_for_hash(
             actor_name, *self.encode_call_target_and_data(contract, method, *args)
         )
 
     def send_raw_call_for_hash(self, actor_name: str, to: str, data: str, **more: str) -> str:
-        """Send raw fields (`more` are others of the transaction), and return the hash.
+        """Send a transaction from a named account and return its hash.
 
-        The node signs for the roles' accounts, as their owners would: no node can prove the sender of an
-        unsigned call. Accounts without known keys are impersonated.
+        `more` holds further or other transaction fields. The node signs for the accounts of roles, since no
+        node can prove the sender of an unsigned call. Accounts without known keys are impersonated.
         """
         sender = get_account(actor_name)
         if sender not in self._funded:
@@ -146,5 +149,5 @@ class MarketActors:
 
 
 def create_random(seed: int, name: str) -> Random:
-    """Return the dice for one purpose, by seed."""
+    """Return a random number generator for one purpose, seeded by the seed and its name."""
     return Random(f"{seed} {name}")

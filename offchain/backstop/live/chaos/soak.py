@@ -53,7 +53,7 @@ _PATRON = 100_000
 
 
 class CyclicMarketActors(MarketActors):
-    """A market with prices that go to the day's end and back for ever, and with owners that come again."""
+    """Market actors with prices that fall and rise again without end, and vault owners that reopen vaults."""
 
     def __init__(
         self,
@@ -70,17 +70,20 @@ class CyclicMarketActors(MarketActors):
 
     @property
     def cycle_length_in_blocks(self) -> int:
-        """Return how many blocks the slowest price takes down and up again."""
+        """Number of blocks that the slowest price takes to fall and to rise again."""
         return max(2 * len(path) - 2 for path in self.paths.values()) // min(FASTER)
 
     def get_price(self, symbol: str, at: int) -> int:
-        """Return the price outside [ray]."""
+        """Return the external market price of a collateral at a time [ray], in the endless cycle."""
         path, speed = self.paths[symbol], FASTER[self.scenario.symbols.index(symbol) % len(FASTER)]
         place = max(0, at - self.begins) * speed // self.scenario.block_time % (2 * len(path) - 2)
         return path[min(place, 2 * len(path) - 2 - place)]
 
     def send_block_actions(self) -> None:
-        """Send what the world does in the next block, one owner of a vault included."""
+        """Send the transactions for the next block, including those of a random vault owner.
+
+        The owner opens a vault or draws more debt. A patron's vault refills the market maker's stablecoin.
+        """
         super().send_block_actions()
         head = self.chain.head_block
         c = self.chance.randrange(len(self.scenario.symbols))
@@ -101,7 +104,7 @@ class CyclicMarketActors(MarketActors):
             self._open_vault(c, "patron", depth, _PATRON, head.timestamp)
 
     def _ensure_owner_has_collateral(self, collateral_type: int, owner: str) -> bool:
-        """Return whether an owner has collateral; an owner without it is given some in the next block."""
+        """Return whether an owner has collateral; if not, mint some in the next block."""
         if (collateral_type, owner) in self._ready:
             return True
         symbol, engine = self.scenario.symbols[collateral_type], self.system.addresses["VaultEngine"]
@@ -111,7 +114,10 @@ class CyclicMarketActors(MarketActors):
         return False
 
     def _open_vault(self, collateral_type: int, owner: str, amount: int, above: int, now: int) -> bool:
-        """Have an owner draw against as little as may be and some more."""
+        """Let an owner open a vault with debt `amount`; return whether the call would succeed.
+
+        The collateral ratio is `above` basis points over the initial ratio.
+        """
         terms = self.chain.deployment.parameters.collateral_types[collateral_type]
         price = self.get_price(terms.symbol, now)
         deposit = amount * (terms.initial_ratio + above) // BASIS_POINTS * RAY // price
@@ -120,7 +126,10 @@ class CyclicMarketActors(MarketActors):
     def _deposit_and_draw_if_allowed(
         self, collateral_type: int, owner: str, collateral_deposit: int, amount: int
     ) -> bool:
-        """Have an owner draw if it may; the market's maker buys what is drawn."""
+        """Let an owner deposit collateral and draw debt, if the call would succeed; return whether.
+
+        The market maker receives the stablecoin.
+        """
         call = (
             "VaultEngine",
             "deposit_and_draw",
@@ -136,7 +145,7 @@ class CyclicMarketActors(MarketActors):
         return would
 
     def _draw_more(self, collateral_type: int, owner: str, locked: int, debt: int, now: int) -> None:
-        """Have an owner draw what a price that rose allows, if that is as much as a vault begins with."""
+        """Let an owner draw the debt that a risen price allows, if it is at least a vault's first debt."""
         terms = self.chain.deployment.parameters.collateral_types[collateral_type]
         # The feed's price is behind the one outside.
         price = min(
@@ -148,7 +157,7 @@ class CyclicMarketActors(MarketActors):
 
 
 class PageReaders:
-    """Readers of the page, which connect, listen for a while, and disconnect without closing."""
+    """Threads that read the mirror's status page and event stream, and disconnect without closing."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -159,7 +168,7 @@ class PageReaders:
             thread.start()
 
     def stop_reader_threads(self) -> None:
-        """Have them go."""
+        """Stop the reader threads and wait for their end."""
         self._over.set()
         for thread in self._threads:
             thread.join(_STAYS)
@@ -196,9 +205,10 @@ def run_soak(
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run for some minutes, with a block every `block` seconds.
+    """Run keepers, a mirror and page readers under load; return resource figures and violated rules.
 
-    Return the resources that each process used, and the violations found.
+    The run takes `minutes`, with a block every `block` seconds and a sample of each process every `sample`
+    seconds. Violations are listed in `faults`.
     """
     shutil.rmtree(folder, ignore_errors=True)
     prepare_chain(folder, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
@@ -242,7 +252,10 @@ def run_soak(
 def list_vault_opening_lull_faults(
     opened_blocks: Sequence[int], head_block: int, mined_blocks: int, cycle_blocks: int
 ) -> list[str]:
-    """Return, in words, that no vault was opened in the last tide; nothing of a soak of fewer than two."""
+    """Return a violation if no vault was opened in the last price cycle, since the load has ended then.
+
+    The list is empty for a run shorter than two cycles.
+    """
     last = max(opened_blocks, default=head_block - mined_blocks)
     if mined_blocks < 2 * cycle_blocks or last >= head_block - cycle_blocks:
         return []

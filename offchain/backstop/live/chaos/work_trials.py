@@ -51,7 +51,7 @@ _LIES_FOR = 20
 
 
 class WorkDone(NamedTuple):
-    """Cost of the work: blocks, coins for gas [wei], transactions by outcome."""
+    """Cost of a trial: blocks, gas cost [wei], and mined, failed and empty transactions."""
 
     blocks: int
     gas_wei: int
@@ -68,7 +68,11 @@ def run_work_trials(
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run keepers without a lie, then with each; return the cost of each, and the violations found."""
+    """Run keepers with work to do, first with an honest node, then with each lie of a node.
+
+    Each lie is tried with an honest second node and without. Return a result row for each trial, and the list
+    of violated rules (`faults`).
+    """
     began = time.monotonic()
     prepare_chain(folder, scenario, 1, {"bidder": CAPITAL})
     chain = AnvilChain(folder, _BLOCK_TIME)
@@ -92,7 +96,10 @@ def run_work_trials(
 
 
 class WorkTrial:
-    """The keepers of all that has to be done, and one lie; `without` are the blocks that it takes without."""
+    """Trial of keepers that have work to do while their node tells one lie (None: no lie).
+
+    `beside` adds an honest second node. `without` is the number of blocks that the work takes without a lie.
+    """
 
     def __init__(
         self, chain: AnvilChain, scenario: Scenario, fault: Fault | None, beside: bool, without: int = 0
@@ -107,7 +114,7 @@ class WorkTrial:
         self._done: Counter[str] = Counter()
 
     def run_trial(self) -> dict[str, Any]:
-        """Return what became of it; the chain is as before."""
+        """Run the trial, revert the chain to its state before, and return the result row."""
         before = self.chain.node.request("evm_snapshot")
         hostile = ByzantineProxy(self.chain.port)
         first = self.chain.head_block
@@ -149,7 +156,7 @@ class WorkTrial:
         return KeeperLoop(system, build_keepers(deployment, list(ROLES)), self.said.append, rules=rules)
 
     def _let_prices_fall(self) -> None:
-        """Have the market of the first collateral type pay less than its feed says, and take all of it."""
+        """Lower the price in the market of the first collateral type to 70% of its feed's price."""
         world, symbol = MarketActors(self.chain, self.scenario, 1), self.scenario.symbols[0]
         depth = self.scenario.markets[symbol].depth
         price = world.get_price(symbol, self.chain.head_block.timestamp) * _FALLS_TO // 100
@@ -162,7 +169,7 @@ class WorkTrial:
         self.chain.mine_block()
 
     def _run_keepers_until_done(self, loop: KeeperLoop, hostile: ByzantineProxy, first: int) -> None:
-        """Mine blocks until the work is done, or until a limit of blocks that no operator would wait for."""
+        """Run the keepers and mine blocks until the work is done, or for 100 blocks at most."""
         true, looks, is_over = open_mirror(self.chain.node, self.chain.deployment), 0, False
         true.replay_to_block(None)
 
@@ -181,7 +188,7 @@ class WorkTrial:
         loop.run(interval=0.001, patience=60.0, grace=0.0, stop=mine_and_check_end)
 
     def _is_work_done(self, true: Mirror) -> bool:
-        """Tell whether the chain has all calls that there was a reason for."""
+        """Return whether the chain has enough successful calls of each kind that the work needs."""
         for seen in true.seen:
             if seen.outcome.ok:
                 self._done[seen.action.method] += 1
@@ -215,6 +222,6 @@ class WorkTrial:
             self.wrong.append("it was noticed" if harmless else "it was not noticed")
 
     def _has_noticed(self, url: str) -> bool:
-        """Return whether a line says that the node is left, is not believed, or has to be waited for."""
+        """Return whether a log line says that the node was left, is not believed or is waited for."""
         told = ("left the node at", "is not believed", "waiting up to")
         return any(url in line and any(each in line for each in told) for line in self.said)

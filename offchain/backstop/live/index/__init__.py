@@ -12,8 +12,8 @@ the calls of `list_vaults_with_unconfirmed_calls` to `set_confirmed_call_time`. 
 conditions are
 
     PricingConditions(
-        view.liquidation_price(c), view.rate(c), view.timestamp, view.terms(c).liquidation_ratio,
-        policy_terms, view.call_terms(c),
+        view.get_liquidation_price(c), view.get_current_rate(c), view.timestamp,
+        view.get_terms(c).liquidation_ratio, policy_terms, view.get_call_terms(c),
     )
 
 with `policy_terms` the type's record in the table `terms` of the RiskPolicy in force.

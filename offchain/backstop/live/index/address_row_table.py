@@ -11,7 +11,10 @@ LENGTH = 20
 
 
 class OwnerRows:
-    """Rows by address, given in the order of arrival, from 0, and never taken back."""
+    """Hash table from 20-byte addresses to row numbers, which are given in order of arrival from 0.
+
+    A row is never removed.
+    """
 
     __slots__ = ("_places", "addresses")
 
@@ -25,16 +28,19 @@ class OwnerRows:
         return len(self.addresses) // LENGTH
 
     def get_address(self, row: int) -> bytes:
-        """Return the address of a row."""
+        """Return the 20-byte address of a row."""
         return bytes(self.addresses[row * LENGTH : (row + 1) * LENGTH])
 
     def find_row(self, address: bytes) -> int | None:
-        """Return the row of an address, if it has one."""
+        """Return the row of an address; None if the address has none."""
         found = self._places[self._find_hash_table_slot(address)]
         return found - 1 if found else None
 
     def get_or_add_row(self, address: bytes) -> int:
-        """Return the row of an address, a new one if need be."""
+        """Return the row of an address; add a row if the address has none.
+
+        Raise BackstopError if the table is full.
+        """
         place = self._find_hash_table_slot(address)
         if found := self._places[place]:
             return found - 1
@@ -58,7 +64,7 @@ class OwnerRows:
         return place
 
     def _grow_table(self) -> None:
-        """Make room for twice as many."""
+        """Rebuild the hash table with more places, after the number of rows has grown."""
         mask = (1 << (3 * len(self) + 64).bit_length()) - 1
         places = self._places = array("I", bytes(4 * (mask + 1)))
         addresses = bytes(self.addresses)

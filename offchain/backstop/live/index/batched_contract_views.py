@@ -22,7 +22,7 @@ from backstop.model.risk_policy import Terms
 
 
 class ViewCall(NamedTuple):
-    """A call of a view."""
+    """Call of a view function; `at` is the address to call, if it is not the deployment's contract."""
 
     contract: str
     method: str
@@ -31,7 +31,7 @@ class ViewCall(NamedTuple):
 
 
 class VaultViewCalls:
-    """The views of a deployment on a node."""
+    """Reader of a deployment's view functions on a node, many calls in one batch."""
 
     def __init__(self, node: Node, addresses: Mapping[str, str], abis: Mapping[str, ContractAbi]) -> None:
         self._node = node
@@ -39,7 +39,10 @@ class VaultViewCalls:
         self._abis = abis
 
     def call_views(self, questions: Sequence[ViewCall], block: str) -> list[Any]:
-        """Return the answers, in order, at the block of this hash."""
+        """Return the decoded results of view calls, in order, at the block with this hash.
+
+        Raise BackstopError if a call reverts.
+        """
         functions = [self._abis[q.contract].get_function(q.method, len(q.args)) for q in questions]
         calls = [
             (
@@ -62,22 +65,26 @@ class VaultViewCalls:
         return [f.decode_result(bytes.fromhex(a[2:])) for f, a in zip(functions, answers, strict=True)]
 
     def get_vault_records(self, owners: Sequence[tuple[int, str]], block: str) -> list[VaultRecord]:
-        """Return vaults by type and owner."""
+        """Return the vaults of (collateral type, owner) pairs at the block with this hash."""
         questions = [ViewCall("VaultEngine", "vault", owner) for owner in owners]
         return [VaultRecord(*answer[:3]) for answer in self.call_views(questions, block)]
 
     def count_types(self, block: str) -> int:
-        """Return how many collateral types there are."""
+        """Return the number of collateral types at the block with this hash."""
         (count,) = self.call_views([ViewCall("VaultEngine", "collateral_types", ())], block)
         return int(count)
 
     def get_normalized_debts(self, types: Sequence[int], block: str) -> list[int]:
-        """Return the normalized debt of all vaults of each type together [wad]."""
+        """Return the normalized debt of all vaults of each collateral type together [wad]."""
         answers = self.call_views([ViewCall("VaultEngine", "debts_of", (c,)) for c in types], block)
         return [int(answer[0]) for answer in answers]
 
     def get_conditions(self, collateral_type: int, block: str, timestamp: int) -> PricingConditions:
-        """Return the conditions that `LiquidationEngine` meets for a type in that block."""
+        """Return the price, rate and terms that `LiquidationEngine` uses for a collateral type in a block.
+
+        `block` is the block's hash. Raise BackstopError if the risk policy has no readable brackets (margin
+        by debt size).
+        """
         questions = [
             ViewCall("PriceFeed", "liquidation_price", (collateral_type,)),
             ViewCall("VaultEngine", "accrue", (collateral_type,)),

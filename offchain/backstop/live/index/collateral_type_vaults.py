@@ -35,7 +35,10 @@ _BAND_DIGITS = 4
 
 
 class VaultRecord(NamedTuple):
-    """A vault as its slot has it, but for the mark of a liquidation."""
+    """Vault as in its storage slot: locked collateral, normalized debt, and the time of its margin call.
+
+    The slot's flag for a liquidated vault is left out.
+    """
 
     locked: int = 0  # wad
     normalized_debt: int = 0  # wad
@@ -43,12 +46,12 @@ class VaultRecord(NamedTuple):
 
     @staticmethod
     def from_word(word: bytes | bytearray) -> VaultRecord:
-        """Read it out of 32 bytes, the lowest first."""
+        """Return the vault stored in a word of 32 bytes, lowest byte first."""
         whole = int.from_bytes(word, "little")
         return VaultRecord(whole & _FIELD, whole >> 104 & _FIELD, whole >> 208)
 
     def to_word_bytes(self) -> bytes:
-        """Write it as 32 bytes."""
+        """Return the vault as a word of 32 bytes, lowest byte first."""
         return (self.locked | self.normalized_debt << 104 | self.called_at << 208).to_bytes(WORD, "little")
 
 
@@ -56,12 +59,12 @@ EMPTY = VaultRecord()
 
 
 class TypeVaults:
-    """Rows of vaults, and their order once it is asked for."""
+    """Vaults of one collateral type by row, sorted by collateral per debt once a query needs it."""
 
     __slots__ = ("_bands", "called", "normalized_debt", "owners", "touched", "words")
 
     def __init__(self, addresses: bytes = b"", words: bytes = b"") -> None:
-        """Take rows as they were saved: addresses of 20 bytes and as many words of 32."""
+        """Load saved rows: owner addresses of 20 bytes, and as many vault words of 32 bytes, end to end."""
         self.owners = OwnerRows(addresses)
         self.words = bytearray(words)
         # Which rows have changed since they were saved.
@@ -78,7 +81,7 @@ class TypeVaults:
         return len(self.owners)
 
     def get_or_add_row(self, owner: bytes) -> int:
-        """Return the row of an owner, a new one if need be."""
+        """Return the row of an owner's vault; add an empty vault if the owner has none."""
         row = self.owners.get_or_add_row(owner)
         if row == len(self.touched):
             self.words += bytes(WORD)
@@ -86,11 +89,11 @@ class TypeVaults:
         return row
 
     def get_record(self, row: int) -> VaultRecord:
-        """Return a row's vault."""
+        """Return the vault in a row."""
         return VaultRecord.from_word(self.words[row * WORD : (row + 1) * WORD])
 
     def put_record(self, row: int, new: VaultRecord) -> None:
-        """Replace a row's vault."""
+        """Replace the vault in a row, and update the sorted order, the total debt and the called rows."""
         old = self.get_record(row)
         self.words[row * WORD : (row + 1) * WORD] = new.to_word_bytes()
         self.touched[row] = 1
@@ -108,12 +111,12 @@ class TypeVaults:
                 self._bands.setdefault(band, SortedVaultSet()).add_entry(_pack_grade_and_row(row, new))
 
     def get_vault(self, row: int, rate: int) -> Vault:
-        """Return a row's vault as keepers see it, with its debt at a rate."""
+        """Return the vault in a row as keepers see it, with its debt at the accumulated rate [ray]."""
         locked, art, called_at = self.get_record(row)
         return Vault("0x" + self.owners.get_address(row).hex(), locked, art, art * rate, called_at)
 
     def find_vaults_below_ratio(self, at: PricingConditions, ratio: int) -> Iterator[int]:
-        """Return the rows of all vaults that are worth less than a ratio asks for; none without a price."""
+        """Yield the rows of all vaults below a collateral ratio [basis points]; none without a price."""
         if at.price == 0 or ratio == 0:
             return
         worth = at.price * BASIS_POINTS
@@ -126,16 +129,19 @@ class TypeVaults:
                     yield row
 
     def is_below_ratio(self, row: int, at: PricingConditions, ratio: int) -> bool:
-        """Tell whether a vault is worth less than a ratio asks for, as the contract does.
+        """Return whether a vault is below a collateral ratio [basis points], exactly as the contract decides.
 
-        None is without a price.
+        False without a price.
         """
         locked, art, _ = self.get_record(row)
         judged = at.price != 0 and ratio != 0
         return judged and locked * at.price * BASIS_POINTS < at.compute_required_worth(art * at.rate, ratio)
 
     def _build_debt_bands(self) -> dict[int, SortedVaultSet]:
-        """Read all words: the bands, the debt in all and the calls."""
+        """Build the sorted order, the total debt and the called rows from all vaults.
+
+        The order has a sorted set for each band of normalized debt.
+        """
         entries: dict[int, list[int]] = {}
         self.normalized_debt, self.called = 0, set()
         for row in range(len(self.owners)):
@@ -157,6 +163,6 @@ def _pack_grade_and_row(row: int, vault_record: VaultRecord) -> int:
 
 
 def _compute_band_end(normalized_debt: int) -> int:
-    """Return the end of the band that a debt is in: rounded up, after its leading digits, to ones."""
+    """Return the end of the debt's band: its leading four binary digits, followed by ones."""
     shift = max(0, normalized_debt.bit_length() - _BAND_DIGITS)
     return ((normalized_debt >> shift) + 1 << shift) - 1

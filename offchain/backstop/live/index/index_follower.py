@@ -22,9 +22,10 @@ _ASKED = ("VaultEngine", "LiquidationEngine", "PriceFeed", "RiskPolicy")
 
 
 class IndexFollower:
-    """One deployment's index. `say` gets lines about progress.
+    """Follower that keeps a deployment's vault index at the newest block of a node.
 
-    `index` is another object once the chain was reorganised further back than the index can go.
+    `say` receives lines about progress. The attribute `index` is replaced by a new object after a reorg that
+    is deeper than the index can roll back.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class IndexFollower:
         artifacts: Artifacts | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """Start from a snapshot if there is one; `cold` starts from nothing, and the snapshot is replaced.
+        """Load the index from the snapshot file, if there is one.
 
-        Raises UnusableSnapshotError if the file is of no use for this deployment.
+        `cold` starts with an empty index, and the next save replaces the file. Raise UnusableSnapshotError if
+        the file is of no use for this deployment.
         """
         node.require_deployment(deployment)
         self.node = node
@@ -54,7 +56,10 @@ class IndexFollower:
         self.index = found or self._create_empty_index()
 
     def sync_to_head(self) -> None:
-        """Follow the chain to its newest block, and back first if that is on another branch."""
+        """Follow the chain to its newest block, after rolling back blocks that a reorg removed.
+
+        Raise BackstopError if the chain is reorganised five times meanwhile.
+        """
         for _ in range(_ATTEMPTS):
             head = self.node.get_head()
             if head.hash == self.index.hash and not self.index.list_vaults_with_unconfirmed_calls():
@@ -77,22 +82,25 @@ class IndexFollower:
         )
 
     def get_pricing_conditions(self, collateral_type: int) -> PricingConditions:
-        """Return what decides about a type's vaults at the index's block."""
+        """Return the price, rate and terms for liquidations of a type at the index's block.
+
+        Raise BackstopError if that block is no longer part of the chain.
+        """
         block = self.node.request("eth_getBlockByHash", self.index.hash, False)
         if block is None:
             raise BackstopError(f"block {self.index.number} is no longer part of the chain: catch up first")
         return self.views.get_conditions(collateral_type, self.index.hash, int(block["timestamp"], 16))
 
     def save_snapshot(self) -> None:
-        """Bring the snapshot up to the index."""
+        """Save the index to the snapshot file, if there is one."""
         if self._snapshot is not None:
             self._snapshot.save_index(self.index)
 
     def list_sample_differences(self, sample_size: int, seed: int = 0) -> list[str]:
-        """Compare with the chain at the index's block; return a line for each difference.
+        """Compare the index with the chain at its block; return a line for each difference.
 
-        Looked at are some vaults at random, and each type's normalized debt, which shows a vault that is
-        missing.
+        `sample_size` vaults are compared at random, and the normalized debt of each type. A wrong sum reveals
+        a vault that is missing.
         """
         owners = self.index.sample_vaults(sample_size, seed)
         found = []
@@ -112,7 +120,10 @@ class IndexFollower:
     # ------------------------------------------------------------------ following
 
     def _create_empty_index(self) -> VaultIndex:
-        """Start before the first contract."""
+        """Return an empty index at the last block before the deployment.
+
+        Raise BackstopError if the chain has not reached that block.
+        """
         block = self.deployment.block
         found = self.node.get_block_hash(block)
         if found is None:
@@ -123,7 +134,10 @@ class IndexFollower:
         return VaultIndex(block, found)
 
     def _go_back(self) -> None:
-        """Go back to the last block of ours that is still part of the chain."""
+        """Roll the index back to its last block that is still part of the chain.
+
+        If there is none, start with an empty index.
+        """
         started_at = self.index.number
         while self.node.get_block_hash(self.index.number) != self.index.hash:
             if not self.index.roll_back_last_block():
@@ -136,7 +150,7 @@ class IndexFollower:
             self.say(f"the chain was reorganised: back from block {started_at} to {self.index.number}")
 
     def _follow_ranges(self, last: int) -> None:
-        """Follow many blocks at a time, as far as none is likely to be reorganised."""
+        """Follow old blocks up to `last`, many at a time, as blocks that are not rolled back again."""
         first = self.index.number + 1
         for end, logs in self.logs.iter_log_ranges(first, last):
             block_hash = self.node.get_block_hash(end)
@@ -150,7 +164,7 @@ class IndexFollower:
                 self.say(f"block {end:,} of {last:,}, {len(self.index):,} vaults")
 
     def _follow_newest_blocks(self, head: Head) -> None:
-        """Follow the newest blocks one by one, so that each can be taken back."""
+        """Follow the newest blocks one by one, so that each can be rolled back after a reorg."""
         first = self.index.number + 1
         numbers = [(hex(number), False) for number in range(first, head.number + 1)]
         headers = self.node.client.call_method_in_batches("eth_getBlockByNumber", numbers)
@@ -172,7 +186,7 @@ class IndexFollower:
             )
 
     def _confirm_margin_calls_on_chain(self) -> None:
-        """Have the chain say which calls stand."""
+        """Read from the chain which margin calls still stand, and set their times in the index."""
         doubtful = self.index.list_vaults_with_unconfirmed_calls()
         for (c, owner), record in zip(
             doubtful, self.views.get_vault_records(doubtful, self.index.hash), strict=True
@@ -181,7 +195,7 @@ class IndexFollower:
 
 
 class _ChainMovedError(Exception):
-    """An error: the chain changed while it was read, so look again."""
+    """Error raised if a reorg happened during a read, which is then repeated."""
 
 
 def _get_block_number(log: dict[str, Any]) -> int:

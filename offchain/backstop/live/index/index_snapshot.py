@@ -39,7 +39,7 @@ _TABLES = {
 
 
 class UnusableSnapshotError(BackstopError):
-    """An error: a file is no snapshot of this deployment, or not a whole one."""
+    """Error raised if a file is not a complete snapshot of this deployment's index."""
 
 
 class _Meta(NamedTuple):
@@ -52,7 +52,7 @@ class _Meta(NamedTuple):
 
 
 class IndexSnapshot:
-    """A file for the index of one deployment."""
+    """SQLite file that stores the vault index of one deployment."""
 
     def __init__(self, path: Path, deployment: Deployment) -> None:
         self.path = path
@@ -62,10 +62,10 @@ class IndexSnapshot:
         self._written: tuple[VaultIndex, _Meta] | None = None
 
     def load_index(self) -> VaultIndex | None:
-        """Return the index as it was saved; None if none was.
+        """Return the saved index; None if the file does not exist or holds no save yet.
 
-        Its calls are not confirmed: the chain goes on meanwhile. Raises UnusableSnapshotError for any other
-        file, one line with the reason.
+        Its margin calls count as unconfirmed, since the chain goes on meanwhile. Raise UnusableSnapshotError
+        for any other file, with the reason.
         """
         if not self.path.exists():
             return None
@@ -82,9 +82,9 @@ class IndexSnapshot:
         return index
 
     def read_extra(self, read: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Read something else that the file holds beside an index of this deployment; None without a file.
+        """Return the result of `read` for the file's further tables; None if there is no save.
 
-        Raises UnusableSnapshotError as `load` does.
+        Raise UnusableSnapshotError as `load_index` does.
         """
         if not self.path.exists():
             return None
@@ -101,10 +101,10 @@ class IndexSnapshot:
     def save_index(
         self, index: VaultIndex, write_extra: Callable[[sqlite3.Connection], None] = lambda file: None
     ) -> None:
-        """Write what has changed since this index was last loaded or saved here; all of it at first.
+        """Save the changes of the index since it was last loaded or saved here, or else all of it.
 
-        `beside` writes something else in the same transaction. A damaged snapshot is replaced, a file that
-        never was one is left alone.
+        The save is one transaction, in which `write_extra` may write further tables. A damaged snapshot is
+        replaced. A file that never was a snapshot is left alone, and raises BackstopError.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,13 +209,16 @@ class IndexSnapshot:
         return meta
 
     def _is_last_written_index(self, file: sqlite3.Connection, index: VaultIndex) -> bool:
-        """Return whether the file has this index except for the rows touched since."""
+        """Return whether the file holds this index as last saved here, so that changed rows suffice."""
         if self._written is None or self._written[0] is not index or _has_no_tables(file):
             return False
         return bool(file.execute("SELECT * FROM meta").fetchone() == self._written[1])
 
     def _remove_damaged(self) -> None:
-        """Remove a damaged snapshot; its head still shows that this program wrote the file."""
+        """Remove a damaged snapshot file; raise BackstopError if this program did not write it.
+
+        The head of the file shows that.
+        """
         with self.path.open("rb") as file:
             head = file.read(_HEAD)
         if head[_APPLICATION_AT : _APPLICATION_AT + 4] != _APPLICATION.to_bytes(4, "big"):
@@ -236,7 +239,7 @@ def deployment_id(deployment: Deployment) -> str:
 
 
 def _has_no_tables(database: sqlite3.Connection) -> bool:
-    """Tell whether no save has ended in a file yet."""
+    """Return whether the file has no tables, because no save has ended yet."""
     (tables,) = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     return bool(tables == 0)
 
@@ -247,7 +250,7 @@ def _has_our_application_id(database: sqlite3.Connection) -> bool:
 
 
 def _read_owners_and_words(database: sqlite3.Connection, collateral_type: int) -> tuple[bytes, bytes]:
-    """Return the owners and the words of a type, each end to end."""
+    """Return the owner addresses and the vault words of a type, each concatenated in row order."""
     rows = database.execute(
         "SELECT owner, word FROM vaults WHERE collateral_type = ? ORDER BY row", (collateral_type,)
     )

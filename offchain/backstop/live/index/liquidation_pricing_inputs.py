@@ -9,7 +9,7 @@ from backstop.model.risk_policy import Terms
 
 
 class PricingConditions(NamedTuple):
-    """Prices and rates as `LiquidationEngine` would find them at `timestamp`."""
+    """Price, accumulated rate, ratios and terms that `LiquidationEngine` would use at `timestamp`."""
 
     price: int  # of liquidations, ray; 0 is none, and then nobody is liquidated or called
     rate: int  # accumulated rate with the fees up to now, ray
@@ -19,5 +19,8 @@ class PricingConditions(NamedTuple):
     calls: CallTerms = CallTerms()
 
     def compute_required_worth(self, debt: int, ratio: int) -> int:
-        """Return the worth that a debt (rad) asks for at a ratio [basis points x rad], exact."""
+        """Return the collateral worth that a debt [rad] requires at a ratio [basis points x rad], exact.
+
+        The policy's add-on for large debts is included.
+        """
         return debt * ratio + self.policy.add_on(debt)

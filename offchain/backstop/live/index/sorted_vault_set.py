@@ -19,10 +19,11 @@ _BLOCK = 1_000
 
 
 def compute_sortable_fraction(numerator: int, denominator: int) -> int:
-    """Return floor(log2) and the leading digits of a fraction in one number, which grows with it.
+    """Return an integer that orders fractions: a larger fraction never has a smaller integer.
 
-    The fractions are collateral for normalized debt, and the collateral that a price requires for it: under
-    2**107, so a grade is under 2**39.
+    It is the binary exponent and the leading 32 binary digits of the fraction, rounded down. The fractions
+    are collateral for normalized debt, and the collateral that a price requires for it: under 2**107, so the
+    integer is under 2**39.
     """
     fixed = (numerator << _POINT) // denominator
     shift = fixed.bit_length() - 1 - _DIGITS
@@ -30,7 +31,7 @@ def compute_sortable_fraction(numerator: int, denominator: int) -> int:
 
 
 class SortedVaultSet:
-    """Entries in ascending order, in blocks that an insertion moves at little cost."""
+    """Sorted set of 64-bit entries (fraction and row), in blocks that make insertions cheap."""
 
     __slots__ = ("_blocks", "_lasts")
 
@@ -43,7 +44,7 @@ class SortedVaultSet:
         return sum(map(len, self._blocks))
 
     def add_entry(self, entry: int) -> None:
-        """Add an entry that is not there yet."""
+        """Insert an entry that is not in the set."""
         blocks, lasts = self._blocks, self._lasts
         if not blocks:
             blocks.append(array("Q"))
@@ -58,7 +59,7 @@ class SortedVaultSet:
             lasts[i] = block[-1]
 
     def remove_entry(self, entry: int) -> None:
-        """Remove an entry that is there."""
+        """Remove an entry that is in the set."""
         i = bisect_left(self._lasts, entry)
         block = self._blocks[i]
         at = bisect_left(block, entry)
@@ -70,7 +71,7 @@ class SortedVaultSet:
             del self._blocks[i], self._lasts[i]
 
     def iter_lowest_rows(self, highest: int) -> Iterator[int]:
-        """Yield the rows of all entries of this grade or a lower one."""
+        """Yield the rows of all entries with a sortable fraction of at most `highest`."""
         end, mask = highest + 1 << ROW_BITS, (1 << ROW_BITS) - 1
         for block, last in zip(self._blocks, self._lasts, strict=True):
             if last < end:

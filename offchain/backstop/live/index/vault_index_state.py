@@ -18,11 +18,11 @@ DEPTH = 64
 
 
 class DetachedBlockError(BackstopError):
-    """An error: a block does not follow the one that the index is at."""
+    """Error raised if a block does not follow the index's newest block."""
 
 
 class VaultChanged(NamedTuple):
-    """The event `VaultEngine.VaultChanged`: all of a vault but its call."""
+    """Event `VaultEngine.VaultChanged`: the collateral and normalized debt of a vault after a change."""
 
     collateral_type: int
     owner: bytes
@@ -31,7 +31,7 @@ class VaultChanged(NamedTuple):
 
 
 class MarginCalled(NamedTuple):
-    """The event `LiquidationEngine.MarginCalled`."""
+    """Event `LiquidationEngine.MarginCalled`: a vault, and the end of its grace period (`due`)."""
 
     collateral_type: int
     owner: bytes
@@ -39,7 +39,7 @@ class MarginCalled(NamedTuple):
 
 
 class BlockChanges(NamedTuple):
-    """A block, or a stretch of blocks that ends with it: the changes of vaults, in order."""
+    """Changes of vaults in a block, or in a range of blocks that ends with it, in order."""
 
     number: int
     hash: str
@@ -48,7 +48,7 @@ class BlockChanges(NamedTuple):
 
 
 class UndoEntry(NamedTuple):
-    """The block of the index before another, and the rows that this one changed, as they were."""
+    """Undo record of a block: the block before it, and the vaults that it changed, as they were."""
 
     number: int
     hash: str
@@ -56,16 +56,19 @@ class UndoEntry(NamedTuple):
 
 
 class VaultIndex:
-    """The vaults after block `number`.
+    """Index of all vaults of a deployment after block `number`, from which unsafe vaults are found.
 
-    An event has that a margin call was made, none that it was met: a touch meets it or does not, by the price
-    of that moment. `list_vaults_with_unconfirmed_calls` has the vaults that were called or touched since. The
-    time of each call has to be read from the chain (`VaultEngine.vault`) and set by `set_confirmed_call_time`
-    before `find_unsafe`, `find_callable` and `list_calls`. `IndexFollower` does that.
+    Events show that a margin call was made, but not that it was met: any later change of the vault may meet
+    it. So `list_vaults_with_unconfirmed_calls` returns the vaults that were called or changed since. The time
+    of each call must be read from the chain (`VaultEngine.vault`) and set by `set_confirmed_call_time` before
+    `find_unsafe`, `find_callable` and `list_calls`. `IndexFollower` does that.
     """
 
     def __init__(self, number: int, block_hash: str, depth: int = DEPTH) -> None:
-        """Start before the deployment's first block, when there is no vault."""
+        """Create an empty index at the last block before the deployment.
+
+        `depth` is the number of blocks that can be rolled back.
+        """
         self.number = number
         self.hash = block_hash
         self.types: dict[int, TypeVaults] = {}
@@ -73,13 +76,17 @@ class VaultIndex:
         self._doubtful: dict[tuple[int, int], None] = {}
 
     def __len__(self) -> int:
-        """Count the vaults, those included that are empty by now."""
+        """Return the number of vaults, including vaults that are empty by now."""
         return sum(map(len, self.types.values()))
 
     # ------------------------------------------------------------------ following
 
     def apply(self, block: BlockChanges, *, final: bool = False) -> None:
-        """Take in the next block. One that is final cannot be taken back, nor can any before it."""
+        """Apply the changes of the next block, or range of blocks, to the index.
+
+        Neither a `final` block nor any block before it can be rolled back. Raise DetachedBlockError if the
+        block does not follow the index's newest block.
+        """
         if block.parent != self.hash or block.number <= self.number:
             raise DetachedBlockError(f"block {block.number} does not follow block {self.number} of the index")
         undo = UndoEntry(self.number, self.hash, {})
@@ -104,7 +111,7 @@ class VaultIndex:
             self.journal.append(undo)
 
     def roll_back_last_block(self) -> bool:
-        """Take the last block back; False if it is not known how it was before."""
+        """Undo the last applied block; return False if there is no undo record for it."""
         if not self.journal:
             return False
         undo = self.journal.pop()
@@ -119,16 +126,16 @@ class VaultIndex:
         return True
 
     def list_vaults_with_unconfirmed_calls(self) -> list[tuple[int, str]]:
-        """Return the vaults with margin calls that have to be confirmed: type and owner."""
+        """Return the vaults with margin calls that must be confirmed on the chain: type and owner."""
         return [(c, self._get_owner(c, row)) for c, row in self._doubtful]
 
     def mark_all_calls_unconfirmed(self) -> None:
-        """Have all calls confirmed again."""
+        """Require that all margin calls are confirmed on the chain again."""
         for c, vaults in self.types.items():
             self._doubtful.update(dict.fromkeys((c, row) for row in vaults.called))
 
     def set_confirmed_call_time(self, collateral_type: int, owner: str, called_at: int) -> None:
-        """Set when a vault was called, as the chain has it at the index's block; 0 is no call."""
+        """Set the time of a vault's margin call, as the chain has it at the index's block; 0: no call."""
         vaults = self.get_vaults(collateral_type)
         row = vaults.get_or_add_row(bytes.fromhex(owner[2:]))
         vaults.put_record(row, vaults.get_record(row)._replace(called_at=called_at))
@@ -137,10 +144,10 @@ class VaultIndex:
     # -------------------------------------------------------------------- answers
 
     def find_unsafe(self, collateral_type: int, at: PricingConditions) -> list[Vault]:
-        """Return the vaults that may be liquidated, the largest debt first.
+        """Return the vaults that may be liquidated under the given conditions, the largest debt first.
 
-        First those under the liquidation ratio, then those that were called, are still under the call ratio,
-        and had their time.
+        Vaults under the liquidation ratio come first. Then follow vaults with an expired grace period of a
+        margin call that are still under the call ratio.
         """
         if at.liquidation_ratio == 0:
             return []
@@ -154,9 +161,10 @@ class VaultIndex:
         return [*_largest_first(vaults, under, at), *_largest_first(vaults, due, at)]
 
     def find_callable(self, collateral_type: int, at: PricingConditions) -> list[Vault]:
-        """Return the vaults under the call ratio without a running call, the largest debt first.
+        """Return the vaults that may get a margin call, the largest debt first.
 
-        Those that may be liquidated at once are among them.
+        They are under the call ratio and have no running call. Vaults that may be liquidated at once are
+        included.
         """
         vaults = self.get_vaults(collateral_type)
         under = [
@@ -167,7 +175,7 @@ class VaultIndex:
         return _largest_first(vaults, under, at)
 
     def list_calls(self, collateral_type: int, at: PricingConditions) -> list[MarginCall]:
-        """Return the margin calls that run, met by now or not, the oldest first."""
+        """Return the margin calls of a type that have not expired, met by now or not, the oldest first."""
         vaults = self.get_vaults(collateral_type)
         found = []
         for row in vaults.called:
@@ -182,17 +190,21 @@ class VaultIndex:
     def list_vaults_below_ratio(
         self, collateral_type: int, ratio: int, price: int, rate: int, policy: Terms
     ) -> list[Vault]:
-        """Return the vaults that are worth less than a ratio (basis points) and their brackets ask for."""
+        """Return the vaults with less collateral than a ratio [basis points] and the policy require.
+
+        `price` and `rate` are in ray. `policy` holds the brackets of debt above which more collateral is
+        required.
+        """
         at, vaults = PricingConditions(price, rate, 0, 0, policy), self.get_vaults(collateral_type)
         return [vaults.get_vault(row, rate) for row in vaults.find_vaults_below_ratio(at, ratio)]
 
     def list_vaults_ever_called(self, collateral_type: int, accumulated_rate: int) -> list[Vault]:
-        """Return the vaults that were ever called, also if the call is over."""
+        """Return the vaults with a recorded margin call, also if the call has expired."""
         vaults = self.get_vaults(collateral_type)
         return [vaults.get_vault(row, accumulated_rate) for row in vaults.called]
 
     def get_vault(self, collateral_type: int, owner: str) -> VaultRecord:
-        """Return a vault; an empty one if there never was one."""
+        """Return the vault of an owner; an empty vault if the owner never had one."""
         vaults = self.get_vaults(collateral_type)
         row = vaults.owners.find_row(bytes.fromhex(owner[2:]))
         return EMPTY if row is None else vaults.get_record(row)
@@ -202,7 +214,7 @@ class VaultIndex:
         return self.get_vaults(collateral_type).normalized_debt
 
     def sample_vaults(self, count: int, seed: int) -> list[tuple[int, str]]:
-        """Draw some vaults, none twice, every one as likely: type and owner."""
+        """Return a uniform random sample of distinct vaults, as type and owner."""
         chosen = sorted(random.Random(seed).sample(range(len(self)), min(count, len(self))))
         found, first = [], 0
         for c, vaults in self.types.items():
@@ -214,7 +226,7 @@ class VaultIndex:
     # -------------------------------------------------------------------- helpers
 
     def get_vaults(self, collateral_type: int) -> TypeVaults:
-        """Return all vaults of a type."""
+        """Return the container of all vaults of a collateral type; create an empty one if there is none."""
         found = self.types.get(collateral_type)
         if found is None:
             found = self.types[collateral_type] = TypeVaults()

@@ -25,7 +25,7 @@ _TOPICS, _DATA = 3, 2 + 2 * 64
 
 
 class LogReader:
-    """A reader of the two events of a deployment that change vaults."""
+    """Reader of the two events of a deployment that change vaults: VaultChanged and MarginCalled."""
 
     def __init__(self, node: Node, addresses: Mapping[str, str], abis: Mapping[str, ContractAbi]) -> None:
         self.node = node
@@ -39,7 +39,10 @@ class LogReader:
         }
 
     def iter_log_ranges(self, first: int, last: int) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """Yield all logs from block `first` to `last`, a range at a time: where it ends, and its logs."""
+        """Yield the logs from block `first` to `last`, range by range: the range's end, and its logs.
+
+        A range that the node refuses is halved. Raise RpcError if the node refuses a single block.
+        """
         while first <= last:
             end = min(last, first + self.range - 1)
             try:
@@ -57,13 +60,16 @@ class LogReader:
                 self.range = min(MOST_BLOCKS, self.range + self.range // 4 + 1)
 
     def request_logs_in_one_call(self, first_block: int, last_block: int) -> list[dict[str, Any]]:
-        """Return the logs of a range as the node tells them, in order."""
+        """Return the logs of a range of blocks in one request, in order."""
         blocks = {"fromBlock": hex(first_block), "toBlock": hex(last_block)}
         logs: list[dict[str, Any]] = self.node.request("eth_getLogs", self._filter | blocks)
         return logs
 
     def decode_vault_change_or_margin_call(self, log: Mapping[str, Any]) -> VaultChanged | MarginCalled:
-        """Decode what a log says of a vault."""
+        """Return the event that a log contains.
+
+        If the log is malformed, switch to another node and raise NodeUnavailableError.
+        """
         topics, data = log["topics"], log["data"]
         if len(topics) != _TOPICS or len(data) < _DATA:
             raise self.node.leave_node_and_build_error(
@@ -77,7 +83,7 @@ class LogReader:
 
 
 def pick_vault_changes(logs: Iterable[Log]) -> list[VaultChanged | MarginCalled]:
-    """Pick the same changes out of events that are decoded already."""
+    """Return the vault changes and margin calls among decoded events, in order."""
     found: list[VaultChanged | MarginCalled] = []
     for contract, event, values in logs:
         if (contract, event) == ("VaultEngine", "VaultChanged"):

@@ -52,11 +52,14 @@ _KEPT_WHOLE = 4
 
 
 class WrongDeploymentError(BackstopError):
-    """An error: a state that was kept is not of this deployment."""
+    """Error raised if a saved state belongs to another deployment."""
 
 
 class MinedCall(NamedTuple):
-    """A call that was mined. Gas is 0 for a call that came through a contract from elsewhere."""
+    """Call that was mined, with its outcome, gas used and gas price [wei].
+
+    Gas is 0 for a call that reached the deployment through a foreign contract.
+    """
 
     transaction: str
     block: int
@@ -68,13 +71,13 @@ class MinedCall(NamedTuple):
 
 
 class Mirror:
-    """A model that follows a deployment from its first block.
+    """Model that follows a deployment on a chain from its first block, and compares each call's effect.
 
-    A difference is settled by a proof or another node before anything is overwritten; then it is reported
-    once, and the chain's value counts. `unsettled_slots` keep the model's word, and are read again at every
-    look. `history` keeps the steps since the configuration, from which `crash` makes a trace. Without it the
-    mirror's size is bounded by the protocol's state, as long as `seen`, `differences` and `strangers` are
-    taken from time to time.
+    Each difference is settled by a proof or another node before anything is overwritten. It is then reported
+    once in `differences`, and the model takes the chain's value. For `unsettled_slots` the model keeps its
+    own value, and the slots are read again at every comparison. With `history`, the calls since the
+    configuration are kept for a trace. Without it the mirror's size is bounded by the protocol's state, as
+    long as `seen`, `differences` and `strangers` are cleared from time to time.
     """
 
     def __init__(
@@ -109,7 +112,10 @@ class Mirror:
         self._start_empty_model()
 
     def _start_empty_model(self) -> None:
-        """Start before the first contract."""
+        """Reset the model to the state before the deployment's first contract.
+
+        Raise BackstopError if the chain has not reached that block.
+        """
         found = self.node.get_block_hash(self.deployment.block)
         if found is None:
             raise BackstopError(
@@ -136,9 +142,9 @@ class Mirror:
         self.unsettled_slots.clear()
 
     def roll_back_after_reorg(self) -> str:
-        """Follow again after a reorganisation; return in words what that took.
+        """Roll the model back to the last block that is still on the chain; return a description.
 
-        It goes back to the last block that the chain still has, if that was kept, else to the beginning.
+        If no undo record reaches that block, start with an empty model.
         """
         self.node.check_chain()
         before = self.block
@@ -150,7 +156,7 @@ class Mirror:
         return "following again from the start"
 
     def _go_back(self) -> bool:
-        """Go back to the last block that the chain still has; False if none is kept."""
+        """Roll back to the last block that is still on the chain; return False if no kept block is."""
         blocks = self._past.blocks
         while blocks and self.node.get_block_hash(blocks[-1].number) != blocks[-1].hash:
             blocks.pop()
@@ -165,39 +171,42 @@ class Mirror:
 
     @property
     def refuted_node_claims(self) -> list[str]:
-        """Descriptions of refuted claims of nodes."""
+        """Log lines on claims of nodes that a proof or another node refuted."""
         return self._words.lies
 
     @property
     def lies_told(self) -> int:
-        """How many, since the start."""
+        """Number of refuted claims of nodes since the start."""
         return self._words.lies_told
 
     @property
     def unsettled_slots(self) -> set[Written]:
-        """Slots for which the node returns another word than the model, without a proof of either."""
+        """Storage slots for which node and model differ, without a proof of either word."""
         return self._words.unsettled
 
     # --------------------------------------------------------------- on the disk
 
     @property
     def configured(self) -> bool:
-        """Whether all of the deployment was followed."""
+        """Whether all calls that configure the deployment were followed."""
         return self._to_configure == 0
 
     @property
     def is_complete_and_settled(self) -> bool:
-        """Whether all of the deployment was followed, nothing waits to be taken over or settled."""
+        """Whether the deployment is complete and no part of the model's state is in doubt."""
         return self.configured and not self._doubtful and not self.unsettled_slots
 
     def export_state(self) -> dict[str, Any]:
-        """Return what it takes to go on from here later, or from one of the blocks before."""
+        """Return the mirror's state for a file: storage words, position on the chain and undo records.
+
+        A mirror restored from it resumes at this block, or after a reorg at an earlier one.
+        """
         return self.export_block_and_undo_records() | {
             "words": encode_nonzero_storage_words(self.model.world)
         }
 
     def export_block_and_undo_records(self) -> dict[str, Any]:
-        """Return the state without the model's words: how far this is, and the way back."""
+        """Return the mirror's position on the chain and its undo records, without the storage words."""
         return {
             "chain_id": self.deployment.chain_id,
             "deployed_after": self.deployment.block,
@@ -211,21 +220,22 @@ class Mirror:
 
     @property
     def touched_slots(self) -> set[Written]:
-        """Slots of the model that may hold something else since this was last cleared.
+        """Storage slots of the model that may have changed since this set was last cleared.
 
-        All may once `model` is another.
+        If `model` is another object, all slots may have changed.
         """
         return self._past.touched
 
     def list_undo_entries(self, contract: str, path: str) -> list[tuple[int, str, dict[Hashable, Any]]]:
-        """Return the way back for one table: see `Past.undone`."""
+        """Return the undo entries of one storage table; see `ReorgBuffer.list_undo_entries`."""
         return self._past.list_undo_entries(contract, path)
 
     def restore_state(self, state: dict[str, Any]) -> bool:
-        """Go on from a state, or from the last block before it that the chain still has.
+        """Resume from an exported state, or from the last earlier block that is still on the chain.
 
-        False, and from the beginning, if no such block is known. Raises WrongDeploymentError, and KeyError,
-        TypeError, ValueError or AttributeError if it is no state.
+        Return False, with an empty model, if no such block is known. Raise WrongDeploymentError if the state
+        belongs to another deployment. Raise KeyError, TypeError, ValueError or AttributeError if it is not
+        valid.
         """
         own = self.deployment.chain_id, self.deployment.block, self.deployment.addresses["VaultEngine"]
         if (state["chain_id"], state["deployed_after"], state["engine"]) != own:
@@ -250,10 +260,10 @@ class Mirror:
     # ----------------------------------------------------------------- following
 
     def sync_to_head(self, until: int | None = None) -> None:
-        """Follow all new blocks, or those up to `until`; add what was called in them to `seen`.
+        """Follow all new blocks, or those up to `until`, and add their calls to `seen`.
 
         The outcomes and events of the calls are compared, and at the last block each slot that the model
-        wrote. Raises ReorgError if the chain has lost the block that this begins from.
+        wrote. Raise ReorgError if the chain has lost the block at which the mirror stood.
         """
         self.follow_unchecked(until)
         if self._doubtful:
@@ -270,9 +280,10 @@ class Mirror:
         self._past.assign_new_writes_to_block(self.block)
 
     def follow_unchecked(self, until: int | None = None, stop: Callable[[], bool] = never_stop) -> None:
-        """Follow without a look at the storage, which `catch_up` or `check` makes up for.
+        """Follow new blocks up to `until` without comparing storage.
 
-        Between two blocks `stop` is asked whether to leave it at that.
+        A later `sync_to_head` or `compare_all_known_slots` compares it. `stop` is asked between two blocks
+        whether to return early. Raise ReorgError if a followed block is no longer on the chain.
         """
         head = self.node.get_head()
         if head.hash == self.hash:
@@ -305,9 +316,10 @@ class Mirror:
             )
 
     def get_verified_block(self, number: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Return a block that was followed, with its transactions and receipts, as its hash stands for them.
+        """Return a block with its transactions and receipts, verified against the block's hash.
 
-        The newest are kept whole. Raises RetryError if the chain has another one there by now.
+        The newest blocks are kept in memory. Raise RetryError if the chain now has another block of that
+        number than was followed.
         """
         kept = {each.number: each.hash for each in self._past.blocks}
         for block, receipts in self._newest:
@@ -330,7 +342,11 @@ class Mirror:
         progress: Callable[[int, int], None] = lambda done, total: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Replay up to a block (None: the newest), and compare all state there; calls are not collected."""
+        """Follow the chain up to a block (None: the newest), and compare all storage there.
+
+        Calls are not collected in `seen`. Raise BackstopError if the block does not exist or the deployment
+        is not complete there.
+        """
         head = self.node.get_head().number
         if block is not None and block > head:
             raise BackstopError(f"the chain has no block {block} yet: it is at {head}")
@@ -351,7 +367,7 @@ class Mirror:
         self.compare_all_known_slots()
 
     def compare_all_known_slots(self) -> None:
-        """Compare all known state at the last block that was followed."""
+        """Compare all storage that the model has written with the chain, at the last followed block."""
         if self._doubtful:
             self._overwrite_model_with_chain_words()
         else:
@@ -362,7 +378,7 @@ class Mirror:
         self._past.assign_new_writes_to_block(self.block)
 
     def raise_differences(self) -> None:
-        """Raise an error if model and chain have differed."""
+        """Raise BackstopError with the first difference, if model and chain have differed."""
         found = self.differences
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -407,9 +423,10 @@ class Mirror:
     def _follow_batch(
         self, transaction: str, batch: Action, logs: tuple[Log, ...], gas: int, gas_price: int
     ) -> None:
-        """Apply the liquidations that a batch executed, each as a call of the sender; the first has the gas.
+        """Apply the liquidations that a batch executed, each as a call of the batch's sender.
 
-        The batch's event lists them: only the chain knows for which of them there was gas.
+        The first call gets all the gas. The batch's event lists the executed liquidations: only the chain
+        knows for which of them there was gas.
         """
         collateral_type, owners, receiver, *_ = batch.args
         done, each_logs = logs[-1].values[1], _split_logs_by_last_event(logs[:-1], "Liquidated")
@@ -427,7 +444,10 @@ class Mirror:
             gas = 0
 
     def _decode_events(self, receipt: dict[str, Any]) -> tuple[Log, ...]:
-        """Decode the events of a transaction."""
+        """Return the decoded events of a transaction's receipt.
+
+        If an event is malformed, switch to another node and raise NodeUnavailableError.
+        """
         try:
             return tuple(map(self.chain.decode_log, raw_logs(receipt)))
         except (ValueError, IndexError, OverflowError):
@@ -449,7 +469,7 @@ class Mirror:
         self._past.blocks.clear()
 
     def _track_new_policy(self, data: bytes, address: str, transaction: dict[str, Any]) -> None:
-        """Follow a contract from now on if it is a policy that may be put in force one day, or a batch."""
+        """Follow a new contract if it is a risk policy or a liquidation batch of this deployment."""
         found = find_policy_creation(data, address, self.deployment.addresses, self.chain.artifacts)
         if found is None:
             return
@@ -465,7 +485,7 @@ class Mirror:
 
     @property
     def liquidation_batch(self) -> Creation | None:
-        """The first batch of liquidations that the chain has, if any."""
+        """First liquidation batch contract that is on the chain; None if there is none."""
         world = self.model.world.contracts
         return next((each for each in self.later if each.kind == BATCH_KIND and each.name in world), None)
 
@@ -475,7 +495,7 @@ class Mirror:
             self.chain.add_contract(creation.name, creation.kind, creation.address)
 
     def _decode_action(self, to: str, sender: str, data: bytes) -> Action | None:
-        """Decode call data; None if it is no call of the contract."""
+        """Return the call that transaction data makes; None if the contract has no function for it."""
         name = self.chain.names[to]
         function = self.chain.artifacts[self.chain.kinds[name]].contract_abi.by_selector.get(data[:4])
         if function is None or name not in self.model.world.contracts:
@@ -500,7 +520,11 @@ class Mirror:
     # ------------------------------------------------------------------- applying
 
     def _apply_call(self, action: Action, logs: tuple[Log, ...] | None) -> Outcome:
-        """Apply a call that succeeded on the chain, and compare its events if they are known."""
+        """Apply a call that succeeded on the chain to the model, and compare the events.
+
+        `logs` None means that the events are not known, which puts the model's state in doubt. A call that
+        fails on the model is recorded as a difference.
+        """
         world = self.model.world
         mark = world.mark()
         try:
@@ -521,7 +545,10 @@ class Mirror:
         return outcome._replace(logs=logs)
 
     def _build_failed_call_outcome(self, failed_action: Action) -> Outcome:
-        """Return the outcome of a call that was mined and failed; the model knows why."""
+        """Return the outcome of a mined call that failed, with the revert reason that the model gives.
+
+        A call that succeeds on the model counts as out of gas, since the model counts no gas.
+        """
         try:
             outcome = self.model.dry_run(failed_action)
         except Exception as error:
@@ -533,7 +560,10 @@ class Mirror:
         return outcome
 
     def _list_inner_calls(self, transaction: str, receipt: dict[str, Any]) -> list[Action]:
-        """Return the calls to the deployment that a contract from elsewhere made; they leave events."""
+        """Return the calls that a foreign contract made to the deployment in a transaction.
+
+        They are read from a trace of the node. Without one, the transaction is added to `strangers`.
+        """
         if not any(log["address"].lower() in self.chain.names for log in receipt["logs"]):
             return []
         self.repeatable = False
@@ -562,7 +592,10 @@ class Mirror:
     # ------------------------------------------------------------------ comparing
 
     def _record_slot_differences(self, slot_indices: Iterable[int]) -> None:
-        """Read slots at the last block; where the model has another value, and that is settled, it counts."""
+        """Compare storage slots at the last followed block, and record settled differences.
+
+        The model then takes the chain's value.
+        """
         wanted = list(slot_indices)
         self.fields_compared += sum(self.chain.places[i].fields for i in wanted)
         for i, word in self._words.find_differing_slots(
@@ -578,7 +611,7 @@ class Mirror:
             table[place.key] = storage_layout.decode_word(word, place.default)
 
     def _overwrite_model_with_chain_words(self) -> None:
-        """Take over the chain's values, after calls that could not be followed."""
+        """Overwrite the model's storage with the chain's, after calls that could not be followed."""
         world = self.model.world
         self.chain.track_world_slots(world)
         for i, word in self._words.find_differing_slots(
@@ -595,13 +628,16 @@ class Mirror:
 
 
 def _split_logs_by_last_event(logs: tuple[Log, ...], event: str) -> list[tuple[Log, ...]]:
-    """Split events into parts that end with an event of a name; events after the last one are dropped."""
+    """Split events into parts that each end with an event of this name; drop events after the last."""
     ends = [i + 1 for i, log in enumerate(logs) if log.event == event]
     return [logs[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirror:
-    """Open a mirror that only looks: it signs nothing and keeps no history."""
+    """Return a read-only mirror of a deployment, which signs nothing and keeps no history.
+
+    `depth` is the number of blocks that can be rolled back.
+    """
     node.require_deployment(deployment)
     host = LiveHost(node, Signers(test_accounts=False))
     return Mirror(node, host, attach_system(deployment, host), deployment, depth=depth)

@@ -13,7 +13,7 @@ from backstop.hosts.world_storage_json import format_table_key, parse_key
 
 
 class FollowedBlock(NamedTuple):
-    """A followed block, and where the model's journal, the steps and the configuration were after it."""
+    """Followed block, with the positions after it in the model's write journal and in the trace."""
 
     number: int
     hash: str
@@ -24,9 +24,10 @@ class FollowedBlock(NamedTuple):
 
 
 class ReorgBuffer:
-    """The blocks that can be taken back, at most `depth`, and one before them.
+    """Buffer of the newest followed blocks and their writes, from which the model is rolled back.
 
-    The world's journal is cut off behind the oldest. `Kept.written` counts what was cut off, too.
+    At most `depth` blocks can be rolled back. The model's write journal is cut off before the oldest block.
+    `FollowedBlock.written` counts the entries that were cut off, too.
     """
 
     def __init__(self, world: World, depth: int) -> None:
@@ -40,7 +41,7 @@ class ReorgBuffer:
 
     @classmethod
     def from_records(cls, world: World, depth: int, records: list[dict[str, Any]]) -> ReorgBuffer:
-        """Make it from `records()`, and put the journal back into the world."""
+        """Return a buffer made from `to_records`, and restore the write journal of the model's world."""
         past = cls(world, depth)
         for each in records:
             if past.blocks:
@@ -51,7 +52,7 @@ class ReorgBuffer:
         return past
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return the blocks and the values that they overwrote, for a file."""
+        """Return the blocks and the values that they overwrote, in a form for JSON."""
         return [
             {
                 "number": kept.number,
@@ -65,7 +66,7 @@ class ReorgBuffer:
         ]
 
     def list_undo_entries(self, contract: str, path: str) -> list[tuple[int, str, dict[Hashable, Any]]]:
-        """Return the undo entries of one table, block by block.
+        """Return the undo entries of one storage table, block by block.
 
         For each block that can be rolled back: the number and the hash of the block before it, and the old
         values of the keys that it wrote (None: no value).
@@ -86,7 +87,11 @@ class ReorgBuffer:
     def append_block_and_forget_oldest(
         self, number: int, block_hash: str, timestamp: int, *, steps: int = 0, to_configure: int = 0
     ) -> None:
-        """Remember the block that was just followed, and forget the oldest."""
+        """Add the block that was just followed, and drop the oldest block if there are too many.
+
+        `steps` and `to_configure` are the lengths of the trace and of the remaining configuration after the
+        block.
+        """
         self._add_new_writes_to_touched()
         self.blocks.append(
             FollowedBlock(number, block_hash, timestamp, self._journal_end, steps, to_configure)
@@ -98,13 +103,13 @@ class ReorgBuffer:
             self._forgotten += cut
 
     def assign_new_writes_to_block(self, block_number: int) -> None:
-        """Assign the writes since the last block to that block, if it has this number."""
+        """Assign the writes since the newest block to that block, if it has this number."""
         self._add_new_writes_to_touched()
         if self.blocks and self.blocks[-1].number == block_number:
             self.blocks[-1] = self.blocks[-1]._replace(written=self._journal_end)
 
     def restore_newest_kept_block(self) -> FollowedBlock:
-        """Take the world back to the last of the blocks."""
+        """Roll the model's world back to the newest block in the buffer, and return that block."""
         self._add_new_writes_to_touched()
         kept, world = self.blocks[-1], self._world
         self._mark_journal_slots_touched(kept.written)
@@ -115,11 +120,11 @@ class ReorgBuffer:
 
     @property
     def _journal_end(self) -> int:
-        """The end of the journal."""
+        """Position of the end of the write journal, including entries that were cut off."""
         return self._forgotten + len(self._world.journal)
 
     def _add_new_writes_to_touched(self) -> None:
-        """Add to `touched` what was written since the last time."""
+        """Add the slots written since the last call to `touched`."""
         self._mark_journal_slots_touched(self._noted)
         self._noted = self._journal_end
 
@@ -128,7 +133,10 @@ class ReorgBuffer:
             self.touched.add(Written(table.contract, table.path, key))
 
     def _get_old_values(self, i: int) -> dict[Written, Any]:
-        """Return what the slots that a block wrote held before it; nothing is known of the first."""
+        """Return the values that the slots written by block `i` had before it.
+
+        Nothing is known of the first block.
+        """
         found: dict[Written, Any] = {}
         if i:
             first, last = (self.blocks[j].written - self._forgotten for j in (i - 1, i))
@@ -138,7 +146,7 @@ class ReorgBuffer:
 
 
 def _convert_journal_entry_to_texts(slot: Written, old_value: Any) -> tuple[str, str, str, str | None]:
-    """Write an entry of the journal: contract, path, key, word (None: nothing was there)."""
+    """Return a journal entry as contract, path, key and old word in hex (None: no value)."""
     word = None if old_value is MISSING else hex(storage_layout.encode_word(old_value))
     return slot.contract, slot.path, format_table_key(slot.key), word
 

@@ -62,7 +62,12 @@ _MARGIN = 10_100
 def export_scenario(
     mirror: Mirror, folder: Path, duration: int, block_time: int
 ) -> tuple[Scenario, list[str]]:
-    """Write the folder; return the scenario as read back, and notes on vaults left out of the book."""
+    """Write a deployment's state as a scenario to a folder, for simulations.
+
+    The files are scenario.yaml, the vault book book.csv and the whole state state.json. Durations are in
+    seconds. Return the scenario as read back, and notes on debts left out of the book. Raise BackstopError if
+    a scenario cannot describe the deployment.
+    """
     deployment = mirror.deployment
     slot = deployment.parameters.block_time
     if slot not in (0, block_time):
@@ -101,14 +106,14 @@ def export_scenario(
 
 
 def _require_deployed_policy_in_force(mirror: Mirror) -> None:
-    """Raise BackstopError if another risk policy is in force than the one that parameters describe."""
+    """Raise BackstopError if the risk policy in force is not the one that was deployed."""
     found = mirror.model.world.contracts["VaultEngine"].tables["terms.risk_policy"][()]
     if found not in (mirror.deployment.addresses.get("RiskPolicy"), ZERO_ADDRESS):
         raise BackstopError(f"the risk policy is {found} now: a scenario has only the one that was deployed")
 
 
 def _build_world_with_throwaway_addresses(mirror: Mirror) -> World:
-    """Return the state with every address where a throw-away deployment has it."""
+    """Return the model's state with all addresses replaced by those of a throw-away deployment."""
     deployment = mirror.deployment
     target = plan_deployment(deployment.parameters)
     moves = {address: target.addresses[name] for name, address in deployment.addresses.items()}
@@ -143,7 +148,10 @@ def _build_view(mirror: Mirror) -> KeeperView:
 
 
 def _get_market_or_feed_price(view: KeeperView, collateral_type: int) -> int:
-    """Return the local market's price, else the feed's last one [ray]."""
+    """Return the price in the local market, or the feed's last price without a market [ray].
+
+    Raise BackstopError if there is neither.
+    """
     pool = view.find_constant_product_pool(collateral_type)
     found = (
         view.get_feed_price_record(collateral_type).current
@@ -160,7 +168,11 @@ def _get_market_or_feed_price(view: KeeperView, collateral_type: int) -> int:
 def _build_vault_book(
     mirror: Mirror, view: KeeperView
 ) -> tuple[list[tuple[str, str, str, str]], dict[str, int], list[str]]:
-    """Return vaults and prices at which all can open; open auctions and workouts go back to their vaults."""
+    """Return the rows of the vault book, opening prices [ray] by symbol, and notes on debts left out.
+
+    At the opening prices all vaults can be opened. Collateral and debt of open auctions and workouts are
+    given back to their vaults.
+    """
     owed: dict[tuple[int, str], list[int]] = {}
     for (c, owner), vault in mirror.model.world.contracts["VaultEngine"].tables["vaults"].items():
         debt = vault.normalized_debt * view.get_debts(c).accumulated_rate
@@ -202,7 +214,7 @@ def _build_vault_book(
 
 
 def _build_role_names_by_address(deployment: Deployment) -> Mapping[Hashable, str]:
-    """Name the accounts that have a role."""
+    """Return the role of each account that has one, by address."""
     return {deployment.get_account(role): role for role in ACCOUNTS}
 
 
@@ -270,7 +282,10 @@ def _build_scenario_market(view: KeeperView, collateral_type: int, parameters: A
 
 
 def _build_member_payouts_by_pool(mirror: Mirror) -> dict[str, dict[str, str]]:
-    """Return the members of pools, each with the payout of a full exit, of at least a wei."""
+    """Return the members of each pool, with the payout of a full exit [wad], without those that get 0.
+
+    Members with unpaid withdrawal requests are included.
+    """
     names, found = _build_role_names_by_address(mirror.deployment), {}
     contracts = mirror.model.world.contracts.values()
     own = {contract.address for contract in contracts}
@@ -297,7 +312,10 @@ def _build_member_payouts_by_pool(mirror: Mirror) -> dict[str, dict[str, str]]:
 
 
 def _build_stability_pool_deposits(mirror: Mirror) -> dict[str, dict[str, str]]:
-    """Return the members of stability pools by type, with their coins, waiting ones included."""
+    """Return the depositors of each stability pool with their stablecoins, by collateral type.
+
+    Deposits that wait for admission are included. Deposits under one stablecoin are left out.
+    """
     names, found = _build_role_names_by_address(mirror.deployment), {}
     for collateral in mirror.deployment.parameters.collateral_types:
         pool = mirror.model.world.contracts.get(name_stability_pool(collateral.symbol))

@@ -21,15 +21,15 @@ _FORGOTTEN = ("outofrange", "out of range", "missing trie node", "pruned", "hist
 
 
 class ReorgError(BackstopError):
-    """An error: the chain no longer has a block that was followed."""
+    """Error raised if a block that was followed is no longer on the chain."""
 
 
 class StatePrunedError(BackstopError):
-    """An error: the node knows a block, and no longer its state."""
+    """Error raised if the node has a block but no longer its state."""
 
 
 class StorageComparator:
-    """The words that a node returns for a deployment's slots.
+    """Comparison of a deployment's storage on a node with the model's.
 
     `lies` are refuted claims of the node. `unsettled` are the slots for which the node returns another word
     than the model, without a proof of either.
@@ -44,9 +44,10 @@ class StorageComparator:
         self.unsettled: set[Written] = set()
 
     def find_differing_slots(self, wanted: list[int], world: World, block: int, name: str) -> dict[int, int]:
-        """Return the slots that hold another word than the model in a block, and that word.
+        """Return the slots on which model and chain differ at a block, with the chain's words.
 
-        One node's word is not enough: a proof or another node has to say the same.
+        A node's word counts only if a proof or another node confirms it. Slots without confirmation are added
+        to `unsettled`. Raise ReorgError if the block is no longer on the chain.
         """
         wrong = self._find_wrong_words(wanted, world, block, name)
         for _ in range(_SECOND_LOOKS):
@@ -82,18 +83,25 @@ class StorageComparator:
         return found
 
     def list_followed_slot_indices(self, world: World) -> list[int]:
-        """Return all slots but those of contracts that are not followed: a reorganisation has taken them."""
+        """Return the indices of all known slots of contracts that the model has.
+
+        Contracts that a reorg removed are left out.
+        """
         return [i for i, place in enumerate(self.chain.places) if place.contract in world.contracts]
 
     def get_slot_meaning_and_table(self, slot_index: int, world: World) -> tuple[SlotMeaning, Table]:
-        """Return the meaning of a slot, and the model's table with it."""
+        """Return the meaning of a slot (contract, path, key), and the model's table that holds its value."""
         place = self.chain.places[slot_index]
         return place, world.contracts[place.contract].tables[place.path]
 
     def read_words_by_index(
         self, slot_indices: Sequence[int], block: int, block_hash: str
     ) -> list[tuple[int, int]]:
-        """Return slots with the words that the node returns for them at a block."""
+        """Return each slot index with the word that the node returns for it at a block.
+
+        Raise ReorgError if the block is no longer on the chain, and StatePrunedError if the node has no state
+        of it.
+        """
         if not slot_indices:
             return []
         slots = self.chain.slots
@@ -112,7 +120,7 @@ class StorageComparator:
         return list(zip(slot_indices, words, strict=True))
 
     def _find_wrong_words(self, indices: list[int], world: World, block: int, name: str) -> dict[int, int]:
-        """Return the slots of which the node tells another word than the model's, and that word."""
+        """Return the slots for which the node returns another word than the model, with that word."""
         found = {}
         for i, word in self.read_words_by_index(indices, block, name):
             place, table = self.get_slot_meaning_and_table(i, world)
@@ -126,6 +134,6 @@ class StorageComparator:
 
 
 def _is_state_pruned(reason: str) -> bool:
-    """Return whether a node that knows a block says that it has no state of it any more."""
+    """Return whether a node's error says that it no longer has the state of a block."""
     words = reason.lower()
     return any(each in words for each in _FORGOTTEN)

@@ -32,7 +32,10 @@ _NAME = b"risk_policy".hex()
 def find_policy_creation(
     creation_data: bytes, contract_address: str, addresses: Mapping[str, str], artifacts: ArtifactSource
 ) -> Creation | None:
-    """Return the policy or batch of this deployment that a transaction's data creates, if of a known kind."""
+    """Return the risk policy or batch contract for this deployment that a transaction creates.
+
+    None if the creation code is of no known kind, or if the constructor names another deployment.
+    """
     for kind, contract in _OF.items():
         artifact = artifacts[kind]
         code, form = artifact.bytecode, artifact.contract_abi.constructor
@@ -47,14 +50,20 @@ def find_policy_creation(
 
 
 def create_policy_model(world: World, creation: Creation) -> None:
-    """Construct its model, which going back takes back."""
+    """Add the model of a contract that was created after the deployment to the world.
+
+    A rollback of the world removes it.
+    """
     find_model_class(creation.kind)(world, creation.name, creation.address, *creation.args)
 
 
 def require_known_risk_policy(
     logs: Iterable[Mapping[str, Any]], engine: str, world: World, block: int
 ) -> None:
-    """Raise BackstopError if a risk policy was put in force that this program cannot follow."""
+    """Raise BackstopError if a risk policy was put in force that the model cannot follow.
+
+    `logs` are those of a transaction in `block`, and `engine` is the VaultEngine's address.
+    """
     for log in logs:
         if _NAME in log["data"] and log["address"].lower() == engine:
             address = "0x" + log["data"][2 + 64 :][:64][24:]
@@ -66,12 +75,15 @@ def require_known_risk_policy(
 
 
 def convert_creations_to_json(creations: Iterable[Creation]) -> list[list[Any]]:
-    """Write contracts that came after the deployment for a file: kind, address, arguments."""
+    """Return contracts created after the deployment in a form for JSON: kind, address, arguments."""
     return [[each.kind, each.address, list(each.args)] for each in creations]
 
 
 def parse_successor_policy_creations(content: Sequence[Any]) -> list[Creation]:
-    """Return creations read from a file; raise KeyError, TypeError or ValueError for any other content."""
+    """Return contracts created after the deployment, parsed from JSON.
+
+    Raise KeyError, TypeError or ValueError for any other content.
+    """
     found = []
     for kind, address, args in content:
         if kind not in _OF or not all(isinstance(each, str) for each in (address, *args)):

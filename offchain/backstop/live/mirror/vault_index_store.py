@@ -32,7 +32,10 @@ _TABLES = (
 
 
 class VaultIndexStore:
-    """A mirror's index, kept up by `update`. `path` is the file; without one nothing is kept."""
+    """Vault index of a mirror, kept up to date and saved with the mirror's state to a snapshot file.
+
+    Without `path` nothing is saved.
+    """
 
     def __init__(self, mirror: Mirror, path: Path | None, say: Callable[[str], None]) -> None:
         self.mirror = mirror
@@ -45,11 +48,10 @@ class VaultIndexStore:
         self._stored = ""  # the position in the file, as it was written here
 
     def resume_mirror_from_file(self) -> bool:
-        """Have the mirror go on from the file, if it holds something that the chain still has.
+        """Restore the mirror from the snapshot file; return whether it resumed.
 
-        Return whether it does.
-
-        Raises UnusableSnapshotError if it is another deployment's, or no snapshot.
+        Return False if there is no file, or if the chain has none of its blocks any more. Raise
+        UnusableSnapshotError if the file belongs to another deployment, or is not a snapshot.
         """
         if self._snapshot is None:
             return False
@@ -87,7 +89,10 @@ class VaultIndexStore:
         touched.clear()
 
     def save_state(self) -> None:
-        """Bring the file up to the mirror, in one transaction; keep what is in doubt out of it."""
+        """Save the changes of mirror and index to the snapshot file, in one transaction.
+
+        Do nothing without a file, or while part of the mirror's state is in doubt.
+        """
         if self._snapshot is None or not self.mirror.is_complete_and_settled or self.mirror.differences:
             return
         self.update_index_from_mirror()
@@ -152,7 +157,7 @@ class VaultIndexStore:
 
 
 def _read_mirror_state(connection: sqlite3.Connection) -> dict[str, Any] | None:
-    """Return a mirror's state; None if the file has only an index."""
+    """Return the mirror's state from a snapshot file; None if the file has only an index."""
     (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'mirror'").fetchone()
     if not tables:
         return None

@@ -29,14 +29,18 @@ _AT_THE_END = 5.0
 
 @dataclass(frozen=True)
 class AlertSettings:
-    """The webhook, and the troubles that are sent to it."""
+    """Settings for alerts: the webhook's URL, and the names of the alerts to send."""
 
     url: str
     on: tuple[str, ...] = tuple(ALERTS)
 
 
 class Alerts:
-    """Alerts of troubles. `send` gets the body of each; `about` is in every one of them."""
+    """Sender of an alert when a health issue begins and a clearing when it is over, each once.
+
+    `send` receives the JSON body of each alert. `on` lists the alerts to send. `about` holds fields that each
+    body contains.
+    """
 
     def __init__(
         self,
@@ -52,7 +56,10 @@ class Alerts:
         self._turn = threading.Lock()
 
     def update_alerts(self, troubles: Mapping[HealthIssue, str]) -> None:
-        """Send an alert for each new issue, and a clearing for each that is over."""
+        """Send an alert for each new health issue, and a clearing for each issue that is over.
+
+        `troubles` maps the present issues to their descriptions.
+        """
         with self._turn:
             for trouble, text in troubles.items():
                 if trouble.alert in self._on and trouble not in self._open:
@@ -62,7 +69,7 @@ class Alerts:
                 self._send_alert("cleared", trouble, self._open.pop(trouble))
 
     def send_stopped(self, text: str) -> None:
-        """Send that the process ends with an error."""
+        """Send the alert that the process ends with an error."""
         if "stopped" in self._on:
             self._send_alert("raised", HealthIssue("stopped"), text)
 
@@ -82,7 +89,10 @@ class Alerts:
 
 
 def webhook_host(url: str) -> str:
-    """Return the host of a webhook's address; BackstopError if it is none. The rest is a secret."""
+    """Return the host of a webhook's URL, the only part of it that is not secret.
+
+    Raise BackstopError if the URL is not an http(s) address, or contains a user name.
+    """
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -94,10 +104,10 @@ def webhook_host(url: str) -> str:
 
 
 class Webhook:
-    """A poster of bodies in their order.
+    """Background thread that posts JSON bodies to a webhook in their order.
 
-    A body that was not accepted is sent again, with growing delays. `say` gets the errors, which name the
-    host only, as addresses of webhooks are secrets.
+    A body that was not accepted is sent again, with growing delays. `say` receives the errors, which name the
+    host only, as webhook URLs are secrets.
     """
 
     def __init__(self, url: str, say: Callable[[str], None]) -> None:
@@ -113,14 +123,14 @@ class Webhook:
         self._thread.start()
 
     def queue_body(self, body: dict[str, Any]) -> None:
-        """Queue a body; never wait."""
+        """Queue a body for posting without waiting; if the queue is full, log that it is dropped."""
         try:
             self._waiting.put_nowait(body)
         except queue.Full:
             self._log_problem(f"{body['alert']} is not sent: {_MOST_WAITING} others wait")
 
     def close(self) -> None:
-        """Try the waiting bodies once more, for a few seconds."""
+        """Try to post the queued bodies for up to five seconds, then stop."""
         self._ending.set()
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
@@ -146,7 +156,7 @@ class Webhook:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _post_body_and_explain_failure(self, body: bytes) -> tuple[str | None, bool]:
-        """Post a body; return what went wrong, and whether it would again."""
+        """Post a body; return the problem (None if accepted), and whether another try is hopeless."""
         headers = {"Content-Type": "application/json", "User-Agent": "backstop"}
         try:
             self._connection.request("POST", self._path, body, headers)

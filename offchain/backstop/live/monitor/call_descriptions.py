@@ -12,7 +12,7 @@ from backstop.system import Outcome
 
 
 class DefaultNames(dict[int, str]):
-    """Names by number; a number without a name yet is called by its kind."""
+    """Names by number, with a default name for numbers that have none."""
 
     def __init__(self, known: Mapping[int, str], otherwise: str) -> None:
         super().__init__(known)
@@ -25,11 +25,11 @@ class DefaultNames(dict[int, str]):
 def describe_call(
     outcome: Outcome, types: DefaultNames, auctions: DefaultNames, earned: int = 0, sender: str = ""
 ) -> str:
-    """Return the meaning of a call's events, in their order; empty if none of them is known.
+    """Return a description of a call by its events, in their order; empty if no event is known.
 
-    `types` are symbols by collateral type, `auctions` those by the number of an auction. `earned` [wad] is
-    added for a purchase with events that do not include it. With its `sender`, offsets of stability pools are
-    described.
+    `types` holds symbols by collateral type, and `auctions` symbols by auction number. `earned` [wad] is
+    added for a purchase with events that do not include it. With its `sender`, liquidations through a
+    stability pool are described, too.
     """
     said = []
     offsets = _list_pool_offsets(outcome.logs, sender)
@@ -51,11 +51,12 @@ def compute_call_gain_before_gas(
     price_by_type: Mapping[int, int],
     sender: str = "",
 ) -> int:
-    """Return the gain of a call's sender before gas, as far as events tell it [wad], rounded down.
+    """Return the gain of a call's sender before gas, as far as its events show it [wad], rounded down.
 
-    The sum of rewards (a stability pool's at the feed's price), stablecoin left from a purchase through a
-    market, and the worth at the feed's price of collateral that the sender keeps, less its payment. Shares of
-    pools and equity are left out: no feed has their price. `price_by_type` is the feed's [ray].
+    The gain is rewards, plus stablecoin left from a purchase through a market, plus the worth of purchased
+    collateral less its payment. Collateral, and the reward of a stability pool, are valued at the feed's
+    price. Shares of pools and equity are left out: no feed has their price. `price_by_type` is the feed's
+    price [ray].
     """
     logs = outcome.logs
     flash = [log.values[2] for log in logs if log.event == "FlashTaken"]
@@ -80,9 +81,10 @@ def compute_call_gain_before_gas(
 
 
 def _list_pool_offsets(logs: Sequence[Log], sender: str) -> list[Log]:
-    """Return the sales of a call to a stability pool; none without a sender.
+    """Return the events of collateral sold to a stability pool; empty without a sender.
 
-    The buyer of such a sale is the pool; a flash taker, which buys for its caller too, has an event.
+    The buyer in such an event is the pool. A flash taker also buys for its caller, but has an event of its
+    own.
     """
     sales = [log for log in logs if (log.contract, log.event) == ("LiquidationEngine", "CollateralSold")]
     is_flash = any(log.event == "FlashTaken" for log in logs)
@@ -94,7 +96,8 @@ def _compute_pool_reward(
 ) -> int:
     """Return the reward that a stability pool sent to the liquidator, at the feed's price [wad].
 
-    Transfers are in the token's units, events in wad: the pool's collateral is in both.
+    Token transfers are in the token's smallest unit, protocol events in wad. The collateral that the pool got
+    appears in transfers and events, which gives the conversion factor.
     """
     if not offsets:
         return 0
@@ -107,7 +110,7 @@ def _compute_pool_reward(
 
 
 def describe_event_kind_and_text(log: Log, types: DefaultNames) -> tuple[str, str] | None:
-    """Return the kind and the description of an event of the protocol; None for a routine event."""
+    """Return the kind and the description of a protocol event; None for a routine event."""
     tell = _EVENTS.get((log.contract, log.event))
     return None if tell is None else tell(log.values, types)
 

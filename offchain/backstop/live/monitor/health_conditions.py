@@ -38,14 +38,17 @@ _FAILURES = 3
 
 
 class HealthIssue(NamedTuple):
-    """A health issue: one of ALERTS, and its subject where there are several."""
+    """Health issue: its code, a key of ALERTS, and the account, role or mode that it concerns."""
 
     alert: str
     subject: str = ""
 
 
 def find_health_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, str]:
-    """Return all that is wrong now, each in a sentence. `stale` in seconds; 0: blocks may stay away."""
+    """Return the present health issues with a sentence on each.
+
+    `stale` is the time without a new block that counts as an issue [seconds]; 0 turns this off.
+    """
     found: dict[HealthIssue, str] = {}
     if board.gone:
         found[HealthIssue("node gone")] = board.gone
@@ -72,7 +75,7 @@ def find_health_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, st
 
 
 def describe_unsettled_slots(slot_count: int) -> str:
-    """Say that slots are unsettled."""
+    """Return a sentence on the number of slots for which model and node differ without proof."""
     return (
         f"{slot_count} slots: the node tells another word than the model, and neither a proof nor "
         "another node "
@@ -130,7 +133,7 @@ _DEAD = ("hangs",)
 
 
 def _find_all_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, str]:
-    """Return all health issues, including those of a process that is still starting."""
+    """Return all health issues, including those of a process that is still starting or replaying."""
     found, facts = find_health_issues(board, stale), board.facts
     if facts is None:
         found[HealthIssue("starting")] = "starting"
@@ -142,7 +145,7 @@ def _find_all_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, str]
 def _build_ok_and_reasons(
     health_issues: dict[HealthIssue, str], failing_codes: Sequence[str]
 ) -> dict[str, Any]:
-    """Say whether nothing has one of these codes: `ok`, and the `reasons` if not."""
+    """Return `ok`, false if an issue has one of the failing codes, and those issues as `reasons`."""
     reasons = _convert_wanted_issues_to_json(health_issues, lambda code: code in failing_codes)
     return {"schema_version": SCHEMA_VERSION, "ok": not reasons, "reasons": reasons}
 
@@ -158,17 +161,20 @@ def _convert_wanted_issues_to_json(
 
 
 def report_liveness(board: StatusBoard, stale: float) -> dict[str, Any]:
-    """Say whether this process works at all, so that a supervisor need not start it again."""
+    """Return whether the process works at all (`ok`) and why not, for a supervisor that restarts it."""
     return _build_ok_and_reasons(_find_all_issues(board, stale), _DEAD)
 
 
 def report_readiness(board: StatusBoard, stale: float) -> dict[str, Any]:
-    """Say whether this process follows the chain, so that its figures may be used."""
+    """Return whether the process follows the chain (`ok`) and why not, so that its figures may be used."""
     return _build_ok_and_reasons(_find_all_issues(board, stale), _UNREADY)
 
 
 def build_health_report(board: StatusBoard, stale: float) -> dict[str, Any]:
-    """Return whether the process is ready, with its issues in words, and the age of its knowledge."""
+    """Return whether the process is ready, its issues in words, and the age of its knowledge.
+
+    Issues that do not affect readiness are listed as `warnings`.
+    """
     now, facts, found = time.monotonic(), board.facts, _find_all_issues(board, stale)
     content = _build_ok_and_reasons(found, _UNREADY)
     content["problems"] = [each["text"] for each in content["reasons"]]

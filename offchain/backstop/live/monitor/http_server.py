@@ -28,7 +28,7 @@ _SLOW = 10.0
 
 
 class Answer(NamedTuple):
-    """A whole answer."""
+    """Complete HTTP answer: parts of the body, content type and status."""
 
     parts: Sequence[bytes]  # of the body
     kind: str  # the content type
@@ -40,14 +40,14 @@ Route = Callable[["Request"], "Answer | Iterator[bytes]"]
 
 
 class Request(NamedTuple):
-    """A request."""
+    """HTTP request: its Accept header, and an event that is set when the server closes."""
 
     accept: str
     closing: threading.Event
 
 
 class Server:
-    """A server on one address, until it is closed."""
+    """HTTP server on one address, which runs in a thread until it is closed."""
 
     def __init__(self, where: str, routes: Mapping[str, Route], option: str) -> None:
         try:
@@ -65,14 +65,17 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """End streams, and free the port."""
+        """End all event streams and free the port."""
         self._http.closing.set()
         self._http.shutdown()
         self._http.server_close()
 
 
 def parse_listen_address(where: str) -> tuple[str, int]:
-    """Read PORT on this machine only, or ADDRESS:PORT."""
+    """Return host and port of `PORT` (this machine only) or `ADDRESS:PORT`.
+
+    Raise BackstopError if the port is not a number up to 65,535.
+    """
     host, _, port = where.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or LOOPBACK
     if not port.isdecimal() or int(port) > 65_535:
@@ -81,7 +84,10 @@ def parse_listen_address(where: str) -> tuple[str, int]:
 
 
 def has_disconnected(connection: socket.socket) -> bool:
-    """Return whether the client has disconnected: a write would be accepted by the socket, and lost."""
+    """Return whether the client has disconnected.
+
+    A write would still be accepted by the socket, and lost.
+    """
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)
     return bool(poll.poll(0))
@@ -99,21 +105,21 @@ class _Http(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, if there is room for another."""
+        """Answer the request in a new thread, or close the connection if there are too many."""
         if self.connections.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer, and make room."""
+        """Answer the request, then free its place among the connections."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self.connections.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Keep silent about readers that come and go."""
+        """Ignore errors of clients that disconnected."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -144,9 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _is_meant(self) -> bool:
-        """Return whether the request names this machine, where it listens for this machine alone.
+        """Return whether the Host header names this machine, if the server listens on this machine only.
 
-        A page from elsewhere may have a name of its own point here, to read what is served.
+        Otherwise a web page elsewhere could point its own host name here and read the answers.
         """
         if not ip_address(str(self.server.server_address[0])).is_loopback:
             return True
@@ -181,4 +187,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silence http.server's own log."""
+        """Discard the log lines of http.server."""

@@ -54,7 +54,7 @@ _OPEN = {
 
 
 class _Collector:
-    """Metrics of the newest facts, made when they are asked for."""
+    """Prometheus collector that builds the metrics of the newest status when they are requested."""
 
     def __init__(self, board: StatusBoard, command: str, stale: float) -> None:
         self.board = board
@@ -157,7 +157,10 @@ def _iter_statement_metrics(statement: Mapping) -> Iterator[Metric]:
 
 
 def _iter_deleveraging_queue_metrics(queue: Mapping) -> Iterator[Metric]:
-    """Yield the deleveraging queue by light: at most twelve series of a name for each market."""
+    """Yield metrics of the auto-deleveraging queue: accounts and lots by side and rank.
+
+    Ranks are six, so each metric has at most twelve series per market.
+    """
     sides = [((each["market"], each["side"]), each) for each in queue["sides"]]
     for name, text in (("accounts", "Accounts with lots"), ("lots", "Lots of accounts")):
         rows = [((*key, str(row["light"])), row[name]) for key, each in sides for row in each["lights"]]
@@ -224,18 +227,21 @@ def _build_labelled_gauge(
 
 
 def _convert_amount(figures: Mapping, name: str) -> float:
-    """Return an amount in whole stablecoins, or in the figure's own unit."""
+    """Return a figure in whole stablecoins, or in its own unit if it is no amount."""
     return int(figures[name]) / UNITS[get_figure_unit(name)]
 
 
 def _strip_unit_from_figure_name(figure_name: str) -> str:
-    """Return a figure's name without its unit."""
+    """Return a figure's name without its unit, such as `short` for `short_rad`."""
     unit = get_figure_unit(figure_name)
     return figure_name if unit == "count" else figure_name.removesuffix(f"_{unit}")
 
 
 def build_metrics_and_health_routes(board: StatusBoard, command: str, stale: float) -> dict[str, Route]:
-    """Return the answers to `/metrics`, `/health`, `/livez` and `/readyz`."""
+    """Return the HTTP routes `/metrics`, `/health`, `/livez` and `/readyz`.
+
+    `command` names the process. `stale` is the time without a new block that counts as an issue [seconds].
+    """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(board, command, stale))
     ProcessCollector(registry=registry)

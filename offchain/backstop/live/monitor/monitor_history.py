@@ -31,7 +31,10 @@ ENDED = 500
 
 
 class HistoryPoint(NamedTuple):
-    """The figures after a block: amounts [rad], the ratio [bps], None without debt; stages in their order."""
+    """Figures after a block: debts and losses [rad], collateral ratio [bps], and stages' balances [rad].
+
+    The ratio is None without debt. Stages are those of the loss waterfall, in their order.
+    """
 
     block: int
     timestamp: int
@@ -43,7 +46,7 @@ class HistoryPoint(NamedTuple):
 
 
 class ProtocolEvent(NamedTuple):
-    """An event of the protocol: its kind, and its description."""
+    """Event of the protocol with its kind and its description."""
 
     block: int
     timestamp: int
@@ -52,7 +55,7 @@ class ProtocolEvent(NamedTuple):
 
 
 class KeeperCall(NamedTuple):
-    """A mined call of a keeper: its events in words, its cost [wei of gas] and its profit [wad]."""
+    """Mined call of a keeper: its events in words, its cost [wei of gas] and its profit [wad]."""
 
     block: int
     timestamp: int
@@ -66,7 +69,10 @@ class KeeperCall(NamedTuple):
 
 
 class MonitorHistory:
-    """A history of a deployment that has collateral types with these symbols."""
+    """History of a deployment's last day: figures over time, protocol events and keepers' calls.
+
+    `symbols` are those of the collateral types, in order.
+    """
 
     def __init__(self, symbols: Sequence[str]) -> None:
         self._types = DefaultNames(dict(enumerate(symbols)), "collateral")
@@ -81,7 +87,10 @@ class MonitorHistory:
     # ------------------------------------------------------------------- taking
 
     def add_call(self, seen: MinedCall, who: str | None, call: str) -> None:
-        """Take a mined call, in the chain's order; `who` is its keeper, None of all other people."""
+        """Add a mined call, in the chain's order.
+
+        `who` is the name of its keeper, None for any other sender. `call` is the call as text.
+        """
         outcome = seen.outcome
         for log in outcome.logs:
             if (log.contract, log.event) == ("CollateralAuction", "AuctionStarted"):
@@ -100,14 +109,14 @@ class MonitorHistory:
         )
 
     def is_point_due(self, timestamp: int, step: int = STEP) -> bool:
-        """Tell whether a point is due; asked once, it is not due again until another step has passed."""
+        """Return whether `step` seconds have passed since the last point, and if so, start the next step."""
         if self._looked_at and timestamp < self._looked_at + step:
             return False
         self._looked_at = timestamp
         return True
 
     def add_point(self, block: int, statement: Mapping[str, Any]) -> None:
-        """Take the figures after a block, and forget what is older than a day."""
+        """Add the figures of a statement after a block, and forget entries older than a day."""
         sheet, stages = statement["balance_sheet"], statement["stages"]
         self.points.append(
             HistoryPoint(
@@ -135,7 +144,7 @@ class MonitorHistory:
         self._sold[auction_id], self._auctions[auction_id] = collateral_type, self._types[collateral_type]
 
     def drop_reorged_blocks(self, last_kept_block: int) -> None:
-        """Forget what was mined after a block."""
+        """Forget all entries of blocks after `last_kept_block`."""
         self.points = deque(each for each in self.points if each.block <= last_kept_block)
         self.events = deque((each for each in self.events if each.block <= last_kept_block), maxlen=MOST)
         self.acts = deque((each for each in self.acts if each.block <= last_kept_block), maxlen=MOST)
@@ -144,7 +153,7 @@ class MonitorHistory:
     # ------------------------------------------------------------------ keeping
 
     def export_state(self) -> dict[str, Any]:
-        """Return all of it for JSON."""
+        """Return the whole history in a form for JSON."""
         return {
             "points": [
                 [
@@ -160,7 +169,10 @@ class MonitorHistory:
         }
 
     def restore_state(self, state: Mapping[str, Any], block: int) -> None:
-        """Go on from a state as of a block. Raises KeyError, TypeError or ValueError if it is none."""
+        """Replace the history by an exported state, without entries after `block`.
+
+        Raise KeyError, TypeError or ValueError if the state is not valid.
+        """
         points = [
             HistoryPoint(
                 *(int(block), int(at), int(debt), int(sold), int(lost)),
@@ -189,10 +201,9 @@ class MonitorHistory:
 
 
 def _thin_points(points: Iterable[HistoryPoint], now: int) -> deque[HistoryPoint]:
-    """Return the points of the last hour, and older points that have some distance from each other.
+    """Return the points of the last hour, and older points at least five minutes apart.
 
-    Points are drawn at each block and written with each checkpoint, so the cost of a day's points recurs
-    often.
+    All points are drawn at each block and written with each checkpoint, so their number is kept small.
     """
     kept: deque[HistoryPoint] = deque()
     for each in points:

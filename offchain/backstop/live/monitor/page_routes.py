@@ -25,13 +25,16 @@ _BEAT = 2.0
 
 
 def build_page_and_event_routes(board: StatusBoard, stale: float) -> dict[str, Route]:
-    """Return the answers to `/`, and to `/events`, which the page reads."""
+    """Return the HTTP routes `/` (the live page) and `/events` (the updates that the page reads).
+
+    `stale` is the time without a new block that counts as an issue [seconds].
+    """
     page = _Page(board, stale)
     return {"/": page.answer_document, "/events": page.stream_page_updates}
 
 
 class _RenderedPage(NamedTuple):
-    """Content rendered once for all readers: sections as HTML, charts, and these as JSON for events."""
+    """Page content rendered once for all readers: HTML sections, charts, and charts as JSON for updates."""
 
     facts: ChainStatus | None
     sections: dict[str, str]
@@ -52,7 +55,10 @@ class _Page:
         return Answer(parts, "text/html; charset=utf-8")
 
     def stream_page_updates(self, request: Request) -> Iterator[bytes]:
-        """Yield, without end, the changes since the last event, or a heartbeat if there are none."""
+        """Yield, without end, the changed sections and charts as server-sent events.
+
+        Without a change, an empty update is sent after two seconds as a heartbeat.
+        """
         sent: dict[str, str] = {}
         shown: dict[str, str] = {}
         version = -1
@@ -71,7 +77,7 @@ class _Page:
             yield f"data: {news}\n\n".encode()
 
     def _render_sections_and_charts_once(self) -> _RenderedPage:
-        """Draw sections and charts once for all readers."""
+        """Return the page content for the newest status, rendered once for all readers."""
         facts = self._board.facts
         with self._lock:
             if self._newest is None or self._newest.facts is not facts:
@@ -88,7 +94,10 @@ class _Page:
             return self._newest
 
     def _build_sections(self, drawn: _RenderedPage) -> dict[str, str]:
-        """Return all sections; the first also learns what does not come."""
+        """Return all HTML sections.
+
+        The health section is rendered anew each time, since issues change without new blocks.
+        """
         return (
             render_live_html_sections({}, build_health_report(self._board, self._stale), SECTIONS[:1])
             | drawn.sections

@@ -33,7 +33,7 @@ FALLS = tuple(range(0, 6_001, 100))
 
 
 class PageSections:
-    """A scene that the loop that follows the chain keeps up."""
+    """Figures of the live page besides the solvency statement, kept up to date by the mirror loop."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._kinds = deployment.contract_kinds
@@ -43,7 +43,7 @@ class PageSections:
         self.history = MonitorHistory(deployment.parameters.collateral_and_facilitator_names)
 
     def record_mined_calls(self, mined_calls: Iterable[MinedCall]) -> None:
-        """Add calls that were mined, in their order."""
+        """Add mined calls to the history, in their order."""
         for each in mined_calls:
             action = each.action
             kept = self._kinds.get(action.contract) in _KEPT and action.sender != self._deployer
@@ -52,11 +52,16 @@ class PageSections:
             self.history.add_call(each, who, call)
 
     def drop_reorged_blocks(self, last_kept_block: int) -> None:
-        """Remove what was mined after a block."""
+        """Remove from the history all blocks after `last_kept_block`."""
         self.history.drop_reorged_blocks(last_kept_block)
 
     def build_figures(self, mirror: Mirror, statement: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `bands`, `nearest`, `levels`, `actions`, `keepers` and the `history`."""
+        """Return the page's figures: `bands`, `nearest`, `levels`, `actions`, `keepers` and `history`.
+
+        `bands` count vaults by health, `nearest` are the vaults closest to liquidation, and `levels` count
+        unsafe vaults after price drops. `actions` are the latest calls of keepers, and `keepers` the totals
+        of each.
+        """
         history = self.history
         if history.is_point_due(statement["timestamp"]):
             history.add_point(mirror.block, statement)
@@ -114,9 +119,10 @@ def _build_keeper_rows(acts: Sequence[KeeperCall]) -> list[dict[str, Any]]:
 def _count_unsafe_vaults_after_falls(
     statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]], liquidation_price_levels: Sequence[int]
 ) -> dict[str, Any]:
-    """Count unsafe vaults after each price drop of FALLS, for each type alone and all of them together.
+    """Return the count and debt of unsafe vaults after each price drop of FALLS, by type and together.
 
-    A vault is unsafe under its level, not at it; the price after a drop is rounded down.
+    `liquidation_price_levels` holds each vault's lowest safe price [ray]: the vault is unsafe below it. The
+    price after a drop is rounded down.
     """
     types, whole = [], sum(int(row["debt_rad"]) for row in vaults)
     for row in statement["collateral_types"]:
@@ -150,10 +156,10 @@ def _count_unsafe_vaults_after_falls(
 def _compute_health_and_safe_prices(
     mirror: Mirror, statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]]
 ) -> tuple[list[int], list[int]]:
-    """Return each vault's health and its level.
+    """Return the health of each vault [basis points] and the lowest price at which it is safe [ray].
 
-    The health is the collateral over the required collateral [basis points], rounded down. The level is the
-    lowest price at which the vault is safe [ray], rounded up; 0 for a vault without collateral.
+    Health is the collateral over the required collateral, rounded down. The price is rounded up; it is 0 for
+    a vault without collateral.
     """
     view = build_view(mirror.model, mirror.deployment)
     types = {row["symbol"]: c for c, row in enumerate(statement["collateral_types"])}
@@ -173,7 +179,7 @@ def _shorten_value(value: Any) -> str:
 
 
 def _build_health_bands(vaults: Sequence[Mapping[str, Any]], healths: Sequence[int]) -> list[dict[str, Any]]:
-    """Count the vaults, and their debt, between two ends of health."""
+    """Return the number of vaults and their debt in each band of health."""
     rows = []
     for low, high in zip((0, *_BANDS), (*_BANDS, None), strict=True):
         inside = [

@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class KeeperWork:
-    """The work and the means of this process's keepers, by keeper and result, account and token."""
+    """Work of this process's keepers: transactions by outcome, balances, budgets and stopped roles."""
 
     counts: Mapping[tuple[str, str], int]
     gas_paid: int  # wei
@@ -46,7 +46,10 @@ COIN = "coin"
 
 @dataclass(frozen=True)
 class ChainStatus:
-    """The chain as of the last block that was followed. Times are of time.monotonic()."""
+    """Status of a process at the last followed block, for pages, metrics and alerts.
+
+    `block_at` is a time of time.monotonic().
+    """
 
     node: str
     chain_id: int
@@ -71,9 +74,9 @@ class ChainStatus:
 
 
 class StatusBoard:
-    """A board with the newest facts, and why there are no newer ones.
+    """Place where the loop publishes its newest status for the threads that answer requests.
 
-    The loop hangs that has not looked for `silent` seconds.
+    The loop counts as hanging after `silent` seconds without a round.
     """
 
     def __init__(self, silent: float = SILENT) -> None:
@@ -85,7 +88,7 @@ class StatusBoard:
         self._turn = threading.Condition()
 
     def publish_status(self, facts: ChainStatus | None = None, gone: str = "") -> None:
-        """Publish facts, and wake the waiting readers."""
+        """Publish a status (None keeps the last one) and why the node is gone, and wake waiting readers."""
         with self._turn:
             self.facts = facts or self.facts
             self.gone = gone
@@ -93,7 +96,7 @@ class StatusBoard:
             self._turn.notify_all()
 
     def wait_and_get_newest_version(self, version: int, seconds: float) -> int:
-        """Wait for another version than this, at most for a time; return the newest."""
+        """Wait up to `seconds` for a version other than `version`, and return the newest version."""
         with self._turn:
             self._turn.wait_for(lambda: self.version != version, seconds)
             return self.version

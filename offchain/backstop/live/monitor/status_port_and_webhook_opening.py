@@ -36,11 +36,12 @@ def open_status_publisher(
     alerts: AlertSettings | None = None,
     answers_within: float = 0.0,
 ) -> Iterator[StatusPublisher | None]:
-    """Open the observers of the command's loop; None if there are none. A page needs the deployment.
+    """Open the ports, the page and the webhook of a command, and yield their StatusPublisher.
 
-    `answers_within` is the time that all nodes and signers asked in one look may take together [seconds]. A
-    supervisor gets a heartbeat every second for as long as the loop works. Raise BackstopError if a port is
-    not available.
+    Yield None if no option asks for any of them and there is no supervisor. `metrics_at` and `page_at` are
+    listen addresses; the page needs the deployment. `answers_within` is the time that all nodes and signers
+    asked in one round may take together [seconds]. A supervisor gets a heartbeat every second for as long as
+    the loop works. Raise BackstopError if a port is not available.
     """
     if metrics_at is None and page_at is None and alerts is None and not has_supervisor():
         yield None
@@ -85,7 +86,10 @@ def open_status_publisher(
 
 @contextmanager
 def _run_check_every_second(check: Callable[[], None]) -> Iterator[None]:
-    """Look once a second, in a thread of its own: the loop that is watched may hang."""
+    """Return a context manager that calls `check` once a second in a thread.
+
+    The thread runs on if the watched loop hangs.
+    """
     over = threading.Event()
 
     def work() -> None:

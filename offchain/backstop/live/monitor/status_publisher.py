@@ -23,10 +23,10 @@ _REFRESH = 1.0
 
 
 class StatusPublisher:
-    """An observer, called by the loop in its thread.
+    """Observer of a loop that follows a chain, which publishes its status and sends alerts.
 
-    `say` gets a line where figures cannot be worked out; `stale` is the time in seconds that blocks may stay
-    away, 0 for ever.
+    The loop calls it in its own thread. `say` receives a line if figures cannot be computed. `stale` is the
+    time without a new block that counts as an issue [seconds]; 0 turns this off.
     """
 
     def __init__(
@@ -47,14 +47,20 @@ class StatusPublisher:
         self._problems: dict[str, str] = {}
 
     def note_replay(self, mirror: Mirror, head: int) -> None:
-        """Take note that history is followed."""
+        """Publish that history is being replayed, at most once a second.
+
+        `head` is the newest block of the node.
+        """
         self._note_look()
         before = self.board.facts
         if before is None or before.followed or self._put_at + _REFRESH < self.board.looked_at:
             self._publish_status(mirror, head, 0, None, None, followed=False)
 
     def add_replayed_history_point(self, mirror: Mirror, newest_timestamp: int) -> None:
-        """Take the figures after a block of the past now and then, within a day of `newest` [timestamp]."""
+        """Add the figures after a replayed block to the history, at most every five minutes of chain time.
+
+        Blocks more than a day before `newest_timestamp` are left out.
+        """
         self._note_look()
         history = None if self._scene is None else self._scene.history
         at = mirror.model.timestamp
@@ -78,9 +84,11 @@ class StatusPublisher:
         work: Callable[[bool], KeeperWork] | None = None,
         head: int | None = None,
     ) -> None:
-        """Take note that the chain was followed to the mirror's block.
+        """Publish the status after the chain was followed to the mirror's block.
 
-        `differences` are new; `work` is told whether the block is.
+        `found` is the number of differences since the start, and `differences` are the new ones. `figures` is
+        the solvency statement; None has it computed. `work` returns the keepers' work; its argument is
+        whether the block is new. A known block is published again at most once a second.
         """
         self._note_look()
         self._differences.extend(differences)
@@ -94,26 +102,26 @@ class StatusPublisher:
             self._publish_status(mirror, head or mirror.block, found, figures, done, queue=queue)
 
     def record_mined_calls(self, mined_calls: Iterable[MinedCall]) -> None:
-        """Take note of calls that were mined."""
+        """Add mined calls to the page's history; do nothing without a page."""
         if self._scene is not None:
             self._scene.record_mined_calls(mined_calls)
 
     def drop_reorged_blocks(self, block: int) -> None:
-        """Take note that the chain was reorganised after a block."""
+        """Remove from the page's history all blocks after `block`."""
         if self._scene is not None:
             self._scene.drop_reorged_blocks(block)
 
     def export_history(self) -> dict[str, Any] | None:
-        """Return the history for a checkpoint; None without a page."""
+        """Return the page's history for a checkpoint; None without a page."""
         return None if self._scene is None else self._scene.history.export_state()
 
     def restore_state(self, state: Mapping[str, Any], block: int) -> None:
-        """Go on with the history of a checkpoint, as of a block."""
+        """Restore the page's history from a checkpoint, without entries after `block`."""
         if self._scene is not None:
             self._scene.history.restore_state(state, block)
 
     def note_node_gone(self, why: str) -> None:
-        """Take note that no node can be asked."""
+        """Publish that no node can be asked, with the reason, and send alerts."""
         if self.board.gone != why:
             self.board.publish_status(gone=why)
         self.send_alerts()
@@ -163,7 +171,7 @@ class StatusPublisher:
         self.send_alerts()
 
     def send_alerts(self) -> None:
-        """Send an alert for each new health issue, and a clearing for each that is over."""
+        """Send an alert for each new health issue, and a clearing for each issue that is over."""
         if self.alerts is not None:
             facts = self.board.facts
             if facts is not None:

@@ -10,12 +10,15 @@ _SOCKET = "NOTIFY_SOCKET"
 
 
 def has_supervisor() -> bool:
-    """Return whether a supervisor listens."""
+    """Return whether a supervisor such as systemd waits for notifications (NOTIFY_SOCKET is set)."""
     return _SOCKET in os.environ
 
 
 def send_systemd_heartbeat() -> None:
-    """Tell that this process has started, and works."""
+    """Notify systemd that this process is ready and alive (READY=1, WATCHDOG=1).
+
+    A failed notification is ignored.
+    """
     where = os.environ.get(_SOCKET, "")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, suppress(OSError):  # one beat less
         # An @ stands for a name that is in no file system.

@@ -9,7 +9,7 @@ _FIRST = 5.0  # seconds, as of a node
 
 
 class Backoff:
-    """A rest that is twice as long after each failure in a row, up to `longest` seconds."""
+    """Exponential backoff: a pause that doubles after each failure in a row, up to `longest` seconds."""
 
     def __init__(self, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._longest = longest
@@ -18,11 +18,14 @@ class Backoff:
 
     @property
     def over(self) -> bool:
-        """Whether there is none now."""
+        """Whether no pause is running now."""
         return self._clock() >= self._until
 
     def start_pause(self, failures: int, wanted: float = 0.0) -> float:
-        """Begin the one after so many failures, no shorter than is wanted; return its seconds."""
+        """Start the pause after the given number of failures in a row, and return its length [seconds].
+
+        The pause is at least `wanted` seconds.
+        """
         pause = max(wanted, min(_FIRST * 2 ** min(failures - 1, 30), self._longest))
         self._until = self._clock() + pause
         return pause

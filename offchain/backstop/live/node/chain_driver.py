@@ -20,7 +20,7 @@ _TRIES = 5
 
 
 class ChainDriver:
-    """Sets a node's time, and has it take any sender."""
+    """Controls of a test node (Anvil or Hardhat): block times, unsigned senders and balances."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -31,7 +31,7 @@ class ChainDriver:
 
     @property
     def can_drive(self) -> bool:
-        """Whether the node lets its time and its senders be set."""
+        """Whether the node is an Anvil or a Hardhat, which let time and senders be set."""
         return self.node.is_anvil or self.node.is_hardhat
 
     def require_drivable_node(self, purpose: str) -> None:
@@ -45,9 +45,10 @@ class ChainDriver:
     # -------------------------------------------------------------------------- time
 
     def mine_blocks_until_time(self, timestamp: int, blocks: int = 1) -> None:
-        """Mine blocks, of which the last has a time; those after it have it too, as far as the node can.
+        """Mine `blocks` blocks, the last of which has the given timestamp [seconds].
 
-        On Hardhat a time that has passed becomes the earliest that the next block may have.
+        Later blocks keep that time if the node allows it. On Hardhat a time that has passed becomes the
+        earliest time that the next block may have.
         """
         if self.node.is_anvil:
             self.node.request("anvil_setBlockTimestampInterval", 0)
@@ -63,13 +64,19 @@ class ChainDriver:
             self._freeze_at_newest_block()
 
     def hold_time(self) -> None:
-        """Set the time of Hardhat's next block, unless a mined block is already later."""
+        """Set the time of Hardhat's next block to the frozen time, or to the newest block's time if later.
+
+        Do nothing on Anvil, or if time is not frozen.
+        """
         if self.frozen_at is not None and not self.node.is_anvil:
             self.frozen_at = self._set_next_block_time(self.frozen_at)
 
     @contextmanager
     def freeze_time(self) -> Iterator[None]:
-        """Give all blocks one time until the context ends, as far as the node can: Hardhat may refuse it."""
+        """Return a context manager in which all new blocks have one time.
+
+        Hardhat may refuse two blocks with one time; time then passes by itself. Do nothing on other nodes.
+        """
         if not self.can_drive:
             yield
             return
@@ -83,24 +90,28 @@ class ChainDriver:
             self.release_time()
 
     def can_repeat_time(self) -> bool:
-        """Tell whether two blocks may have one time; if so, the next has that of the last until it is set."""
+        """Return whether two blocks may have the same time.
+
+        On Hardhat the next block then gets the time of the newest block until a time is set.
+        """
         return self.node.is_anvil or self._set_next_block_time(self.node.get_head().timestamp) is not None
 
     def release_time(self) -> None:
-        """Let time pass by itself again."""
+        """Let block times follow the node's clock again."""
         self.frozen_at = None
         if self.node.is_anvil:
             self.node.request("anvil_removeBlockTimestampInterval")
 
     def _freeze_at_newest_block(self) -> None:
-        """Freeze time at the newest block's, unless each block of the node has a time of its own."""
+        """Freeze time at the newest block's time, unless the node requires increasing times."""
         head = self.node.get_head().timestamp
         self.frozen_at = head if self.node.is_anvil else self._set_next_block_time(head)
 
     def _set_next_block_time(self, timestamp: int) -> int | None:
-        """Have Hardhat's next block take a time, or the last block's where that is later; return it.
+        """Set the time of Hardhat's next block, and return the time that was set [seconds].
 
-        None, and time passes by itself, where no two blocks may have one time.
+        It is the time of the newest block if that is later. None if the node allows no two blocks with one
+        time: time then passes by itself.
         """
         for _ in range(_TRIES):
             try:
@@ -116,7 +127,7 @@ class ChainDriver:
     # ----------------------------------------------------------------------- senders
 
     def play_sender(self, sender: str) -> None:
-        """Have the node take a sender's calls without a signature, and give him coins for gas."""
+        """Make the node accept unsigned transactions from an address, and give the address coins for gas."""
         if sender not in self._funded:
             self.node.request("hardhat_setBalance", sender, hex(_FUNDS))
             self._funded.add(sender)
@@ -125,7 +136,10 @@ class ChainDriver:
             self._played.add(sender)
 
     def fund_empty_accounts(self, addresses: Iterable[str]) -> int:
-        """Give coins for gas to accounts that have none, where the node lets one; return to how many."""
+        """Give coins for gas to the addresses that have none; return how many got some.
+
+        Return 0 on nodes that do not let balances be set.
+        """
         if not self.can_drive:
             return 0
         named = list(addresses)
@@ -141,7 +155,10 @@ class ChainDriver:
 
     @contextmanager
     def play_any_sender(self) -> Iterator[None]:
-        """Have the node take any sender, until the context ends; time passes by itself from then on."""
+        """Return a context manager in which the node accepts unsigned transactions from any address.
+
+        At its end, block times follow the node's clock again.
+        """
         if self.node.is_anvil:
             self.node.request("anvil_autoImpersonateAccount", True)
         try:

@@ -29,7 +29,7 @@ _NEVER_USED = Account(0, 0, b"", b"")
 
 
 class SettledWords(NamedTuple):
-    """Words that are beyond doubt, and the evidence for them."""
+    """Storage words that are proven or confirmed, by slot, and the name of the evidence."""
 
     words: Mapping[Slot, int]
     by: str
@@ -38,9 +38,10 @@ class SettledWords(NamedTuple):
 def find_settled_words(
     node: Node, number: int, block_hash: str, told_words: Mapping[Slot, int]
 ) -> SettledWords:
-    """Return the settled words of slots at a block, as far as a proof or another node settles them.
+    """Return the words of slots at a block that a proof or another node settles.
 
-    `told_words` are the words that the node in use returned.
+    `told_words` are the words that the node in use returned. A slot on which the other nodes disagree is left
+    out. On a test chain without state roots, a single node's words count.
     """
     slots, others = (
         list(told_words),
@@ -70,11 +71,14 @@ def find_settled_words(
 
 
 class NoStateRootError(UnprovenError):
-    """An error: the chain has no state roots, as a fork of another chain."""
+    """Error raised if the chain's headers have no state root, as on a fork of another chain."""
 
 
 def prove_words(client: RpcClient, number: int, block: str, slots: Sequence[Slot]) -> dict[Slot, int]:
-    """Return the words of slots, proven; raise UnprovenError if they are not, RpcError if the node cannot."""
+    """Return the words of slots at a block, proven against the block's hash.
+
+    Raise UnprovenError if a proof fails, and RpcError if the node cannot give proofs.
+    """
     told = client.request("eth_getBlockByNumber", hex(number), False)
     if told is None or told["hash"].lower() != block.lower():
         raise UnprovenError(f"the node has another block {number}")
@@ -96,16 +100,19 @@ def prove_words(client: RpcClient, number: int, block: str, slots: Sequence[Slot
 
 
 def iter_clients(node: Node) -> Iterator[RpcClient]:
-    """Yield the node in use, then the others, which are looked at only once they are needed."""
+    """Yield the client of the node in use, then those of the other nodes.
+
+    Other nodes are checked only when they are reached.
+    """
     yield node.client
     yield from node.client.list_other_nodes()
 
 
 def find_settled_account(node: Node, block: Mapping[str, Any], address: str) -> Account | None:
-    """Return an account after a block that was followed, proven by any node under the block's hash.
+    """Return an account's state after a followed block, proven under the block's hash by any node.
 
-    None if no node can prove it, as on a chain without state roots or where the state is pruned. Raises
-    UnprovenError if one says that it does, and does not, and no other does.
+    None if no node can prove it, as on a chain without state roots or for pruned state. Raise UnprovenError
+    if a node gives a wrong proof and no other node gives a right one.
     """
     number, broken = block["number"], None
     try:
@@ -127,9 +134,10 @@ def find_settled_account(node: Node, block: Mapping[str, Any], address: str) -> 
 
 
 def find_agreed_nonce(node: Node, block: str, address: str) -> int | None:
-    """Return how many transactions an account has sent, as two nodes count them at a block or tag.
+    """Return how many transactions an account has sent at a block or tag, as two nodes agree.
 
-    Of more than two it is the most that two agree on. None if there is no second one that answers.
+    Of all nodes' counts, the second highest is taken, which at least two nodes reach. None if fewer than two
+    nodes answer.
     """
     counts: list[int] = []
     for client in iter_clients(node):
@@ -152,7 +160,7 @@ def _read_header_with_state_root(told: Mapping[str, Any]) -> Header:
 
 
 def _has_block(client: RpcClient, number: int, block: str) -> bool:
-    """Return whether a node has a block."""
+    """Return whether a node has the block with this number and hash."""
     try:
         told = client.request("eth_getBlockByNumber", hex(number), False)
     except BackstopError:

@@ -34,7 +34,7 @@ _WEIGHT, _HALF_LIFE = 0.1, 300.0
 
 
 class _BehindReason(str):
-    """Why a node is left that answers, and is of this chain as far as it got."""
+    """Reason to switch away from a node that is on the right chain, but is behind other nodes."""
 
 
 class _NodeMember:
@@ -50,17 +50,20 @@ class _NodeMember:
         self._seconds = self._errors = self._erred_at = 0.0
 
     def note_answer(self, seconds: float) -> None:
-        """Take note of an answer, and how long it took."""
+        """Record an answer and its duration [seconds], and reset the failure count."""
         self.failures = 0
         self._seconds += (seconds - self._seconds) * _WEIGHT
 
     def note_error(self, now: float) -> None:
-        """Take note of an answer that was none."""
+        """Record a failed request at time `now`."""
         self.failures += 1
         self._errors, self._erred_at = 1.0 + self._get_decayed_errors(now), now
 
     def compute_score(self, now: float) -> int:
-        """Return what an answer costs, in tenths of a second; an error counts as silence."""
+        """Return the node's expected cost of a request [tenths of a second]; lower is better.
+
+        It is the average latency, plus a timeout for each recent error, which fades with time.
+        """
         return int(10 * (self._seconds + self.timeout * self._get_decayed_errors(now)))
 
     def _get_decayed_errors(self, now: float) -> float:
@@ -68,10 +71,10 @@ class _NodeMember:
 
 
 class Failover:
-    """A client of several nodes.
+    """Client of several nodes of one chain, which switches to another node when the node in use fails.
 
-    `say` gets a line for each node that is left and each that takes over; `clock` tells seconds. Once `stop`
-    says so no answer is waited for.
+    `say` receives a line for each switch. `clock` returns seconds. Once `stop` returns true, no answer is
+    waited for.
     """
 
     def __init__(
@@ -98,15 +101,21 @@ class Failover:
         return (self._now or self._members[0]).client.where
 
     def request(self, method: str, *params: Any, size: int | None = None) -> Any:
-        """Make one call to the first node that answers; raises RpcError if its answer is an error."""
+        """Return the result of one call, from the first node that answers.
+
+        Raise RpcError if the answer is an error, and NodeUnavailableError if no node answers.
+        """
         return self._ask_node(lambda client: client.request(method, *params, size=size))
 
     def call_method_in_batches(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Call one method with many parameters."""
+        """Return the results of one method for many parameter lists, in their order, from one node."""
         return self._ask_node(lambda client: client.call_method_in_batches(method, calls))
 
     def request_batch_keeping_errors(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Make a few calls in one exchange with one node."""
+        """Return the results of several calls, sent in one exchange to one node.
+
+        An RpcError takes the place of the result of a failed call.
+        """
         return self._ask_node(lambda client: client.request_batch_keeping_errors(calls))
 
     def close(self) -> None:
@@ -114,7 +123,11 @@ class Failover:
             member.client.close()
 
     def drop_nodes_of_other_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
-        """Leave nodes of another chain, with another such block, or without the contract, from now on."""
+        """Use only nodes of this chain from now on.
+
+        A node must have the chain id, the genesis hash, a common hash of block `block` and code at
+        `contract`.
+        """
         self._chain_id, self._anchored, self._contract = chain_id, [0, block], contract
         self._anchors = {0: genesis}
         if self._now is not None:
@@ -122,7 +135,10 @@ class Failover:
         self._pick_member()
 
     def switch_node(self, problem: str) -> bool:
-        """Ask another node from now on; False if there is none that is well."""
+        """Stop asking the node in use for a while because of `problem`, and choose another node.
+
+        Return False if no other node can take over.
+        """
         before = self._now
         if before is not None:
             self._leave_member(before, problem)
@@ -133,17 +149,17 @@ class Failover:
 
     @property
     def count(self) -> int:
-        """The number of nodes."""
+        """Number of nodes."""
         return len(self._members)
 
     def list_other_nodes(self) -> Sequence[NodeClient]:
-        """Return the other nodes that are well and of this chain."""
+        """Return the clients of the other nodes that are healthy and on this chain."""
         now = self._clock()
         others = [each for each in self._members if each is not self._now and now >= each.away_until]
         return [each.client for each in others if self._is_usable(each)]
 
     def is_block_on_another_node(self, number: int, block_hash: str) -> bool:
-        """Tell whether another node has this block: then the present one is on a fork."""
+        """Return whether another node has the block; if so, the node in use is behind or on a fork."""
         for member in self._members:
             if member is not self._now and self._clock() >= member.away_until:
                 try:
@@ -154,9 +170,9 @@ class Failover:
         return False
 
     def is_confirmed_by_another_node(self, number: int, block_hash: str) -> bool:
-        """Tell whether another node has this block, or no other one of this chain answers.
+        """Return whether another node has the block, or no other node of this chain answers.
 
-        One that was left for being behind is asked too: it may be the only one that is on no fork.
+        A node that was behind is asked too: it may be the only node that is on no fork.
         """
         alone = True
         for member in self._members:
@@ -175,7 +191,10 @@ class Failover:
         return self._is_usable(member) or member.behind
 
     def record_height(self, height: int) -> None:
-        """Take note of the height that was seen, and compare it with another node's."""
+        """Record the followed block height, and compare it with the height of another node.
+
+        The client switches to another node if the node in use is more than three blocks behind that node.
+        """
         now = self._clock()
         self._height, self._height_at = height, now
         if self._now is not None and not self._is_usable(self._now):  # it may be of another chain by now
@@ -210,9 +229,9 @@ class Failover:
                 return answer
 
     def _pick_member(self, asked: Sequence[_NodeMember] = ()) -> _NodeMember:
-        """Return the present node, or the best that is well and was not asked the same before.
+        """Return the node in use, or the healthy node with the lowest cost that is not in `asked`.
 
-        Of those that cost the same it is the first.
+        Between nodes of equal cost, the first wins. Raise NodeUnavailableError if none is usable.
         """
         if self._now is not None:
             return self._now
@@ -228,14 +247,14 @@ class Failover:
         raise self._build_no_node_error()
 
     def _build_no_node_error(self) -> NodeUnavailableError:
-        """Say why no node can be asked, and when the first may be asked again."""
+        """Return the error that no node can be asked, with the delay until the next attempt."""
         why = f": {self._trouble}" if self._trouble else ""
         error = NodeUnavailableError(f"none of the {len(self._members)} nodes can be asked{why}")
         error.retry_after = max(0.0, min(each.not_before for each in self._members) - self._clock())
         return error
 
     def _is_usable(self, member: _NodeMember) -> bool:
-        """Tell whether a node is well and of this chain; leave it if not."""
+        """Return whether a node is healthy and on this chain; if not, do not ask it for a while."""
         problem: str | BackstopError | None
         try:
             problem = self._find_problem(member.client)
@@ -282,20 +301,23 @@ class Failover:
 
 
 class Takeover:
-    """Whether a chain went back, or only the node that is asked now has not got as far, or is on a fork."""
+    """Decision whether a missing block means a reorg, or is missing only on the present node.
+
+    The present node may be behind or on a fork.
+    """
 
     def __init__(self) -> None:
         self._since: float | None = None
 
     def note_chain_followed(self) -> None:
-        """Take note that the chain was followed."""
+        """Record that the chain was followed, which ends the grace time for a node that is behind."""
         self._since = None
 
     def should_retry_on_missing_block(self, node: Node, block: int, block_hash: str, why: str) -> bool:
-        """Return whether a missing block is missing only on this node: then look again.
+        """Return whether a missing block is missing only on this node, so that the caller should retry.
 
-        A node is left if another node has the block. A node that took over may be a few blocks behind for a
-        while.
+        The client switches to another node if that has the block. A node that took over may be a few blocks
+        behind for five seconds.
         """
         client = node.client
         if not isinstance(client, Failover):

@@ -21,11 +21,11 @@ raises of replacements, which a node may hold back until the fees have risen.
 
 
 class FeesTooHighError(BackstopError):
-    """An error: gas costs more than may be paid."""
+    """Error raised if gas costs more than the fee cap."""
 
 
 class Fees(NamedTuple):
-    """Fees of a transaction [wei a gas]; `expected` is the price that it will pay if it is mined now."""
+    """EIP-1559 fees of a transaction [wei per gas]: maximum, tip, and price if mined now (`expected`)."""
 
     most: int
     tip: int
@@ -33,9 +33,10 @@ class Fees(NamedTuple):
 
 
 def offer_fees(base: int, tip: int, cap: int, tip_cap: int = TIP_CAP) -> Fees:
-    """Offer twice the base fee and the tip, within the cap and half of the tip's: the rest is to replace it.
+    """Return the fees to offer: twice the base fee plus the tip, within the caps [wei per gas].
 
-    Raises FeesTooHighError if one base fee is above the cap.
+    The first offer takes at most half of `tip_cap`, so that a replacement can raise the tip. Raise
+    FeesTooHighError if base fee and tip exceed `cap`.
     """
     tip = min(tip, cap, tip_cap // 2)
     if base + tip > cap:
@@ -47,19 +48,20 @@ def offer_fees(base: int, tip: int, cap: int, tip_cap: int = TIP_CAP) -> Fees:
 
 
 def usual_tip(history: Mapping[str, Any]) -> int:
-    """Return the usual tip of the last blocks: the median of their median tips, wei a gas.
+    """Return the usual tip of the last blocks: the median of their median tips [wei per gas].
 
-    One gwei if no transaction tipped: such blocks do not show which tip suffices for the next block.
+    `history` is an answer to eth_feeHistory. One gwei if no transaction tipped: such blocks do not show which
+    tip suffices for the next block.
     """
     tips = sorted(tip for rewards in history.get("reward") or () if (tip := int(rewards[0], 16)))
     return tips[len(tips) // 2] if tips else GWEI
 
 
 def raise_fees(old: Fees, market: Fees, cap: int, tip_cap: int = TIP_CAP) -> Fees | None:
-    """Return the least fees at which nodes take a transaction in place of one at `old`.
+    """Return the lowest fees at which nodes accept a replacement of a transaction with fees `old`.
 
-    Both fields rise by an eighth, rounded up, and at least to the market's fees. None if that is above either
-    cap.
+    Maximum and tip rise by an eighth, rounded up, and at least to the market's fees. None if either exceeds
+    its cap.
     """
     most, tip = (
         max(_add_an_eighth_rounded_up(old.most), market.most),

@@ -27,7 +27,11 @@ _IMPERSONATED_GAS = 5_000_000
 
 
 class LiveHost:
-    """A host that signs with `signers`; with `impersonate` a test node takes any sender, and pays for it."""
+    """Host for a running chain, which signs transactions with `signers` and reads from a node.
+
+    With `impersonate`, a test node accepts unsigned transactions from any sender and provides the coins for
+    gas.
+    """
 
     name = "live"
 
@@ -63,7 +67,7 @@ class LiveHost:
         return str(receipt["contractAddress"]).lower()
 
     def run_transaction(self, sender: str, to: str, data: bytes) -> RawResult:
-        """Try a call, and send it unless it would revert."""
+        """Send a call, wait until it is mined and return its result; do not send it if it would revert."""
         foreseen = self.static_call(sender, to, data)
         if not foreseen.ok:
             return foreseen
@@ -72,7 +76,7 @@ class LiveHost:
         return RawResult(ok, foreseen.data if ok else b"", raw_logs(receipt), gas)
 
     def run_transactions(self, calls: Sequence[Call]) -> list[RawResult]:
-        """Make calls one after the other."""
+        """Send calls one after the other and return their results."""
         return [self.run_transaction(*call) for call in calls]
 
     def snapshot(self) -> Any:
@@ -97,9 +101,9 @@ class LiveHost:
     def dry_run_with_gas(
         self, sender: str, to: str, data: bytes, client: RpcClient | None = None
     ) -> RawResult:
-        """Return what a call would do in the next block, and the gas for it, in one exchange.
+        """Return the result of a call in the next block with its gas, without sending it.
 
-        `client` asks another node than the one in use.
+        Result and gas are asked in one exchange. `client` is another node to ask than the node in use.
         """
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         wanted = (("eth_call", (call, "pending")), ("eth_estimateGas", (call, "pending")))
@@ -112,7 +116,11 @@ class LiveHost:
         return RawResult(True, bytes.fromhex(answer[2:]), (), int(gas, 16))
 
     def send_transaction_without_waiting(self, sender: str, to: str | None, data: bytes) -> str:
-        """Send without waiting; return the transaction's hash. Several of one sender keep their order."""
+        """Sign and send a transaction, and return its hash at once.
+
+        `to` None creates a contract. Several transactions of one sender keep their order. Raise BackstopError
+        if there is no key for the sender or the node refuses.
+        """
         call: dict[str, Any] = {"from": sender, "data": "0x" + data.hex()}
         if to is not None:
             call["to"] = to
@@ -154,7 +162,7 @@ class LiveHost:
         return sent
 
     def estimate_gas(self, call: dict[str, Any]) -> int:
-        """Return the gas that a call would use in the next block."""
+        """Return the gas that a call would use in the next block; raise RpcError if it reverts."""
         try:
             return int(self.node.request("eth_estimateGas", call | {"gas": hex(CALL_GAS)}, "pending"), 16)
         except RpcError as error:
@@ -163,10 +171,10 @@ class LiveHost:
             raise
 
     def _search_gas(self, call: dict[str, Any]) -> int:
-        """Search the gas that a call needs in the next block, to 1/64 above it, by calls.
+        """Return the gas that a call needs in the next block, found by bisection to 1/64 above it.
 
-        Hardhat 2 tries half of a block's gas in its own search, then refuses that as more than a transaction
-        may have.
+        Hardhat 2 tries half of a block's gas in its own search, and then refuses that as more than a
+        transaction may have.
         """
         least, most = 0, CALL_GAS
         self.node.request("eth_call", call | {"gas": hex(most)}, "pending")
@@ -180,7 +188,10 @@ class LiveHost:
         return most
 
     def wait_for_receipt(self, sent: str, patience: float = PATIENCE) -> dict[str, Any]:
-        """Wait until the transaction is mined, and return the receipt."""
+        """Wait until a transaction is mined and return its receipt.
+
+        Raise NodeUnavailableError after `patience` seconds.
+        """
         deadline, pause = time.monotonic() + patience, 0.001
         nudge = time.monotonic() + 1
         while True:
@@ -219,17 +230,20 @@ class LiveHost:
 
 
 def _is_above_gas_cap(answer: Any) -> bool:
-    """Tell whether a node's own search for gas went above what a transaction may have."""
+    """Return whether a node's gas estimate failed because it tried more gas than a transaction may have."""
     return isinstance(answer, RpcError) and "is greater than the cap" in answer.reason
 
 
 def gas_limit(used: int) -> int:
-    """Return the gas limit of a call: current use and a margin, since the state may change first."""
+    """Return the gas limit for a call that would now use `used` gas.
+
+    It is a quarter and 20,000 gas higher, since the state may change first, up to the limit of one call.
+    """
     return min(used * 5 // 4 + 20_000, CALL_GAS)
 
 
 def raw_logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
-    """Return the events in a receipt."""
+    """Return the undecoded events of a transaction receipt."""
     return tuple(
         RawLog(
             log["address"].lower(),
@@ -241,7 +255,7 @@ def raw_logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
 
 
 def revert_data(error: RpcError) -> bytes | None:
-    """Return what a call reverted with; None if the error is something else."""
+    """Return the data with which a call reverted; None if the error is no revert."""
     if error.data or "revert" in error.reason:
         return bytes.fromhex(error.data[2:])
     if "InvalidFEOpcode" in error.reason or "invalid opcode" in error.reason.lower():
@@ -250,7 +264,7 @@ def revert_data(error: RpcError) -> bytes | None:
 
 
 def _build_reverted_result(error: RpcError) -> RawResult:
-    """Make the result of a call that reverts; raise any other error."""
+    """Return the result of a reverted call for an error of the node; raise any other error."""
     data = revert_data(error)
     if data is None:
         raise error

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Line(str):
-    """A sentence, and the same in fields."""
+    """Log line: a text with an event name and further fields for structured logs."""
 
     fields: dict[str, Any]
 
@@ -22,7 +22,11 @@ class Line(str):
 
 
 def build_stderr_line_printer(as_json: bool) -> Callable[[str], None]:
-    """Print lines as they come: `12:00:00 text`, or one object a line with `time`, `event` and `text`."""
+    """Return a function that prints log lines to stderr.
+
+    A line is `12:00:00 text`, or with `as_json` a JSON object with `time`, `event`, `text` and the line's
+    fields.
+    """
 
     def human(text: str) -> None:
         _print_line(f"{datetime.now():%H:%M:%S} {text}")
@@ -37,7 +41,7 @@ def build_stderr_line_printer(as_json: bool) -> Callable[[str], None]:
 
 
 def _print_line(text: str) -> None:
-    """Print a line; ignore the failure of a log, such as a full disk or a closed pipe."""
+    """Print a line to stderr, ignoring failures such as a full disk or a closed pipe."""
     try:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:

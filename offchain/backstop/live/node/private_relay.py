@@ -28,7 +28,10 @@ _LONGEST_REST = 300.0  # seconds, as of a node
 
 @dataclass(frozen=True)
 class RelaySettings:
-    """A relay, the roles that send their transactions to it, and the blocks that it has for each."""
+    """Settings of a private relay: its URL, the roles that use it, and the blocks that it has.
+
+    After these blocks a transaction is sent to the public pool.
+    """
 
     url: str
     roles: tuple[str, ...]
@@ -37,7 +40,10 @@ class RelaySettings:
 
 
 class Relay:
-    """A relay. It is asked for one thing at a time, since relays take no batches."""
+    """Client of a private relay, which has transactions mined without showing them in the public pool.
+
+    Requests are sent one at a time, since relays take no batches.
+    """
 
     def __init__(
         self,
@@ -55,13 +61,13 @@ class Relay:
 
     @property
     def well(self) -> bool:
-        """Whether it is asked now: after errors it is left alone, up to five minutes."""
+        """Whether the relay may be asked now; after errors it is not asked for up to five minutes."""
         return self._rest.over
 
     def send_transaction(self, raw: str, after_block: int) -> int:
-        """Hand over a transaction after block `height`; return the last block that may have it.
+        """Send a raw transaction to the relay and return the last block that may include it.
 
-        Raises BackstopError if the relay does not take it.
+        The blocks after `after_block` may include it. Raise BackstopError if the relay does not take it.
         """
         try:
             last = self._request_inclusion(raw, after_block)
@@ -72,7 +78,7 @@ class Relay:
         return last
 
     def _start_backoff(self, error: BackstopError) -> None:
-        """Leave it alone, unless it has only refused this transaction."""
+        """Do not ask the relay for a while, unless it has only refused this transaction."""
         self._failures += 1
         self._pause = 0.0
         wanted = error.retry_after if isinstance(error, NodeUnavailableError) else 0.0
@@ -95,6 +101,6 @@ class Relay:
         return {SIGNATURE: f"{self._key.address}:0x{bytes(signed.signature).hex()}"}
 
     def explain_transaction_refusal(self, error: BackstopError) -> str:
-        """Say why the relay did not take a transaction."""
+        """Return a text on why the relay did not take a transaction, and how long it will not be asked."""
         pause = f", and is left alone for {self._pause:.0f} s" if self._pause else ""
         return f"the relay at {self._client.where} does not take it ({error}){pause}"

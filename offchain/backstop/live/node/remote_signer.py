@@ -24,13 +24,14 @@ _LONGEST_REST = 60.0  # seconds; nothing of its accounts is sent meanwhile
 
 
 class SignerUnavailableError(BackstopError):
-    """An error: the signer cannot be asked now, or answers wrongly; nothing was signed."""
+    """Error raised if the remote signer does not answer or answers wrongly; nothing was signed."""
 
 
 class RemoteSigner:
-    """The accounts of a signer at an http:// or https:// address, which are asked for now.
+    """Client of a signer in another process (Web3Signer or the like), which holds its accounts' keys.
 
-    One that does not answer is left alone for a while: others' transactions would wait for it, too.
+    The list of accounts is read at the start. A signer that does not answer is not asked for a while, since
+    other transactions would wait for it, too.
     """
 
     def __init__(
@@ -47,7 +48,10 @@ class RemoteSigner:
         self.accounts = frozenset(each.lower() for each in self._request_signer("eth_accounts"))
 
     def sign_transaction(self, address: str, transaction: Mapping[str, Any]) -> str:
-        """Return the signed raw transaction, in hex."""
+        """Return the signed raw transaction as hex.
+
+        Raise SignerUnavailableError if the signer fails, or returns another transaction than the given one.
+        """
         asked = {name: hex(transaction[name]) for name in _NUMBERS if name != "chainId"}
         asked |= {"from": address, "to": transaction["to"], "data": transaction["data"]}
         raw = str(self._request_signer("eth_signTransaction", asked))
@@ -68,7 +72,7 @@ class RemoteSigner:
         return answer
 
     def _note_failure(self, error: RpcError | NodeUnavailableError) -> None:
-        """Record the failure's text, and back off unless the signer has only refused."""
+        """Record the failure's text, and back off unless the signer has only refused the request."""
         wanted = error.retry_after if isinstance(error, NodeUnavailableError) else 0.0
         if isinstance(error, RpcError):
             self._problem = f"the signer at {self._client.where} refuses: {error.reason}"
@@ -82,7 +86,7 @@ class RemoteSigner:
 
 
 def _describe_difference(address: str, transaction: Mapping[str, Any], raw: str) -> str | None:
-    """Return in words what a signed transaction has that was not asked for; None if nothing."""
+    """Return how a signed transaction differs from the requested one; None if it does not."""
     try:
         signed = HexBytes(raw)
         if signed[:1] != _TYPE:

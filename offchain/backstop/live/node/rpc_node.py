@@ -40,13 +40,13 @@ _CHAIN_ID = "0x465f5260205ff3"
 
 
 class RetryError(NodeUnavailableError):
-    """An error: the chain was reorganised while it was read, or another node is asked now."""
+    """Error raised if a reorg or a change of node interrupted a read, which can be repeated."""
 
     lacks_block = True
 
 
 class Head(NamedTuple):
-    """The newest block."""
+    """Number, hash and timestamp of a chain's newest block."""
 
     number: int
     hash: str
@@ -54,10 +54,10 @@ class Head(NamedTuple):
 
 
 class Outlook(NamedTuple):
-    """The conditions of a transaction that is sent now.
+    """Conditions for a transaction that is sent now.
 
-    The next block's time, as far as the node tells; the newest block's base fee, the last blocks' tip, wei;
-    the newest block's number.
+    They are the time that the node expects for the next block [seconds], the base fee of the newest block
+    [wei], the usual tip of the last blocks [wei] and the newest block's number.
     """
 
     timestamp: int
@@ -66,14 +66,14 @@ class Outlook(NamedTuple):
     head: int
 
     def offer_fees(self, cap: int = FEE_CAP, tip_cap: int = TIP_CAP) -> Fees:
-        """Offer twice the base fee and the tip, within their caps."""
+        """Return the fees to offer: twice the base fee plus the tip, within the caps [wei per gas]."""
         return offer_fees(self.base, self.tip, cap, tip_cap)
 
 
 class Node:
-    """A node by its address, or several nodes of one chain by a client of their own.
+    """Client of a node at a URL, or of several nodes of one chain if `client` is a Failover.
 
-    Once `stop` says so no answer is waited for.
+    Once `stop` returns true, no answer is waited for.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class Node:
 
     @property
     def url(self) -> str:
-        """The address for messages; of several nodes, that of the one that is asked now."""
+        """URL of the node in use, for messages."""
         return self.client.where
 
     def request(self, method: str, *params: Any) -> Any:
-        """Make one call."""
+        """Return the result of a JSON-RPC call; raise RpcError if the node returns an error."""
         return self.client.request(method, *params)
 
     @cached_property
@@ -110,7 +110,7 @@ class Node:
 
     @property
     def genesis(self) -> str:
-        """The hash of block 0, by which chains of one id are told apart."""
+        """Hash of block 0, which distinguishes chains with the same chain id."""
         found = self.get_block_hash(0)
         if found is None:
             raise NodeUnavailableError(
@@ -120,7 +120,7 @@ class Node:
 
     @cached_property
     def version(self) -> str:
-        """The client's name, "" if it does not tell."""
+        """Name and version of the node's client software; "" if the node does not tell."""
         try:
             return str(self.request("web3_clientVersion"))
         except RpcError:
@@ -128,17 +128,17 @@ class Node:
 
     @property
     def is_anvil(self) -> bool:
-        """Whether time and senders can be set as Anvil has it."""
+        """Whether the node is an Anvil, which lets time and senders be set."""
         return self.version.startswith("anvil/")
 
     @property
     def is_hardhat(self) -> bool:
-        """Whether time and senders can be set as Hardhat has it, of version 2 or 3."""
+        """Whether the node is a Hardhat (version 2 or 3), which lets time and senders be set."""
         return self.version.startswith("HardhatNetwork/")
 
     @property
     def is_test_chain(self) -> bool:
-        """Whether money on the chain is worth nothing."""
+        """Whether the chain is a test chain, on which coins are worthless."""
         return self.chain_id in TEST_CHAINS or self.version.lower().startswith(("anvil", "hardhat"))
 
     def get_head(self) -> Head:
@@ -147,16 +147,16 @@ class Node:
         return Head(int(block["number"], 16), block["hash"], int(block["timestamp"], 16))
 
     def get_block_hash(self, number: int) -> str | None:
-        """Return a block's hash; None if the chain does not reach there."""
+        """Return the hash of a block; None if the chain has no block of that number."""
         block = self.request("eth_getBlockByNumber", hex(number), False)
         return None if block is None else str(block["hash"])
 
     def next_time(self) -> int:
-        """Return the time that the next block will have, as far as the node tells."""
+        """Return the timestamp that the node expects for the next block [seconds]."""
         return self.get_outlook().timestamp
 
     def get_outlook(self) -> Outlook:
-        """Ask for the outlook in one exchange."""
+        """Return the time of the next block, the base fee and the usual tip, read in one exchange."""
         wanted = (
             ("eth_getBlockByNumber", ("pending", False)),
             ("eth_getBlockByNumber", ("latest", False)),
@@ -177,7 +177,10 @@ class Node:
     def get_blocks_with_receipts(
         self, first: int, last: int
     ) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        """Yield blocks with their transactions, and the receipts of these, in order."""
+        """Return the blocks `first` to `last` with their transactions, each with its receipts.
+
+        Raise RetryError if a reorg happened during the read.
+        """
         numbers = [(hex(number),) for number in range(first, last + 1)]
         blocks = self.client.call_method_in_batches(
             "eth_getBlockByNumber", [(number, True) for (number,) in numbers]
@@ -199,14 +202,21 @@ class Node:
         return found
 
     def require_deployment(self, deployment: Deployment) -> None:
-        """Be of a deployment's chain from now on; of several nodes, leave those of another one."""
+        """Check that the node is on the deployment's chain, and keep checking from now on.
+
+        Of several nodes, those on another chain are no longer asked. Raise BackstopError if no node is on the
+        deployment's chain.
+        """
         where = deployment.chain_id, deployment.genesis, deployment.block, deployment.creations[0].address
         self.client.drop_nodes_of_other_chain(*where)
         check_chain(deployment, get_chain_id(self.client), self.genesis)
         self._expected = deployment
 
     def record_height_and_check_chain(self, height: int) -> None:
-        """Note a height; now and then, raise NodeUnavailableError if this is another chain."""
+        """Record the followed height and check the chain, at most every five seconds.
+
+        Raise NodeUnavailableError if the node is on another chain and no other node can take over.
+        """
         now = time.monotonic()
         if now < self._looked_at + LOOK_EVERY:
             return
@@ -215,7 +225,10 @@ class Node:
         self.check_chain()
 
     def check_chain(self) -> None:
-        """Leave a node that is of another chain by now; raise NodeUnavailableError if there is no other."""
+        """Check that the node is still on the deployment's chain, and switch to another node if not.
+
+        Raise NodeUnavailableError if no other node can take over.
+        """
         if self._expected is not None:
             try:
                 check_chain(self._expected, get_chain_id(self.client), self.genesis)
@@ -227,7 +240,10 @@ class Node:
                     ) from None
 
     def leave_node_and_build_error(self, problem: str) -> NodeUnavailableError:
-        """Leave a node that told what cannot be; return the error, RetryError if another node took over."""
+        """Switch away from the node because of an impossible answer, and return the error to raise.
+
+        The error is a RetryError if another node took over, else a NodeUnavailableError.
+        """
         text = f"the node at {self.url} is not believed: {problem}"
         return RetryError(text) if self.client.switch_node(problem) else NodeUnavailableError(text)
 
@@ -245,20 +261,20 @@ class Node:
         return found
 
     def get_nonce(self, address: str, block: str = "pending") -> int:
-        """Return how many transactions an account has sent."""
+        """Return how many transactions an account has sent at a block or tag."""
         return int(self.request("eth_getTransactionCount", address, block), 16)
 
     def get_balance(self, address: str) -> int:
-        """Return an account's coins [wei]."""
+        """Return an account's coin balance at the newest block [wei]."""
         return int(self.request("eth_getBalance", address, "latest"), 16)
 
     def offer_fees(self, cap: int = FEE_CAP) -> Fees:
-        """Offer twice the base fee and the last blocks' tip, within the cap."""
+        """Return the fees to offer: twice the base fee plus the tip, within the cap [wei per gas]."""
         return self.get_outlook().offer_fees(cap)
 
 
 def _iter_block_batches_for_receipts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Split blocks into batches, each small enough for a node to return its receipts before a timeout."""
+    """Split blocks into batches, each small enough for a node to return its receipts in time."""
     part: list[dict[str, Any]] = []
     count = 0
     for block in blocks:
@@ -272,7 +288,10 @@ def _iter_block_batches_for_receipts(blocks: list[dict[str, Any]]) -> Iterator[l
 
 
 def get_chain_id(client: RpcClient) -> int:
-    """Return the chain id of a node; raise an error if its contracts see another."""
+    """Return the chain id of a node.
+
+    Raise NotANodeError if a contract that runs on the node sees another chain id.
+    """
     said = int(client.request("eth_chainId"), 16)
     try:
         seen = client.request("eth_call", {"data": _CHAIN_ID}, "latest")
@@ -287,7 +306,10 @@ def get_chain_id(client: RpcClient) -> int:
 
 
 def require_lasting_node_address(url: str, option_name: str = "--network") -> str:
-    """Refuse what names no chain that outlives the command: only an address or a socket's path does."""
+    """Return a node's URL, or its socket's path with `~` expanded.
+
+    Raise BackstopError for anything else, such as a chain that would end with the command.
+    """
     if is_path(url):
         return str(Path(url).expanduser())
     require_http_or_socket_path(url)
@@ -301,26 +323,26 @@ def require_lasting_node_address(url: str, option_name: str = "--network") -> st
 
 
 def _extract_bracketed_text(error: Exception) -> str:
-    """Return what is in brackets in the client's message."""
+    """Return the text in brackets of an error's message; "no answer" if there are none."""
     text = str(error)
     return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "no answer"
 
 
 class MissingBlockRetry:
-    """Retries for a block that an endpoint lacks: one of its backends may be a block behind another.
+    """Counter of retries for a block that a node lacks, as one of its backends may be a block behind.
 
-    After `_MOST_TRIES` retries the node counts as unavailable.
+    After ten retries the node counts as unavailable.
     """
 
     def __init__(self) -> None:
         self._tries = 0
 
     def note_success(self) -> None:
-        """Start to count retries anew, after a look without an error."""
+        """Reset the count of retries after a round without an error."""
         self._tries = 0
 
     def should_look_again(self, error: Exception) -> bool:
-        """Return True if the error is a missing block and a retry is left; pause first."""
+        """Return whether the error is a missing block and a retry is left; if so, pause first."""
         if not getattr(error, "lacks_block", False) or self._tries == _MOST_TRIES:
             return False
         self._tries += 1
@@ -329,7 +351,7 @@ class MissingBlockRetry:
 
 
 def sleep_in_short_naps(seconds: float, should_stop: Callable[[], bool]) -> None:
-    """Sleep in short naps, so that a signal is heard."""
+    """Sleep for `seconds`, or until `should_stop` returns true, in naps of a tenth of a second."""
     deadline = time.monotonic() + seconds
     while not should_stop() and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(left, 0.1))

@@ -52,16 +52,17 @@ _ABOUT: dict[str, tuple[str, ...]] = {
 
 
 class CallNotAllowedError(BackstopError):
-    """An error: the allow-list does not have it."""
+    """Error raised if an account may not sign a transaction by the allow-list."""
 
 
 class CallAllowlist:
-    """The allow-list of accounts: for an account that `calls` names those calls, else a deployment's calls.
+    """Allow-list of the calls that accounts may sign, independent of the keepers' decisions.
 
-    `contracts` are the deployment's, with their functions by selector. No call sends coins, transfers tokens,
-    or approves an address other than a contract of the deployment. The receiver of funds is always the
-    account itself, or an address that `named` lists for it. An account may always send an empty transaction
-    to itself, which withdraws a transaction.
+    An account that is a key of `calls` may sign only the calls listed there. Any other account may sign all
+    calls of the deployment's `contracts`, which are given with their functions by selector. No call sends
+    coins, transfers tokens, or approves an address other than a contract of the deployment. The receiver of
+    funds is always the account itself, or an address that `named` lists for it. An account may always send an
+    empty transaction to itself, which withdraws a transaction.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class CallAllowlist:
         }
 
     def check_call(self, account: str, transaction: Mapping[str, Any]) -> None:
-        """Raise CallNotAllowedError for a transaction that the account may not sign."""
+        """Raise CallNotAllowedError if the account may not sign the transaction."""
         problem = self._find_problem(account.lower(), transaction)
         if problem is not None:
             raise CallNotAllowedError(f"the allow-list of {account} refuses it: {problem}")
@@ -116,7 +117,7 @@ class CallAllowlist:
 
 
 def _decode_arguments(function: Function, data: bytes) -> tuple[Any, ...] | None:
-    """Read the arguments in call data; None where it is not exactly what encodes them."""
+    """Return the arguments in call data; None if the data is not their exact encoding."""
     try:
         args = function.decode_arguments(data)
         return args if function.encode_call(args) == data else None
@@ -125,7 +126,7 @@ def _decode_arguments(function: Function, data: bytes) -> tuple[Any, ...] | None
 
 
 def _iter_addresses(parameter: Parameter, value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the addresses in an argument, with their names: a member of a struct is `struct.member`."""
+    """Yield the name and value of each address in an argument; a struct's field is `struct.field`."""
     if parameter.type.endswith("]"):
         item = parameter._replace(type=parameter.type.rpartition("[")[0])
         for each in value:

@@ -18,9 +18,10 @@ from backstop.live.node.signable_call_allowlist import CallAllowlist
 
 
 class Signers:
-    """Keys by address (lower case). The test accounts' keys are made when first needed.
+    """Signing keys by lower-case address: test accounts, keystores of Ape, and a remote signer's accounts.
 
-    `remote` has keys of its own. No signer signs a call that is not on the list of `allowed`.
+    The keys of test accounts are derived when first needed. With an allow-list in `allowed`, no other call is
+    signed.
     """
 
     def __init__(self, *, test_accounts: bool, remote: RemoteSigner | None = None) -> None:
@@ -32,30 +33,34 @@ class Signers:
             self._places = {address: i for i, address in enumerate(ACCOUNTS.values())}
 
     def unlock_ape_keystore_and_get_address(self, alias: str) -> str:
-        """Unlock one of Ape's accounts, and return its address."""
+        """Unlock the keystore of one of Ape's accounts, add its key and return its address."""
         key = _unlock_keystore_account(alias)
         address = str(key.address).lower()
         self._keys[address] = key
         return address
 
     def add_account(self, account: LocalAccount) -> None:
-        """Sign for an account of eth-account from now on."""
+        """Add the key of an eth-account object."""
         self._keys[account.address.lower()] = account
 
     def can_sign(self, address: str) -> bool:
-        """Tell whether this account can sign."""
+        """Return whether there is a key for this address, here or at the remote signer."""
         return address in self._keys or address in self._places or self._is_remote(address)
 
     def _is_remote(self, address: str) -> bool:
         return self._remote is not None and address in self._remote.accounts
 
     def prepare_key(self, address: str) -> None:
-        """Make its key now, which takes longer than signing."""
+        """Derive the key of a test account now, since that takes longer than signing."""
         if address not in self._keys and not self._is_remote(address):
             self._keys[address] = devnet_account(self._places[address])
 
     def sign_transaction(self, address: str, transaction: dict[str, Any]) -> str:
-        """Return the signed raw transaction, in hex; raise CallNotAllowedError, or SignerUnavailableError."""
+        """Return the signed raw transaction as hex.
+
+        Raise CallNotAllowedError if the allow-list forbids it, and SignerUnavailableError if the remote
+        signer fails.
+        """
         if self.allowed is not None:
             self.allowed.check_call(address, transaction)
         if self._remote is not None and self._is_remote(address):
@@ -66,7 +71,10 @@ class Signers:
         return "0x" + bytes(signed.raw_transaction).hex()
 
     def sign_digest(self, address: str, digest: bytes) -> bytes:
-        """Sign a digest in 65 bytes: r, s (the low one), v (27 or 28)."""
+        """Return a 65-byte signature of a digest: r, low s, v (27 or 28).
+
+        Raise BackstopError for an account of the remote signer, which signs transactions only.
+        """
         if self._is_remote(address):
             raise BackstopError(f"a signer in another process signs transactions only: {address} is its own")
         self.prepare_key(address)
@@ -75,7 +83,7 @@ class Signers:
 
 
 def keystore_key(alias: str) -> bytes:
-    """Return the private key of one of Ape's accounts."""
+    """Return the private key of one of Ape's accounts, unlocked by its passphrase."""
     return bytes(_unlock_keystore_account(alias).key)
 
 
@@ -101,7 +109,10 @@ def _unlock_keystore_account(alias: str) -> LocalAccount:
 
 
 def _find_passphrase_and_source(alias: str, environment_variable: str) -> tuple[str, str]:
-    """Return the place of an account's passphrase and the passphrase: from a file, else the environment."""
+    """Return where an account's passphrase was found, and the passphrase.
+
+    A file named by the variable with the ending _FILE comes first, then the variable itself.
+    """
     file = os.environ.get(f"{environment_variable}_FILE")
     if file:
         try:
@@ -119,7 +130,10 @@ def _find_passphrase_and_source(alias: str, environment_variable: str) -> tuple[
 
 
 def parse_accounts(values: tuple[str, ...], signers: Signers) -> dict[str, str]:
-    """Read `--account ROLE=ALIAS` or `ROLE=0x...` into addresses by role; unlock the aliases."""
+    """Return addresses by role from options `ROLE=ALIAS` or `ROLE=0xADDRESS`; unlock the aliases.
+
+    Raise BackstopError for any other form.
+    """
     found: dict[str, str] = {}
     for value in values:
         role, mark, who = value.partition("=")

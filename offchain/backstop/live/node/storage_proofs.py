@@ -34,11 +34,11 @@ _STATE_ROOT, _NUMBER, _TIMESTAMP = 3, 8, 11
 
 
 class UnprovenError(BackstopError):
-    """An error: a claim does not follow from the block's hash."""
+    """Error raised if a claim does not follow from a block's hash."""
 
 
 class Header(NamedTuple):
-    """The fields of a block's header that are needed."""
+    """Number, timestamp and state root of a block's header."""
 
     number: int
     timestamp: int
@@ -46,7 +46,7 @@ class Header(NamedTuple):
 
 
 class Account(NamedTuple):
-    """An account: the transactions that it has sent, its coins [wei], its storage's root, its code's hash."""
+    """State of an account: transactions sent (nonce), balance [wei], storage root and code hash."""
 
     nonce: int
     balance: int
@@ -55,9 +55,9 @@ class Account(NamedTuple):
 
 
 def encode_header(block: Mapping[str, Any]) -> bytes:
-    """Encode a block's header, as returned by a node, in the form that is hashed.
+    """Return the RLP encoding of a block's header from a node's JSON.
 
-    Raise UnprovenError if its hash is not the block's.
+    Raise UnprovenError if the encoding does not hash to the block's hash.
     """
     fields: list[bytes] = []
     for name, number in _FIELDS:
@@ -77,7 +77,10 @@ def encode_header(block: Mapping[str, Any]) -> bytes:
 
 
 def read_header(header: bytes, block_hash: str) -> Header:
-    """Read the fields of a header that has this hash."""
+    """Return the fields of an RLP-encoded header.
+
+    Raise UnprovenError if the header does not hash to `block_hash`.
+    """
     if "0x" + keccak(header).hex() != block_hash.lower():
         raise UnprovenError(f"the header is not that of block {block_hash}")
     fields = rlp.decode(header)
@@ -86,20 +89,26 @@ def read_header(header: bytes, block_hash: str) -> Header:
 
 
 class TrieNodes:
-    """The nodes of tries, by their hashes."""
+    """Nodes of Merkle-Patricia tries by their hashes, from which proven values are read."""
 
     def __init__(self, nodes: Iterable[bytes]) -> None:
         self._nodes = {keccak(node): node for node in nodes}
 
     def get_account(self, state_root: bytes, address: str) -> Account:
-        """Return an account of the state; raises UnprovenError without a way to it, or if there is none."""
+        """Return the proven state of an account.
+
+        Raise UnprovenError if nodes are missing, or if the account is proven not to exist.
+        """
         found = self.find_account(state_root, address)
         if found is None:
             raise UnprovenError(f"account {address} is missing in the block's state")
         return found
 
     def find_account(self, state_root: bytes, address: str) -> Account | None:
-        """Return an account of the state, None if it is proven that there is none."""
+        """Return the proven state of an account; None if it is proven not to exist.
+
+        Raise UnprovenError if nodes are missing.
+        """
         found = self._get_value(state_root, bytes.fromhex(address[2:]), f"the account {address}")
         if not found:
             return None
@@ -108,9 +117,9 @@ class TrieNodes:
         return Account(sent, coins, bytes(storage_root), bytes(code_hash))
 
     def get_word(self, storage_root: bytes, slot: int) -> int:
-        """Return a slot's word, zero if it is proven that nothing is stored.
+        """Return the proven word of a storage slot; 0 if the slot is proven to be empty.
 
-        Raises UnprovenError without a way to it.
+        Raise UnprovenError if nodes are missing.
         """
         found = self._get_value(storage_root, slot.to_bytes(32, "big"), f"slot {slot:#x}")
         return int.from_bytes(rlp.decode(found), "big") if found else 0
@@ -125,5 +134,5 @@ class TrieNodes:
 
 
 def _encode_minimal(value: int) -> bytes:
-    """Encode a number as headers have it: no leading zeros."""
+    """Return a number as big-endian bytes without leading zeros, as RLP requires."""
     return value.to_bytes((value.bit_length() + 7) // 8, "big")

@@ -38,7 +38,7 @@ _FIELDS: dict[int, tuple[str, ...]] = {
 
 
 class BlockRootChecker:
-    """The check of each block that a node tells; with `unsigned`, a call may have no signature."""
+    """Check of each block from a node against its hash; with `unsigned`, calls may lack a signature."""
 
     def __init__(self, node: Node, unsigned: bool) -> None:
         self._node = node
@@ -49,9 +49,10 @@ class BlockRootChecker:
     def check_block_roots_and_senders(
         self, block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]], call_targets: Container[str]
     ) -> None:
-        """Leave a node if its block does not match its hash, or has a wrong sender of a call to the targets.
+        """Check a block's transactions and receipts, and the senders of calls to the targets.
 
-        Chains with blocks of another kind are recognised by the first block.
+        On a violation switch to another node and raise NodeUnavailableError. On an unknown chain a first
+        block that fails turns the checks off, since its blocks may have another format.
         """
         if self.hold is False:
             return
@@ -70,7 +71,10 @@ class BlockRootChecker:
 
 
 def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]]) -> None:
-    """Raise UnprovenError unless the block, with these transactions and receipts, hashes to its hash."""
+    """Raise UnprovenError unless the transactions and receipts match the roots in the block's header.
+
+    The header must hash to the block's hash, and each signed transaction to its own.
+    """
     number = int(block["number"], 16)
     try:
         encode_header(block)
@@ -93,7 +97,7 @@ def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]])
 
 
 def transaction_hash(sent: Mapping[str, Any]) -> str:
-    """Return the hash of a transaction by its fields, "" if they are of no known form."""
+    """Return the hash of a transaction, computed from its fields; "" if they have no known form."""
     try:
         return "0x" + keccak256(_encode_transaction(sent)).hex()
     except (KeyError, TypeError, ValueError, AttributeError, RLPException):
@@ -101,10 +105,10 @@ def transaction_hash(sent: Mapping[str, Any]) -> str:
 
 
 def check_senders(block: Mapping[str, Any], to: Container[str], *, unsigned: bool = False) -> None:
-    """Raise UnprovenError unless the sender of each transaction to these addresses signed it.
+    """Raise UnprovenError unless the stated sender of each transaction to these addresses signed it.
 
-    `check_roots` comes first: the hash binds the signature. With `unsigned`, a transaction without any
-    signature counts as well, as Anvil and Hardhat have for the accounts that they impersonate.
+    `check_roots` must come first, since it binds the signature to the block's hash. With `unsigned`, a
+    transaction without a signature is accepted, as Anvil and Hardhat have for accounts that they impersonate.
     """
     for sent in block["transactions"]:
         if str(sent["to"]).lower() not in to:
@@ -116,13 +120,13 @@ def check_senders(block: Mapping[str, Any], to: Container[str], *, unsigned: boo
 
 
 def _is_unsigned(sent: Mapping[str, Any]) -> bool:
-    """Tell whether a node plays the sender: Anvil signs with 0, Hardhat with the sender twice."""
+    """Return whether a node impersonated the sender: Anvil signs with 0, Hardhat with the sender twice."""
     first, second = int(sent["r"], 16), int(sent["s"], 16)
     return first == second and (not first or f"{first:#042x}" == str(sent.get("from")).lower())
 
 
 def recover_signer(sent: Mapping[str, Any]) -> str | None:
-    """Return the signer of a transaction, recovered from its fields; None if it is unsigned."""
+    """Return the address that signed a transaction, recovered from its fields; None if unsigned."""
     kind = int(sent["type"], 16)
     fields = [_encode_transaction_field_for_rlp(name, sent.get(name)) for name in _FIELDS[kind]]
     v = int(sent["v"], 16)
@@ -139,7 +143,7 @@ def recover_signer(sent: Mapping[str, Any]) -> str | None:
 
 
 def _compute_root(items: Iterable[bytes]) -> str:
-    """Return the root of the trie of a list."""
+    """Return the root of the Merkle-Patricia trie of a list, as hex."""
     trie = HexaryTrie({})
     for i, item in enumerate(items):
         trie[encode_raw(_encode_minimal(i))] = item
@@ -175,7 +179,10 @@ def _encode_transaction(sent: Mapping[str, Any]) -> bytes:
 
 
 def _read_parity(sent: Mapping[str, Any]) -> int:
-    """Return the parity of a typed transaction, 0 or 1; Hardhat writes 27 or 28 for impersonated accounts."""
+    """Return the signature's parity of a typed transaction (0 or 1).
+
+    Hardhat writes 27 or 28 for impersonated accounts.
+    """
     told = int(sent.get("yParity", sent.get("v")), 16)
     return told - 27 if told in (27, 28) else told
 
@@ -202,7 +209,7 @@ def _encode_transaction_field_for_rlp(field_name: str, value: Any) -> Any:
 
 
 def _prefix_type(told: Mapping[str, Any], encoded: bytes) -> bytes:
-    """Prefix an encoded transaction or receipt with its type, unless it is of the first type."""
+    """Return the encoding with its transaction type as a prefix; a legacy transaction has none."""
     kind = int(told["type"], 16)
     return bytes([kind]) + encoded if kind else encoded
 

@@ -30,19 +30,29 @@ if TYPE_CHECKING:
 
 
 def attach(deployment_file: str | Path = "deployment.json", network: str | None = None) -> AttachedDeployment:
-    """Open a deployment. Without `network`: where Ape is connected to, else port 8545 of this machine."""
+    """Open a deployment for reading and calling, from its deployment file and a node.
+
+    Without `network`, the node is the one that Ape is connected to. If Ape is not connected, it is the node
+    at port 8545 of this machine.
+    """
     node = connect_node(network or _find_connected_ape_node_url() or LOCAL)
     return AttachedDeployment(open_system_and_named_accounts(node, Path(deployment_file))[0])
 
 
 def get_address(value: Any) -> Any:
-    """Return the address of an account or a contract, of Ape, eth-account or web3; another value as it is."""
+    """Return the lower-case address of an account or contract object of Ape, eth-account or web3.py.
+
+    Return any other value unchanged.
+    """
     address = getattr(value, "address", None)
     return address.lower() if isinstance(address, str) else value
 
 
 class NamedContracts(dict[str, Any]):
-    """Contract objects of another library by name; those without a dot in it are attributes, too."""
+    """Contract objects of another library (web3.py or Ape) by contract name.
+
+    A contract without a dot in its name is also an attribute, such as `contracts.VaultEngine`.
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name not in self:
@@ -54,7 +64,10 @@ class NamedContracts(dict[str, Any]):
 
 
 class Contract:
-    """A contract: `engine.total_debt()` asks, `engine.accrue(0, sender="borrower")` sends."""
+    """Contract with its functions as methods: `engine.total_debt()`, `engine.accrue(0, sender="borrower")`.
+
+    A call without `sender` reads from the chain. A call with `sender` sends a transaction.
+    """
 
     def __init__(self, system: LiveSystem, name: str) -> None:
         self._system = system
@@ -73,10 +86,11 @@ class Contract:
             raise AttributeError(f"{self.name} has no function {method!r}")
 
         def call(*args: Any, sender: Any = None) -> Any:
-            """Ask, or send if there is a sender, and return the Outcome.
+            """Call the function on the chain and return its value, or send it if `sender` is given.
 
-            A sender is a role, an address, or an account of Ape or eth-account; the latter signs itself.
-            Accounts and contracts among the arguments are their addresses.
+            A transaction returns its Outcome (value, revert reason and events). `sender` is a role's name, an
+            address, or an account object of Ape or eth-account. An account object of eth-account signs with
+            its own key. Account and contract objects among the arguments are replaced by their addresses.
             """
             plain = tuple(get_address(arg) for arg in args)
             if sender is None:
@@ -92,7 +106,7 @@ class Contract:
 
 
 class AttachedDeployment:
-    """A deployment on a node. Its contracts are attributes: `deployed.VaultEngine`."""
+    """Deployment on a node, for the console and scripts. Contracts are attributes: `deployed.VaultEngine`."""
 
     def __init__(self, system: LiveSystem) -> None:
         self.system = system
@@ -100,7 +114,7 @@ class AttachedDeployment:
 
     @property
     def deployment(self) -> Deployment:
-        """The deployment file."""
+        """Content of the deployment file: addresses, parameters, accounts and chain."""
         return self.system.deployment
 
     def __repr__(self) -> str:
@@ -115,10 +129,10 @@ class AttachedDeployment:
         return self.contracts[name]
 
     def web3(self, w3: Web3) -> NamedContracts:
-        """Return all contracts as web3.py contract objects, with their events, on the node of a Web3.
+        """Return all contracts as web3.py contract objects, with their events, on the node of `w3`.
 
-        Calls and transactions of these objects go through the Web3's node and are not compared with the
-        model. Raise BackstopError if that node is on another chain.
+        Calls and transactions of these objects go through the node of `w3` and are not compared with the
+        model. Raise BackstopError if that node is on another chain than the deployment.
         """
         there, here = w3.eth.chain_id, self.deployment.chain_id
         if there != here:
@@ -132,9 +146,9 @@ class AttachedDeployment:
 
     @property
     def ape(self) -> NamedContracts:
-        """All contracts as Ape's, on the network that Ape is connected to.
+        """All contracts as Ape's contract objects, on the network that Ape is connected to.
 
-        Raise BackstopError where Ape is not connected, or to another chain.
+        Raise BackstopError if Ape is not connected, or is connected to another chain than the deployment's.
         """
         import ape
 
@@ -150,23 +164,30 @@ class AttachedDeployment:
         )
 
     def _iter_abis(self) -> Iterator[tuple[str, ChecksumAddress, list[dict[str, Any]]]]:
-        """Yield name, address with its checksum (EIP-55), and ABI of each contract."""
+        """Yield the name, the checksummed address (EIP-55) and the ABI of each contract."""
         chain = self.system.chain
         for name, address in self.system.addresses.items():
             yield name, to_checksum_address(address), chain.artifacts[chain.kinds[name]].abi_json
 
     def snapshot(self) -> Snapshot:
-        """Return all state: contract, storage path, key."""
+        """Return all contract storage, read from the chain, by contract, storage path and key."""
         return self.system.snapshot()
 
     def view(self) -> KeeperView:
-        """Return the state as keepers see it now; the prices outside are the deployment's own markets'."""
+        """Follow the chain to its newest block and return the state as a keeper sees it.
+
+        Market prices come from the deployment's own markets.
+        """
         self.system.follow_chain()
         return market_view(self.system.mirror, self.system.timestamp)
 
     @property
     def frames(self) -> dict[str, pd.DataFrame]:
-        """Tables: collateral_types, vaults, auctions, actions, events. Amounts are decimal strings."""
+        """Tables of the present state, by name, as pandas DataFrames.
+
+        The tables are `collateral_types`, `vaults`, `auctions`, `actions` and `events`. Amounts and prices
+        (`..._wad`, `..._ray`, `..._rad`) are strings of decimal digits, since they exceed 64 bits.
+        """
         view, seen = self.view(), self.system.mirror.seen
         return {
             "collateral_types": _build_frame(_iter_type_rows(view)),
@@ -254,7 +275,7 @@ def _build_frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _find_connected_ape_node_url() -> str | None:
-    """Return the address that Ape is connected to, if it is."""
+    """Return the URL of the node that Ape is connected to; None if Ape is not loaded or not connected."""
     ape = sys.modules.get("ape")
     if ape is None:
         return None

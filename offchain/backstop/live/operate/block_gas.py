@@ -14,7 +14,10 @@ BLOCK_GAS = 30_000_000
 
 
 class BlockGas:
-    """Gas that is left of a block. A pending transaction keeps its part, so no two looks use the same gas."""
+    """Budget of gas and of calls that the keepers of one process may use in one block.
+
+    A pending transaction keeps its gas reserved, so no two rounds of the keeper loop use the same gas.
+    """
 
     def __init__(self, gas_per_block: int = BLOCK_GAS) -> None:
         self.gas_per_block = gas_per_block
@@ -26,7 +29,12 @@ class BlockGas:
         self._made: Counter[str] = Counter()
 
     def begin_look(self, block_hash: str, chain_block_gas: int | None, under_way: Iterable[Entry]) -> None:
-        """Begin a look at a block; `chain_block_gas` is the chain's own block gas limit, None if unknown."""
+        """Reset the gas budget for a round of the keeper loop, less the gas of pending transactions.
+
+        The budget is the smaller of the configured gas per block and `chain_block_gas`, the block gas limit
+        of the chain (None if unknown). The counts of calls per keeper are reset only if `block_hash` is a new
+        block. `under_way` holds the pending transactions.
+        """
         if block_hash != self._block:
             self._block = block_hash
             self._made.clear()
@@ -35,10 +43,11 @@ class BlockGas:
         self.waiting.clear()
 
     def is_call_within_block(self, keeper: Keeper, gas: int, calls: int = 1) -> bool:
-        """Tell whether calls have room; if not, they wait, and are counted.
+        """Return whether some calls of a keeper fit into the gas that is left of the block.
 
-        A call that needs more than a block has to itself is sent when nothing else is under way: whether it
-        goes is the chain's to say.
+        `gas` is the gas of all the calls together. If they do not fit, they are counted as waiting. Calls
+        that need more than a whole block count as fitting while no other gas is reserved: the chain then
+        decides.
         """
         if gas <= self.left or self.left == self._limit:
             return True
@@ -46,16 +55,16 @@ class BlockGas:
         return False
 
     def get_calls_left(self, keeper: Keeper) -> int:
-        """Return how many calls a keeper may still make for this block."""
+        """Return how many more calls a keeper may make for the present block; at least 0."""
         return max(0, keeper.group.most - self._made[keeper.name])
 
     def record_sent(self, keeper: Keeper, gas: int, calls: int) -> None:
-        """Take note of a transaction that was sent, and how many calls are in it."""
+        """Deduct the gas of a sent transaction from the block, and count its calls for the keeper."""
         self.left -= gas
         self._made[keeper.name] += calls
 
     def describe_waiting_calls(self, keeper: Keeper) -> Line:
-        """Say how many calls of a keeper wait, and for what."""
+        """Return a log line with the number of a keeper's calls that wait for gas in the next block."""
         count, used = self.waiting[keeper.name], self._limit - self.left
         text = (
             f"{keeper.name}: {count} calls wait for the next block: {used:,} gas of {self._limit:,} a block "

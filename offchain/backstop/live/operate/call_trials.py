@@ -43,7 +43,11 @@ _TIMES_JOB, _MORE = 2, 200_000
 
 
 class CallTrials:
-    """Results of calls in the next block. A trial result holds only while all calls before it are sent."""
+    """Dry runs of calls in the next block, many in one `eth_simulateV1` request to the node.
+
+    Calls of one request are executed in order, so a result holds only while all calls before it are sent.
+    Without `eth_simulateV1` each call is tried in a request of its own.
+    """
 
     def __init__(self, system: LiveSystem) -> None:
         self._system = system
@@ -53,7 +57,7 @@ class CallTrials:
         self._asked_again_at = 0.0
 
     def begin_look(self) -> None:
-        """Forget what was tried in another block."""
+        """Discard all stored results; they belong to an earlier round of the keeper loop."""
         self._foreseen.clear()
         self._alone = 0
 
@@ -62,8 +66,9 @@ class CallTrials:
     ) -> tuple[Outcome, int]:
         """Return the outcome and the gas of a call in the next block; try the following calls after it.
 
-        `under_way` holds the pending transactions with their senders. A call that fails in a trial of many
-        calls is tried again alone, and the result of that trial counts.
+        `under_way` holds the pending transactions with their senders, which are executed first. `now` is the
+        timestamp of the next block. A call that fails in a trial of many calls is tried again alone, and the
+        result of that trial counts.
         """
         if intent.about not in self._foreseen and self._alone == 0:
             together = list(takewhile(_is_tried_together, [intent, *following][:MOST_TRIED]))
@@ -76,7 +81,10 @@ class CallTrials:
         return self._system.dry_run_with_gas(intent.action)
 
     def forget_following(self) -> None:
-        """Note that a call was not sent: the calls that were tried behind it are then tried one by one."""
+        """Discard the stored results of later calls, because the call before them was not sent.
+
+        The calls with discarded results are then tried one by one.
+        """
         self._alone = len(self._foreseen)
         self._foreseen.clear()
 

@@ -26,7 +26,7 @@ _SETTLED = 300_000_000
 
 
 class Fork(NamedTuple):
-    """The node of the chain to continue, and the last block to keep (None: the newest)."""
+    """Source of a forked chain: URL of its node, and the last block to keep (None: the newest)."""
 
     url: str
     block: int | None = None
@@ -41,7 +41,12 @@ def run_anvil_until_stopped(
     started: Callable[[Node], None],
     stop: Callable[[], bool],
 ) -> None:
-    """Run until told to stop; `started` is called once it answers."""
+    """Run an Anvil node on a local port until `stop` returns true.
+
+    `state` is the file that keeps the chain's state between runs; None keeps nothing. `timestamp` is the time
+    of the first block [seconds]. `started` is called with the node once it answers. Raise BackstopError if
+    the port is in use, if Anvil ends by itself, or if a fork is combined with `state` or `timestamp`.
+    """
     _require_free_port(port)
     flags = ["--port", str(port), "--accounts", str(len(ACCOUNTS))]
     flags += ["--chain-id", str(CHAIN_ID)] if fork is None else _build_anvil_fork_flags(fork)
@@ -88,7 +93,11 @@ def run_hardhat_until_stopped(
     started: Callable[[Node], None],
     stop: Callable[[], bool],
 ) -> None:
-    """Run the Hardhat of a project's folder until told to stop; `started` is called once it answers."""
+    """Run a Hardhat node of the project folder on a local port until `stop` returns true.
+
+    `timestamp` is the time of the first block [seconds]. `started` is called with the node once it answers.
+    Raise BackstopError if the port is in use or Hardhat ends by itself.
+    """
     _require_free_port(port)
     process = HardhatProcess(project, port, timestamp=timestamp, accounts=len(ACCOUNTS), throw_away=False)
     url = f"http://127.0.0.1:{port}"
@@ -104,7 +113,11 @@ def run_hardhat_until_stopped(
 
 
 def _build_anvil_fork_flags(fork: Fork) -> list[str]:
-    """Return Anvil's flags, once the node was asked whether it can be forked there."""
+    """Return the command-line flags for an Anvil that continues another chain.
+
+    Raise BackstopError if the source chain has not reached the block, or if its node has no state of that
+    block.
+    """
     node = Node(fork.url)
     chain_id, head = node.chain_id, node.get_head().number
     if fork.block is not None and fork.block > head:
@@ -120,7 +133,11 @@ def _build_anvil_fork_flags(fork: Fork) -> list[str]:
 
 
 class _StateFile:
-    """The state's file. Anvil writes its own in place, and may be killed meanwhile: whole ones are copied."""
+    """File that keeps the state of an Anvil chain between runs.
+
+    Anvil writes a working file in place and may be killed meanwhile. So only a complete working file is
+    copied over the state file.
+    """
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -139,16 +156,20 @@ class _StateFile:
 
     @property
     def anvil_flags(self) -> list[str]:
-        """The flags for Anvil.
+        """Command-line flags that make Anvil load and save its state.
 
-        It writes once a second, as a killed node writes nothing at its end. Its first block is that of the
-        chain if it begins at the same time: else there are two, and either may count.
+        Anvil saves once a second, since a killed node saves nothing at its end. The first block gets the
+        timestamp of the saved chain's first block. Otherwise there would be two first blocks, and either
+        might count.
         """
         begins = [] if self.begun_at is None else ["--timestamp", str(self.begun_at)]
         return ["--state", str(self.working), "--state-interval", "1", *begins]
 
     def copy_anvil_state_if_whole(self) -> bool:
-        """Copy what Anvil wrote last, once it is whole; tell whether that could be done."""
+        """Copy Anvil's last save to the state file if it is new and complete; return whether it was copied.
+
+        Raise BackstopError if the state file cannot be written.
+        """
         if not self.working.exists():
             return False
         try:
@@ -165,7 +186,10 @@ class _StateFile:
             raise BackstopError(f"the state cannot be kept in {self.state}: {error.strerror}") from None
 
     def copy_last_state_and_delete(self) -> None:
-        """Copy the last state once Anvil has ended."""
+        """Copy Anvil's last save to the state file and delete the working file, after Anvil has ended.
+
+        An incomplete save is not copied. Errors of the file system are ignored.
+        """
         with suppress(OSError):
             content = self.working.read_bytes()
             if _is_json_object(content):
@@ -179,7 +203,10 @@ class _StateFile:
 
 
 def read_start_time(state: Path) -> int:
-    """Return when the chain in a file of Anvil's began."""
+    """Return the timestamp of the first block in a saved state of Anvil [seconds].
+
+    Raise BackstopError if the file is not a state of Anvil.
+    """
     try:
         headers = [block["header"] for block in json.loads(state.read_bytes())["blocks"]]
         return min(int(each["timestamp"], 16) for each in headers if int(each["number"], 16) == 0)

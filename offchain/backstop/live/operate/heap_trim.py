@@ -16,7 +16,10 @@ _ARENA_MAX, _ARENAS = -8, 2
 
 
 def configure_malloc_arenas_and_mmap() -> None:
-    """Have large pieces lie outside the heap, and threads share two; before there are any."""
+    """Have malloc place large blocks outside the heap, and let all threads share two arenas.
+
+    Large means 64 KiB or more. Call it before threads start. Without glibc's `mallopt` it does nothing.
+    """
     choose = getattr(_LIBRARY, "mallopt", None)
     if choose is not None:
         choose(_MMAP_THRESHOLD, _LARGE)
@@ -24,7 +27,7 @@ def configure_malloc_arenas_and_mmap() -> None:
 
 
 def trim_heap() -> None:
-    """Give back whole pages that are free."""
+    """Return free heap pages to the operating system. Without glibc's `malloc_trim` it does nothing."""
     trim = getattr(_LIBRARY, "malloc_trim", None)
     if trim is not None:
         trim(0)

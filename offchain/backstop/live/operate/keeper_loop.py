@@ -72,10 +72,11 @@ _BIDS = (
 
 
 class KeeperLoop:
-    """Some keepers on one deployment. `say` gets one line for each event.
+    """Loop that runs keepers on one deployment: follow the chain, decide, dry-run and send calls.
 
-    With `journal`, a folder, sent transactions survive the process. With `dry`, no transaction is sent: `say`
-    gets a line for each transaction that would be. `observer` receives the findings of each look.
+    `say` receives one log line for each event. With `journal`, a folder, sent transactions are known to the
+    next process. With `dry`, no transaction is sent: `dry` receives a line for each transaction that would be
+    sent. `brakes` enforces the spending limits. `observer` publishes the state after each round.
     """
 
     def __init__(
@@ -130,12 +131,12 @@ class KeeperLoop:
 
     @property
     def replaced(self) -> int:
-        """The number of transactions that took the place of one that waited."""
+        """Number of replacement transactions signed so far: same nonce, higher fee, or withdrawn."""
         return sum(box.replaced.total() for box in self.boxes.values())
 
     @property
     def pending_transaction_count(self) -> int:
-        """The number of transactions that are signed and not mined."""
+        """Number of transactions that are signed and not yet mined."""
         return sum(len(box.waiting) for box in self.boxes.values())
 
     def _require_keeper_signers_and_gas(self, keepers: list[Keeper]) -> None:
@@ -159,7 +160,11 @@ class KeeperLoop:
                 )
 
     def _has_no_coins(self, address: str) -> bool:
-        """Tell whether an account has nothing; that a node says so is proven, as far as it can be."""
+        """Return whether an account has no coins to pay for gas.
+
+        A node's claim that the balance is zero is checked by a proof. If the proof shows coins, the loop
+        switches to another node. If no proof can be had, the claim counts.
+        """
         node, mirror = self.system.node, self.system.mirror
         if node.get_balance(address):
             return False
@@ -187,11 +192,11 @@ class KeeperLoop:
         self.brakes.confirmed = self._is_followed_block_confirmed
 
     def format_summary(self) -> str:
-        """Write the figures of the run."""
+        """Return the summary of the run: transactions, gas cost, and delay after new blocks."""
         return self.tally.format_summary(self.replaced)
 
     def close(self) -> None:
-        """Keep what was followed; let go of accounts and strategies."""
+        """Save the followed state, and close journals, report sources and strategy programs."""
         self._save_followed_state()
         for box in self.boxes.values():
             box.journal.close()
@@ -213,9 +218,11 @@ class KeeperLoop:
         grace: float = 10.0,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Work until told to stop, or once; wait up to `patience` seconds for a node that is gone.
+        """Run rounds until `stop` returns true, or one round if `once`.
 
-        At the end what is under way has `grace` seconds to be mined, if once, `patience`.
+        `interval` is the pause between rounds [seconds]. While no node answers, the loop waits up to
+        `patience` seconds, then raises BackstopError. With `once` it raises at once. At the end pending
+        transactions have `grace` seconds to be mined, or `patience` seconds if `once`.
         """
         gone_since: float | None = None
         reorganised: ReorgError | None = None
@@ -256,7 +263,11 @@ class KeeperLoop:
         self._wait_for_pending(grace, lambda: False)
 
     def run_round(self) -> int:
-        """Look at the chain once, and act on it; return how many transactions were sent."""
+        """Follow the chain, send the calls that are due, and return how many transactions were sent.
+
+        The round also replaces overdue transactions and publishes the state. It decides nothing if block and
+        time are those of the last round.
+        """
         system, began = self.system, time.monotonic()
         self._follow_chain_and_note_mined()
         outlook = system.get_outlook_for_new_transaction()
@@ -287,7 +298,10 @@ class KeeperLoop:
         return sent
 
     def _save_followed_state(self) -> None:
-        """Keep what was followed, if that can be done: without it the next keeper replays."""
+        """Save the model's state and position on the chain to the snapshot file, if possible.
+
+        An error is only logged: without the file the next keeper replays the history.
+        """
         try:
             self.system.book.save_state()
         except BackstopError as error:
@@ -297,7 +311,7 @@ class KeeperLoop:
         self._saved_at = time.monotonic()
 
     def _follow_chain_and_note_mined(self) -> None:
-        """Follow the chain up to the newest block, and note the outcomes of mined transactions."""
+        """Follow the chain up to the newest block, and record the outcomes of mined transactions."""
         system = self.system
         system.follow_chain()
         self._takeover.note_chain_followed()
@@ -308,7 +322,10 @@ class KeeperLoop:
                 self._note_mined(settled, reasons.get(settled.transaction))
 
     def _wait_for_pending(self, patience: float, stop: Callable[[], bool]) -> None:
-        """Wait for pending transactions. Those still unmined after `patience` seconds stay in the journal."""
+        """Wait up to `patience` seconds until no transaction is pending.
+
+        Transactions that are still unmined then stay in the journal.
+        """
         deadline = time.monotonic() + patience
         try:
             while self.pending_transaction_count and time.monotonic() < deadline and not stop():
@@ -328,7 +345,10 @@ class KeeperLoop:
             )
 
     def _handle_reorg(self, error: ReorgError) -> None:
-        """Follow another branch of the chain, unless only this node does not have the block."""
+        """Roll back to the last common block after a reorg, and follow the new branch of the chain.
+
+        Do nothing if the block is only missing on this node.
+        """
         system = self.system
         if self._takeover.should_retry_on_missing_block(
             system.node, system.mirror.block, system.mirror.hash, str(error)
@@ -341,7 +361,7 @@ class KeeperLoop:
     # ------------------------------------------------------------------- deciding
 
     def _get_fees(self, outlook: Outlook) -> Fees | None:
-        """Return what gas costs now; None, and one line, while that is too much."""
+        """Return the gas fees to offer now; None while they exceed the caps, which is logged once."""
         try:
             fees = outlook.offer_fees(self.rules.fee_cap, self.rules.tip_cap)
         except FeesTooHighError as error:
@@ -352,7 +372,12 @@ class KeeperLoop:
         return fees
 
     def _run_decisions(self, now: int, fees: Fees, began: float | None) -> int:
-        """Have keepers decide in turn, and send each one's calls before the next decides."""
+        """Let each keeper decide in turn, send its calls, and return how many transactions were sent.
+
+        The calls of a keeper are sent before the next keeper decides. `began` is the monotonic time at which
+        a new block was found, for the latency statistics; None for a known block. If the chain's time stepped
+        back before the last fee accrual, no call is sent.
+        """
         self._report_stops()
         self._reserved = {}
         for box in self.boxes.values():
@@ -401,10 +426,10 @@ class KeeperLoop:
     def _iter_sent_calls(
         self, keeper: Keeper, wanted: list[Intent], view: KeeperView, fees: Fees
     ) -> Iterator[Intent]:
-        """Try calls in their order, and liquidations in batches if the chain has a contract for them.
+        """Try the wanted calls in order, send those that succeed and pay, and yield the sent calls.
 
-        Yield the calls that were sent. A call that a batch would leave out is tried alone, to learn the
-        reason.
+        Liquidations are sent in batches if the chain has a batch contract. A call that a batch would leave
+        out is tried alone, to learn the reason.
         """
         queue, alone = wanted[: self._block_gas.get_calls_left(keeper)], set[tuple[Hashable, ...]]()
         while queue and keeper.address not in self._refused:
@@ -422,7 +447,7 @@ class KeeperLoop:
                 yield batch
 
     def _take_next_batch(self, keeper: Keeper, queue: list[Intent]) -> list[Intent]:
-        """Return the next calls that go in one transaction; none if each goes alone."""
+        """Return the next liquidations that go into one transaction; empty if each call goes alone."""
         held_back = time.monotonic() < self._without_batches.get(keeper.name, 0.0)
         one_at_a_time = (get_role_name(keeper.group), "failures") in self.brakes.stops
         if self.system.mirror.liquidation_batch is None or held_back or one_at_a_time:
@@ -432,10 +457,10 @@ class KeeperLoop:
     def _try_batch(
         self, keeper: Keeper, parts: list[Intent], view: KeeperView, fees: Fees
     ) -> tuple[Intent | None, list[Intent]]:
-        """Send a batch of the calls that would succeed in the next block with its gas.
+        """Send a batch of the liquidations that would succeed in the next block.
 
-        Return the batch, and the calls that would not succeed. Each part already pays for a transaction of
-        its own, so the batch pays for itself, too.
+        Return the batch (None if it was not sent), and the calls that have to be tried alone. Each part
+        already pays for a transaction of its own, so the batch pays for itself, too.
         """
         contract = self.system.mirror.liquidation_batch
         assert contract is not None
@@ -456,7 +481,10 @@ class KeeperLoop:
     def _try_intent(
         self, keeper: Keeper, intent: Intent, view: KeeperView, fees: Fees, following: Sequence[Intent]
     ) -> bool:
-        """Send a call if it would succeed in the next block, and pay; `following` are tried with it."""
+        """Send a call if it would succeed in the next block and pay; return whether it was sent.
+
+        The calls in `following` are dry-run in the same request.
+        """
         if keeper.signing is not None:
             return self._publish_signed_report(keeper, intent)
         expected = intent.gas or find_call_gas(intent.action.contract, intent.action.method) or 0
@@ -492,7 +520,10 @@ class KeeperLoop:
         return sent
 
     def _list_calls_with_room(self, intents: Sequence[Intent]) -> list[Intent]:
-        """Return as many of these calls as the block has room for behind another one, by the gas table."""
+        """Return the first of these calls that fit into the gas left of the block.
+
+        The gas of each call is taken from the committed gas table (measured gas per function).
+        """
         found, left = list[Intent](), self._block_gas.left
         for intent in intents:
             left -= intent.gas or find_call_gas(intent.action.contract, intent.action.method) or 0
@@ -512,7 +543,11 @@ class KeeperLoop:
         gain: int | None,
         label: str,
     ) -> bool:
-        """Send a call that was tried, unless a limit stops it."""
+        """Send a call that was dry-run, unless the block's gas or a spending limit stops it.
+
+        Return whether it was sent. `most_gas` is the gas limit, `gas` the gas of the dry run, and `gain` the
+        expected gain [wad].
+        """
         what, calls = f"{keeper.name}: {label}", len(list_subjects(intent.about))
         if not self._block_gas.is_call_within_block(keeper, gas, calls):
             return False
@@ -545,7 +580,10 @@ class KeeperLoop:
         return sent
 
     def _report_vaults_without_room(self, keeper: Keeper, view: KeeperView, gas_price: int) -> None:
-        """Say which limit of auctions holds liquidations up, and how many, once until it is over."""
+        """Log once which auction limit holds up liquidations, and for how many unsafe vaults.
+
+        An auction limit bounds the debt that may be under auction at one time.
+        """
         if keeper.group.role != "liquidator":
             return
         for c, symbol in enumerate(view.symbols):
@@ -573,10 +611,11 @@ class KeeperLoop:
     def _ask_for_second_opinion(
         self, what: str, intent: Intent, foreseen: Outcome, gas: int, now: int
     ) -> tuple[Outcome, int]:
-        """Return the outcome and the gas of a call; a contradicted trial is repeated on the other nodes.
+        """Return the outcome and the gas of a call; repeat a contradicted dry run on the other nodes.
 
-        If no other node gives a consistent answer, a gas limit that is too low is replaced from the committed
-        table: unused gas is not paid for.
+        A dry run is contradicted if the model or the committed gas table (measured gas per function) refutes
+        it. If no other node gives a consistent answer, a gas limit that is too low is replaced by a multiple
+        of the gas table's. Unused gas is not paid for.
         """
         system = self.system
         problem, where = self._find_contradiction(intent, foreseen, gas, now), system.node.url
@@ -598,7 +637,10 @@ class KeeperLoop:
         return foreseen, min(_TIMES_TABLE * least if 2 * gas < least else gas, CALL_GAS)
 
     def _find_contradiction(self, intent: Intent, foreseen: Outcome, gas: int, now: int) -> str | None:
-        """Return what the model or the committed gas table contradicts in a node's trial of a call."""
+        """Return how the model or the gas table contradicts a node's dry run; None if neither does.
+
+        The gas table holds the measured gas of each function.
+        """
         action = intent.action
         if not foreseen.ok:
             can = self.system.can_succeed_on_model(action.sender, *self.system.encode_call(action), now)
@@ -611,7 +653,10 @@ class KeeperLoop:
         return f"takes {gas} gas, and by the gas table it takes {table}"
 
     def _is_refuted_by_model(self, action: Action) -> bool:
-        """Tell whether a node has a call fail after the block followed, too, where nothing waits ahead."""
+        """Return whether a call fails on the node after the followed block, though it succeeds on the model.
+
+        The check is made at the followed block, where no pending transaction comes first.
+        """
         call, mirror = (action.sender, *self.system.encode_call(action)), self.system.mirror
         if self.system.host.static_call(*call, hex(mirror.block)).ok:
             return False
@@ -627,7 +672,10 @@ class KeeperLoop:
             self._lines.log_once(stop[:2], Line(stop.why, "stopped", **stop._asdict()))
 
     def _publish_signed_report(self, keeper: Keeper, intent: Intent) -> bool:
-        """Put a signed report where others find it; send nothing."""
+        """Sign a price report into the keeper's report file, where other keepers read it.
+
+        Return False, since no transaction is sent.
+        """
         what = f"{keeper.name}: {intent.label}"
         if self.dry is not None:
             self._lines.log_would_send((keeper.name, intent.about), f"{what} would be signed")
@@ -682,7 +730,7 @@ class KeeperLoop:
         return True
 
     def _reserve_spending(self, sender: str, entry: Entry) -> None:
-        """Set aside what a transaction under way may spend: keepers may share an account."""
+        """Reserve the tokens that a pending transaction may spend, since keepers may share an account."""
         key = entry.token, sender
         if entry.spends:
             self._reserved[key] = self._reserved.get(key, 0) + entry.spends
@@ -690,7 +738,10 @@ class KeeperLoop:
     # -------------------------------------------------------------- seeing through
 
     def _is_followed_block_confirmed(self) -> bool:
-        """Tell whether another node has the block that was followed; asked until one has."""
+        """Return whether another node has the followed block, too.
+
+        The other nodes are asked at most every half second until one of them has the block.
+        """
         mirror, now = self.system.mirror, time.monotonic()
         if self._confirmed != mirror.hash:
             self._looked_at = None  # what waits for it is decided again
@@ -705,7 +756,8 @@ class KeeperLoop:
     def _replace_overdue_transactions(self) -> None:
         """Replace or withdraw overdue transactions, unless storage slots are still unsettled.
 
-        A replacement, like any other transaction, is signed only on settled knowledge.
+        A slot is unsettled while the node's word differs from the model's and no proof decides between them.
+        No transaction is signed while that is so.
         """
         if self.system.mirror.unsettled_slots:
             return
@@ -718,10 +770,10 @@ class KeeperLoop:
             )
 
     def _would_still_succeed(self, sender: str, entry: Entry, block_tag: str) -> bool:
-        """Tell whether a call would succeed on top of a block.
+        """Return whether a pending call would succeed on top of a block.
 
-        On top of the latest it counts at the next one's time, at which an auction asks for less: a node
-        would say how it was at the latest one's own.
+        `block_tag` is "latest" or "pending". For "latest" the model is asked at the time of the next block,
+        since auction prices fall with time. The node would use the time of the latest block.
         """
         data = bytes.fromhex(entry.data[2:])
         if block_tag == "latest":
@@ -733,7 +785,11 @@ class KeeperLoop:
         return self.system.host.static_call(sender, entry.to, data, block_tag).ok
 
     def _is_still_profitable_at_fees(self, entry: Entry, fees: Fees) -> bool:
-        """Tell whether a call still pays at these fees; of one that need not, whether its budget has them."""
+        """Return whether a pending call may still be sent at these fees.
+
+        A call with an expected gain must still earn the minimum profit. Any other call must fit into the gas
+        budget of its role.
+        """
         keeper = next((each for each in self.keepers if each.name == entry.keeper), None)
         if keeper is None:  # of an earlier process, with other keepers
             return True
@@ -772,7 +828,10 @@ class KeeperLoop:
     # --------------------------------------------------------------------- telling
 
     def _build_work_done_and_means_left(self, is_new_block: bool) -> KeeperWork:
-        """Return what was done, and the means that are left."""
+        """Return the counts of transactions, the balances and the used budgets, for the status page.
+
+        Coin balances are read anew only for a new block.
+        """
         if is_new_block:
             self._means.refresh_coins()
         counts = self.tally.counts.copy()

@@ -35,7 +35,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class StrategySettings:
-    """The strategy that values collateral and positions: a Python class, or a program."""
+    """Settings of a keeper strategy, which values collateral and positions.
+
+    The strategy is a Python class (`kind`), or an external program (`command`).
+    """
 
     kind: str = ""  # module:Class
     command: tuple[str, ...] = ()
@@ -46,7 +49,7 @@ class StrategySettings:
 
 @dataclass(frozen=True)
 class KeeperSettings:
-    """All settings of a keeper. Times in seconds."""
+    """All settings of a keeper process. Times are in seconds, fees in wei per gas, profits in wad."""
 
     networks: tuple[str, ...] = ()
     deployment: Path = Path("deployment.json")
@@ -82,12 +85,12 @@ class KeeperSettings:
 
     @property
     def paused_roles_folder(self) -> Path:
-        """The folder with roles that are paused."""
+        """Folder that holds one file for each role that the operator has paused."""
         return self.journal / "paused"
 
     @property
     def longest_node_signer_relay_seconds(self) -> float:
-        """The time that nodes, a signer and a relay may take one after the other [seconds]."""
+        """Longest time that all nodes, the signer and the relay may take in turn [seconds]."""
         return self.rpc_timeout * (len(self.networks) + bool(self.signer) + bool(self.relay))
 
 
@@ -141,12 +144,19 @@ _RENAMED = {
 
 
 def read_yaml_keeper_settings_by_name(path: Path) -> dict[str, Any]:
-    """Read the fields of Settings that a file gives. Its paths start from its folder."""
+    """Read a keeper's YAML settings file and return the given KeeperSettings fields by name.
+
+    Relative paths in the file start from the folder of the file. Raise BackstopError with file, line and
+    field if a value is invalid.
+    """
     return read_keeper_settings_of_document(read_document(path))
 
 
 def read_keeper_settings_of_document(document: Field) -> dict[str, Any]:
-    """Read the fields of Settings that a document gives."""
+    """Return the KeeperSettings fields that a parsed YAML document gives, by name.
+
+    Raise BackstopError with file, line and field if a value is invalid. `journal` is always set.
+    """
     if (may_sign := document.read_mapping_entries().get("may_sign")) is not None and may_sign.null:
         _read_allowed_calls_by_account(may_sign)  # left empty is not left out
     top = document.read_section(("schema_version",), ("network", "roles", *_FIELDS))
@@ -193,7 +203,10 @@ _LIMITS: dict[str, tuple[Callable[[str], int], int, int]] = {
 
 
 def _read_spending_limits_by_role(field: Field) -> dict[str, SpendingLimits]:
-    """Read the limits of roles."""
+    """Return the spending limits of each role, from the section `limits`.
+
+    The key `others` holds the limits of roles that have none of their own.
+    """
     found: dict[str, SpendingLimits] = {}
     for role, entry in field.read_mapping_entries().items():
         if role not in (*ROLES, "others"):
@@ -223,13 +236,16 @@ def _check_settings_field(settings_field: Field, check: Callable[[str], object])
 
 
 def parse_duration_in_milliseconds(text: str) -> int:
-    """Read '250 ms', or any duration."""
+    """Return a duration such as '250 ms' or '2 min' in milliseconds."""
     match = re.fullmatch(r"(\d[\d_]*) ?ms", text)
     return int(match[1]) if match else 1000 * quantity_units.read_seconds(text)
 
 
 def _read_roles_options_and_strategies(field: Field) -> dict[str, Any]:
-    """Read a list of roles, or a section with their settings."""
+    """Return roles, options and strategies from the section `roles`.
+
+    The section is a list of role names, or a mapping from role name to its settings.
+    """
     if isinstance(field.value, list):
         return {"roles": tuple(each.read_choice((*ROLES, "all")) for each in field.read_items())}
     options: dict[str, Mapping[str, Option]] = {}
@@ -269,7 +285,7 @@ def _read_keeper_role_option_value(field: Field, option_name: str) -> Option:
 
 
 def _read_url_or_path(field: Field) -> str:
-    """Read an http(s):// address, or a path from the file's folder."""
+    """Return an http(s):// address unchanged, or a path resolved from the settings file's folder."""
     _check_settings_field(field, require_http_or_socket_path)
     return field.text if is_http(field.text) else str(field.file.parent / field.text)
 
@@ -304,9 +320,9 @@ def _read_accounts(field: Field) -> tuple[str, ...]:
 
 
 def _read_allowed_calls_by_account(field: Field) -> dict[str, tuple[str, ...]]:
-    """Read the calls that each account may sign.
+    """Return the calls (Contract.function) that each account may sign.
 
-    An empty value is an error, not an absent list: an operator that empties the list wants to stop the
+    An empty section is an error, not an absent list: an operator that empties the list wants to stop the
     accounts.
     """
     if field.null or field.value == {}:
@@ -318,18 +334,18 @@ def _read_allowed_calls_by_account(field: Field) -> dict[str, tuple[str, ...]]:
 
 
 def _read_path(field: Field) -> Path:
-    """Read a path from the file's folder."""
+    """Return a path, resolved from the folder of the settings file."""
     return field.file.parent / field.text
 
 
 def _read_text(field: Field, check: Callable[[str], object] = str) -> str:
-    """Read a text that passes a check."""
+    """Return the field's text; raise an error at the field if `check` raises BackstopError for it."""
     _check_settings_field(field, check)
     return field.text
 
 
 def _read_duration(field: Field, least: int = 0) -> float:
-    """Read a duration of at least so many milliseconds, and a day at most [seconds]."""
+    """Return a duration of at least `least` milliseconds and at most a day [seconds]."""
     return field.read_bounded(parse_duration_in_milliseconds, least, _MOST_TIME) / 1000
 
 

@@ -42,7 +42,13 @@ def build_caught_up_keeper_loop(
     stop: Callable[[], bool] = never_stop,
     once: bool = False,
 ) -> KeeperLoop:
-    """Set up a KeeperLoop that has followed the chain up to now; if `once`, no node is waited for."""
+    """Build the KeeperLoop for some settings and let it follow the chain up to the newest block.
+
+    `say` receives log lines. With `dry`, no transaction will be sent, and `dry` receives a line for each.
+    `observer` publishes progress. `stop` ends the set-up with an error once it returns true. With `once`, an
+    unreachable node is not waited for. Raise BackstopError if no role is named or an account's keeper is
+    unknown.
+    """
     if not settings.roles:
         raise BackstopError("no --roles: name some, or give a --config with some")
     deployment = read_deployment(settings.deployment)
@@ -106,7 +112,12 @@ def build_caught_up_keeper_loop(
 def _build_allowlist(
     may_sign: Mapping[str, Sequence[str]], keepers: Sequence[Keeper], system: LiveSystem
 ) -> CallAllowlist:
-    """Return the allow-list of the keepers' accounts: the settings' calls if given, else the deployment's."""
+    """Return the allow-list of calls that the keepers' accounts may sign.
+
+    An account in `may_sign` may call only the named functions (an empty list allows none). Any other account
+    may call all contracts of the deployment, within the rules of CallAllowlist. Raise BackstopError for an
+    unknown keeper, contract or function.
+    """
     calls: dict[str, set[Call]] = {}
     accounts = {keeper.name: keeper.address for keeper in keepers}
     for name, methods in may_sign.items():
@@ -146,7 +157,7 @@ def _build_keeper_with_account_strategy(
     settings: KeeperSettings,
     say: Callable[[str], None],
 ) -> Keeper:
-    """Give a keeper its account, its strategy, and to a matcher or a poker what others have signed."""
+    """Return the keeper with its account, its strategy, and its sources of signed orders and reports."""
 
     def teller(event: str) -> Callable[[str], None]:
         return lambda text: say(Line(f"{keeper.name}: {text}", event, keeper=keeper.name))
@@ -165,7 +176,10 @@ def _build_keeper_with_account_strategy(
 
 
 def _add_order_signer(keeper: Keeper, system: LiveSystem) -> Keeper:
-    """Return the keeper with a signing function if its role signs orders: its account then signs them."""
+    """Return the keeper with a function that signs margin orders, if its role signs orders.
+
+    The keeper's own account signs. Any other keeper is returned unchanged.
+    """
     if keeper.group.role not in SIGNERS or "MarginOrders" not in system.addresses:
         return keeper
 

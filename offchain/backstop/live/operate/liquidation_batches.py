@@ -20,23 +20,36 @@ _TIMES_SINGLE = 2
 
 
 def compute_gas_each() -> int:
-    """Return what each liquidation of a batch gets [gas]."""
+    """Return the gas that a batch grants to each of its liquidations.
+
+    It is twice the measured gas of a single liquidation with guards.
+    """
     return _TIMES_SINGLE * get_job_gas("liquidate with guards")
 
 
 def compute_batch_gas(vaults: int) -> int:
-    """Return the gas that a batch is expected to take, by the committed table."""
+    """Return the gas that a batch of `vaults` liquidations is expected to use.
+
+    It follows from the committed gas table (measured gas per operation).
+    """
     return get_job_gas("batch: liquidate") + vaults * get_job_gas("batch: liquidate, each vault")
 
 
 def compute_batch_gas_limit(vaults: int) -> int:
-    """Return the gas limit of a batch: expected gas, a margin, and the gas that the last vault needs."""
+    """Return the gas limit for a batch of `vaults` liquidations.
+
+    It is the expected gas, a safety margin and the gas that the last vault needs, at most the gas limit of
+    one call.
+    """
     each = compute_gas_each()
     return min(gas_limit(compute_batch_gas(vaults)) + each + each // 32 + 20_000, CALL_GAS)
 
 
 def compute_most_vaults(block_gas_left: int) -> int:
-    """Return how many vaults a batch may have, by the gas of a transaction and the gas left in a block."""
+    """Return how many vaults fit into one batch, by the gas left in the block and the limit of a call.
+
+    The result is at most the batch contract's own maximum, and 0 if none fits.
+    """
     most = MAX_VAULTS
     # Whoever makes a block goes by what a transaction may use.
     while most and compute_batch_gas_limit(most) > min(block_gas_left, CALL_GAS - 1):
@@ -45,14 +58,19 @@ def compute_most_vaults(block_gas_left: int) -> int:
 
 
 def is_batchable(intent: Intent) -> bool:
-    """Return whether a call may be part of a batch: a liquidation pays the named account, from any sender."""
+    """Return whether a call may be part of a batch of liquidations.
+
+    That holds for `LiquidationEngine.liquidate` only: it pays the account that it names, whichever account
+    sends it.
+    """
     return (intent.action.contract, intent.action.method) == ("LiquidationEngine", "liquidate")
 
 
 def take_next_batch(intents: Sequence[Intent], block_gas_left: int) -> list[Intent]:
-    """Return the first liquidations of one collateral type, as many as one transaction has room for.
+    """Return the first liquidations of one collateral type, as many as fit into one transaction.
 
-    They keep their order, which is the most valuable first. Fewer than two are no batch: empty then.
+    The calls keep their order, which is the most valuable first. The list is empty if fewer than two calls
+    fit.
     """
     collateral_type = next((each.action.args[0] for each in intents if is_batchable(each)), None)
     of_type = [each for each in intents if is_batchable(each) and each.action.args[0] == collateral_type]
@@ -61,7 +79,10 @@ def take_next_batch(intents: Sequence[Intent], block_gas_left: int) -> list[Inte
 
 
 def build_batch_intent(contract: str, parts: Sequence[Intent]) -> Intent:
-    """Make one call of several liquidations of one type."""
+    """Return one call that executes several liquidations of one collateral type.
+
+    `contract` is the name of the batch contract. Gains are summed; the expected gas is the batch's.
+    """
     (collateral_type, _, receiver), sender = parts[0].action.args, parts[0].action.sender
     owners = tuple(each.action.args[1] for each in parts)
     action = Action(contract, METHOD, (collateral_type, owners, receiver, compute_gas_each(), 1), sender)
@@ -72,7 +93,11 @@ def build_batch_intent(contract: str, parts: Sequence[Intent]) -> Intent:
 
 
 def list_subjects(about: tuple[Hashable, ...]) -> list[tuple[Hashable, ...]]:
-    """Return the subjects of a transaction: for a batch, the subject of each of its calls."""
+    """Return the keys under which a keeper remembers a transaction's calls.
+
+    `about` is the key of the transaction. For a batch the list has a key for each liquidation, else the key
+    itself.
+    """
     if about[:1] != (METHOD,):
         return [about]
     parts = about[1]

@@ -53,13 +53,13 @@ PRIVATE = ("debtor", "bridge")
 
 
 def describe_unknown_role(role: str, known_roles: Iterable[str]) -> str:
-    """Return the problem of a role that is unknown, with the roles that are expected."""
+    """Return the error message for an unknown role, with the known roles to choose from."""
     listed_by = f"`{format_command_as_started('schema keeper')}`"
     return f"role {role!r} is unknown; {describe_choices(role, known_roles, listed_by)}"
 
 
 def get_role_name(group: KeeperGroup) -> str:
-    """Return the name by which `--roles` knows a group's role."""
+    """Return the name that `--roles` uses for a keeper group, such as "taker" for a flash_taker."""
     return next(name for name, played in ROLES.items() if group.role in played)
 
 
@@ -69,7 +69,11 @@ def build_keepers(
     minimum_profit: int = WAD,
     options: Mapping[str, Mapping[str, Option]] | None = None,
 ) -> list[Keeper]:
-    """Return the keepers of some roles, by the deployment's accounts; `options` are settings by role."""
+    """Return the keepers that play the given roles, with the accounts of the deployment.
+
+    The role `all` stands for all roles except those that act for another account. `minimum_profit` is in wad.
+    `options` holds further settings by role. Raise BackstopError for an unknown role.
+    """
     found: list[Keeper] = []
     everybody = [role for role in ROLES if role not in PRIVATE] if "all" in roles else []
     for role in dict.fromkeys([*everybody, *(role for role in roles if role != "all")]):
@@ -97,9 +101,10 @@ def build_keepers(
 
 
 def _build_facilitator_minter_keeper(deployment: Deployment, group: KeeperGroup) -> Keeper:
-    """Return the keeper of a facilitator, as its minter.
+    """Return a keeper that acts as the minter of a facilitator (debt of a bridge).
 
-    It keeps what it draws, unless the group names a receiver.
+    The minter's account receives the stablecoin that the keeper draws, unless the group names another
+    receiver. Raise BackstopError if the facilitator is unknown or ambiguous.
     """
     minters = {each.name: each.minter for each in deployment.parameters.facilitators}
     name = group.facilitator or (min(minters) if len(minters) == 1 else "")

@@ -38,10 +38,7 @@ _AHEAD = 3_600
 
 
 class LiveSystem:
-    """A System that sends signed transactions and follows the transactions of all accounts.
-
-    `seen` collects the calls until they are taken.
-    """
+    """Deployment on a running chain: sends signed transactions, and mirrors all calls in a model."""
 
     def __init__(
         self,
@@ -58,9 +55,11 @@ class LiveSystem:
         stop: Callable[[], bool] = never_stop,
         progress: Callable[[Mirror, int], None] = lambda mirror, head: None,
     ) -> None:
-        """Resume from the state saved in the file `snapshot`, unless `cold` asks for a start without it.
+        """Open the deployment and follow the chain up to its newest block.
 
-        While history is followed, `stop` ends it with an error, and `progress` receives the newest block.
+        Start from the state saved in the file `snapshot`, unless `cold` asks for a replay from the first
+        block. While history is followed, `stop` ends it with an error once it returns true, and `progress`
+        receives the mirror and the newest block number. `impersonate` lets a test node send for any account.
         """
         node.require_deployment(deployment)
         self.node = node
@@ -86,13 +85,14 @@ class LiveSystem:
 
     @property
     def next_block_number(self) -> int:
-        """Number of the block after the one followed: a node's word for its own does not count."""
+        """Number of the block after the followed block; a node's claim about its own head does not count."""
         return self.mirror.block + 1
 
     def get_outlook_for_new_transaction(self) -> Outlook:
-        """Return the conditions of a transaction that is sent now.
+        """Return the time and the base fee that a transaction sent now can expect.
 
-        The base fee is that of the block followed, which its hash binds.
+        The base fee is that of the followed block, which its hash binds. The time is bounded by
+        `_bound_timestamp`.
         """
         found, base, frozen = self.node.get_outlook(), self.mirror.base_fee, self.host.driver.frozen_at
         at = found.timestamp if frozen is None else frozen
@@ -100,10 +100,10 @@ class LiveSystem:
         return found._replace(timestamp=self._bound_timestamp(at), base=base)
 
     def _bound_timestamp(self, at: int) -> int:
-        """Return a time that a node tells for the next block, within bounds.
+        """Return a node's claimed time of the next block, clamped to plausible bounds [seconds].
 
-        It is no earlier than that of the block followed, though the node may have gone back since, and no
-        more than an hour later: nothing binds it. A test chain's clock jumps, and its blocks wait for calls.
+        The lower bound is the time of the followed block. The upper bound is an hour after that, since no
+        hash binds the claim. A test chain has no upper bound, since its clock jumps.
         """
         followed = self.mirror.model.timestamp
         latest = at if self.node.chain_id in TEST_CHAINS else followed + _AHEAD
@@ -118,7 +118,11 @@ class LiveSystem:
         return self.mirror.fields_compared
 
     def apply(self, action: Action) -> Outcome:
-        """Send, wait until it is mined, follow the chain up to there; send nothing that would revert."""
+        """Send a call, wait until it is mined, follow the chain to its block and return its outcome.
+
+        A call that would revert is not sent; its outcome has the revert reason. Raise BackstopError if a
+        reorg removes the transaction.
+        """
         foreseen = self.dry_run(action)
         if not foreseen.ok:
             return foreseen
@@ -135,30 +139,37 @@ class LiveSystem:
         raise BackstopError(f"transaction {sent} is no longer part of the chain")
 
     def send_action_without_waiting(self, action: Action) -> str:
-        """Send without waiting; return the transaction's hash."""
+        """Send a call as a signed transaction and return the transaction's hash at once."""
         return self.host.send_transaction_without_waiting(action.sender, *self.encode_call(action))
 
     def dry_run(self, action: Action) -> Outcome:
-        """Return what a call would do in the next block, asked of the chain."""
+        """Return the outcome that a call would have in the next block, by a static call to the node."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))
         return self.chain.decode_outcome_or_revert(
             function, self.host.static_call(action.sender, *self.encode_call(action))
         )
 
     def dry_run_within_gas(self, action: Action, gas: int) -> Outcome:
-        """Return what a call would do in the next block with so much gas and no more."""
+        """Return the outcome that a call would have in the next block with exactly this gas limit."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))
         sender, (to, data) = action.sender, self.encode_call(action)
         return self.chain.decode_outcome_or_revert(function, self.host.static_call(sender, to, data, gas=gas))
 
     def dry_run_with_gas(self, action: Action, client: RpcClient | None = None) -> tuple[Outcome, int]:
-        """Return what a call would do in the next block, and the gas for it, as a node says."""
+        """Return the outcome that a call would have in the next block, and the gas it would use.
+
+        `client` is the node to ask; None asks the node in use.
+        """
         function = self.chain.get_function(action.contract, action.method, len(action.args))
         result = self.host.dry_run_with_gas(action.sender, *self.encode_call(action), client)
         return self.chain.decode_outcome_or_revert(function, result), result.gas
 
     def can_succeed_on_model(self, sender: str, to: str, data: bytes, timestamp: int) -> bool | None:
-        """Tell whether a call would succeed on top of the block followed, at a time; None of a stranger's."""
+        """Return whether a call would succeed on the model, in the block after the followed one.
+
+        `timestamp` is the time of that block. The model is left unchanged. None if the target or the function
+        is not of this deployment.
+        """
         name, model = self.chain.names.get(to.lower(), ""), self.mirror.model
         read = self.chain.decode_call(name, data) if name in model.world.contracts else None
         if read is None:
@@ -172,16 +183,19 @@ class LiveSystem:
             world.timestamp, world.block_number = before
 
     def encode_call(self, action: Action) -> tuple[str, bytes]:
-        """Return a call's target and its data."""
+        """Return the target's address and the ABI-encoded data of a call."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))
         return self.addresses[action.contract], function.encode_call(action.args)
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view on the chain; raises RevertError as the contract does."""
+        """Call a view function on the chain and return its value.
+
+        Raise RevertError if the contract reverts.
+        """
         return self.chain.view(contract, method, *args)
 
     def snapshot(self) -> Snapshot:
-        """Return all state, read from the chain."""
+        """Return all contract storage, read from the chain, by contract, storage path and key."""
         self.follow_chain()
         self.chain.track_world_slots(self.mirror.model.world)
         return self.chain.snapshot()
@@ -189,12 +203,16 @@ class LiveSystem:
     # ------------------------------------------------------------------- following
 
     def follow_chain(self) -> None:
-        """Take in all blocks up to now."""
+        """Follow the chain up to the node's newest block, in the model and in the vault index."""
         self.mirror.sync_to_head()
         self.book.update_index_from_mirror()
 
     def _follow_history(self, stop: Callable[[], bool], progress: Callable[[Mirror, int], None]) -> None:
-        """Follow the chain up to now, across reorgs; leave a node that makes no progress."""
+        """Follow the chain up to its newest block at the start, across reorgs.
+
+        Leave a node after five attempts in vain. Raise BackstopError if there is no other node, or once
+        `stop` returns true.
+        """
         mirror, takeover, tries = self.mirror, Takeover(), 0
         while True:
             try:
@@ -223,7 +241,7 @@ class LiveSystem:
             sleep_in_short_naps(_AGAIN, stop)
 
     def _check_resumed(self, snapshot: Path | None) -> None:
-        """Refuse a snapshot that holds something else than the chain."""
+        """Compare the state restored from a snapshot with the chain; raise BackstopError if they differ."""
         try:
             self.mirror.compare_all_known_slots()
         except ReorgError:
@@ -235,7 +253,7 @@ class LiveSystem:
             )
 
     def resync_and_describe_reorg(self) -> str:
-        """Follow the chain that the node has now; return a description of the reorg."""
+        """Roll the model back after a reorg and follow the new branch; return a description of the reorg."""
         self.node.check_chain()
         attach_system(self.deployment, self.host, self.chain.artifacts)
         done = self.mirror.roll_back_after_reorg()
@@ -243,36 +261,42 @@ class LiveSystem:
         return done
 
     def drain_mined_calls(self) -> list[MinedCall]:
-        """Return the calls of all accounts mined since the last call, in order."""
+        """Return the mined calls of all accounts since the last drain, in order, and forget them."""
         seen, self.mirror.seen = self.mirror.seen, []
         return seen
 
     def compare_state(self) -> None:
-        """Compare all state, and assert the numbered properties on it; a difference is an error."""
+        """Compare the model's state with the chain's, and check the numbered properties on it.
+
+        Raise BackstopError if model and chain differ.
+        """
         self.follow_chain()
         self.mirror.compare_all_known_slots()
         self.raise_differences()
         properties.check_state_properties(self.mirror.model.snapshot(), self.addresses)
 
     def build_trace(self, reason: str = "") -> ProtocolTrace:
-        """Return all steps since the contracts were configured, where the chain is driven from here."""
+        """Return a trace of all calls since the contracts were configured, for a repetition elsewhere.
+
+        Only a system opened with `impersonate` keeps these calls. `reason` is stored in the trace.
+        """
         mirror = self.mirror
         return ProtocolTrace(
             mirror.steps, mirror.configured_at or 0, 0, reason, parameters=self.deployment.parameters
         )
 
     def raise_differences(self) -> None:
-        """Raise an error if model and chain have differed."""
+        """Raise BackstopError if model and chain have differed since the start."""
         self.mirror.raise_differences()
 
     # ------------------------------------------------------------------------ time
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
-        """Set the time of the blocks from now on, and mine one so that all followers see it.
+        """Move the chain's time forward by `seconds`, and mine at least one block with the new time.
 
-        Where auctions count blocks, one block is mined for each slot, up to some hundreds, or the given
-        number of blocks. Hardhat does not allow two blocks with the same time: if the time has passed, the
-        earliest possible one counts.
+        Without `blocks`, a chain on which auctions count blocks gets a block for each slot, at most 500.
+        Hardhat does not allow two blocks with the same time: if the time has passed, the earliest possible
+        time is set. Raise BackstopError if the node does not let its time be set.
         """
         self.host.driver.require_drivable_node("time is set")
         at = self.timestamp + seconds
@@ -283,7 +307,10 @@ class LiveSystem:
         self.follow_chain()
 
     def impersonate_and_freeze_time(self) -> AbstractContextManager[None]:
-        """Let any sender sign and time stand still between two calls of `advance`, until the context ends."""
+        """Return a context manager in which any account can send and time stands still.
+
+        Time then moves only by `advance`.
+        """
         return self.host.driver.play_any_sender()
 
 
@@ -295,9 +322,11 @@ def market_view(
     reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
     finder: VaultFinder | None = None,
 ) -> KeeperView:
-    """Return the state as keepers see it, with the deployment's own markets as the external prices.
+    """Return the state as keepers see it, with prices of the deployment's own markets.
 
-    `reserved` holds the amounts that pending transactions may spend, by token and owner; `finder` finds
+    `timestamp` is the time of the next block, `gas_price` is in wei. `gas_token` is the collateral token that
+    gives the price of the gas coin; the default is the first symbol that contains ETH, else the first symbol.
+    `reserved` holds the amounts that pending transactions may spend, by token and owner. `finder` finds
     vaults without a scan.
     """
     parameters, addresses = mirror.deployment.parameters, mirror.chain.addresses
@@ -321,6 +350,6 @@ def market_view(
 
 
 def _get_market_or_feed_price(view: KeeperView, collateral_type: int) -> int:
-    """Return the market's price, else the feed's [ray]."""
+    """Return the price in the deployment's market, or the feed's price if there is no market [ray]."""
     pool = view.find_constant_product_pool(collateral_type)
     return view.get_feed_price_record(collateral_type).current if pool is None else pool.price

@@ -9,7 +9,10 @@ from backstop.live.node.log_lines import Line
 
 
 class DeduplicatedLog:
-    """Lines for `say`; `dry` gets those of transactions that would be sent."""
+    """Log that reports each lasting condition once until the condition ends.
+
+    `say` receives log lines. `dry` receives the lines for transactions that a dry run would send.
+    """
 
     def __init__(self, say: Callable[[str], None], dry: Callable[[str], None] | None) -> None:
         self._say = say
@@ -19,28 +22,32 @@ class DeduplicatedLog:
         self._differences = self._strangers = 0
 
     def log_once(self, key: Hashable, line: Line) -> None:
-        """Log a condition that has begun, unless it is logged already."""
+        """Log the line of a condition that has begun, unless the condition `key` is logged already."""
         if key not in self._told:
             self._told.add(key)
             self._say(line)
 
     def mark_ended(self, key: Hashable) -> None:
-        """Take note that it has ended: when it begins again it is said anew."""
+        """Record that the condition `key` has ended, so that its next occurrence is logged again."""
         self._told.discard(key)
 
     def is_logged(self, key: Hashable) -> bool:
-        """Tell whether it was said, and has not ended."""
+        """Return whether the condition `key` has been logged and has not ended."""
         return key in self._told
 
     def log_would_send(self, about: Hashable, text: str) -> None:
-        """Say once what would be sent or signed."""
+        """Log once, for the call `about`, that a dry run would send or sign it."""
         assert self._dry is not None
         if about not in self._dried:
             self._dried.add(about)
             self._dry(text)
 
     def log_mirror_findings(self, mirror: Mirror) -> None:
-        """Log the findings of a mirror since the last call."""
+        """Log the mirror's new findings since the last call.
+
+        Findings are differences between model and chain, refuted claims of nodes, and transactions that
+        reached the deployment through an unknown contract.
+        """
         for difference in mirror.differences[self._differences :]:
             self._say(Line(f"model and chain differ, the chain counts: {difference}", "difference"))
         self._differences = len(mirror.differences)

@@ -46,9 +46,11 @@ _PAUSE = 1.0
 
 
 class MirrorLoop:
-    """A mirror that is run.
+    """Loop that replays a deployment in the model, compares model and chain at each block, and logs.
 
-    `tell` gets the results line by line, `say` what happens besides, `observer` what each look found.
+    `tell` receives the results line by line, and `say` all other log lines. `out` is a file for one JSON
+    record per block. `checkpoint` is a file from which the next process resumes. With `each_block`, a result
+    line is printed for each block, not only after a change. `observer` publishes each round's findings.
     """
 
     def __init__(
@@ -84,9 +86,10 @@ class MirrorLoop:
         patience: float = 120.0,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Work until told to stop, or up to a block, or once.
+        """Follow and compare until `stop` returns true, up to block `until`, or for one round if `once`.
 
-        A node that is gone is waited for up to `patience` seconds.
+        `interval` is the pause between rounds [seconds]. While no node answers, the loop waits up to
+        `patience` seconds, then raises BackstopError. With `once` it raises at once.
         """
         self._restore_checkpoint()
         if until is not None and until < self.mirror.block:
@@ -126,7 +129,10 @@ class MirrorLoop:
         self._save_checkpoint()
 
     def _handle_reorg(self, error: ReorgError) -> None:
-        """Roll back to the last block that the chain still has, unless only this node lacks the block."""
+        """Roll back to the last followed block that the chain still has.
+
+        Do nothing if the block is only missing on this node.
+        """
         mirror = self.mirror
         if self._takeover.should_retry_on_missing_block(mirror.node, mirror.block, mirror.hash, str(error)):
             return
@@ -136,7 +142,11 @@ class MirrorLoop:
             self.observer.drop_reorged_blocks(self.mirror.block)
 
     def run_round(self, until: int | None, stop: Callable[[], bool]) -> bool:
-        """Follow what is new, and tell of it; return whether the last block wanted was reached."""
+        """Follow and compare the new blocks; return whether block `until` was reached (None: never).
+
+        Far behind the head, calls are replayed first and storage is compared once at the end. Raise
+        BackstopError if the deployment is not complete. `stop` ends the round early.
+        """
         mirror = self.mirror
         newest = mirror.node.get_head()
         head = newest.number
@@ -184,10 +194,10 @@ class MirrorLoop:
         return until is not None and mirror.block >= until
 
     def _freeze_collections(self) -> None:
-        """Leave what history has made out of collections, once it was followed.
+        """Exclude the objects made by the replay from garbage collection, once the replay is complete.
 
-        Those of old objects come when there is a quarter more of them: until then a page's drawings would
-        lie about by the thousand.
+        Otherwise Python would run a full collection too rarely, and temporary objects of the status page
+        would pile up.
         """
         if not self._tidied and self.mirror.is_complete_and_settled:
             gc.unfreeze()
@@ -197,7 +207,10 @@ class MirrorLoop:
             self._tidied = True
 
     def _compare_storage_and_report(self, head: int) -> None:
-        """Compare all storage at the present block, and tell."""
+        """Compare all storage at the followed block, then publish, write and print the results.
+
+        Raise BackstopError if a restored checkpoint differs from the chain.
+        """
         self.mirror.compare_all_known_slots()
         differences, self.mirror.differences = self.mirror.differences, []
         if differences and self._resumed:
@@ -230,7 +243,10 @@ class MirrorLoop:
         self._told = changed
 
     def build_record(self, figures: Mapping[str, Any], differences: list[str]) -> dict[str, Any]:
-        """Return the record of a block for `--out`."""
+        """Return the JSON record of the followed block for the file `out`.
+
+        `figures` is the solvency statement, and `differences` lists differences between model and chain.
+        """
         mirror = self.mirror
         return {
             "schema_version": SCHEMA_VERSION,
@@ -249,7 +265,7 @@ class MirrorLoop:
         }
 
     def _report_and_clear_mined_calls(self) -> None:
-        """Forget the calls, and the slots they wrote, that the mirror has collected."""
+        """Report the mirror's collected calls to the observer and forget them, to bound memory."""
         mirror = self.mirror
         if self.observer is not None:
             self.observer.record_mined_calls(mirror.seen)
@@ -313,7 +329,7 @@ def _translate_write_errors(file: Path) -> Iterator[None]:
 
 
 def format_mirrored_block_line(block_record: dict[str, Any]) -> str:
-    """Write a block on one line; amounts in whole stablecoins."""
+    """Return one line that describes a block's record, with amounts in whole stablecoins."""
     sheet, coverage, opened = block_record["balance_sheet"], block_record["coverage"], block_record["open"]
     gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
     stages = sum(int(row["capacity_rad"]) for row in block_record["stages"])

@@ -20,7 +20,7 @@ ROLES = {"CEILINGS": CEILINGS, "GUARDIAN": GUARDIAN, "MINTER": MINTER, "SHORTFAL
 
 
 class NamedCalls:
-    """The contracts of a deployment, their functions and the names that their arguments may be given by."""
+    """Parser and formatter of contract calls by name: contracts, functions, arguments, symbols and roles."""
 
     def __init__(self, deployment: Deployment, artifacts: Artifacts) -> None:
         self._deployment = deployment
@@ -28,7 +28,11 @@ class NamedCalls:
         self._names = {address: name for name, address in deployment.addresses.items()}
 
     def parse_calls(self, words: Sequence[str]) -> list[Call]:
-        """Read one call or several, each a function and its arguments as NAME=VALUE."""
+        """Return the calls (target, data) that command-line words name.
+
+        Each call is `CONTRACT.FUNCTION` followed by its arguments as `NAME=VALUE`. Raise BackstopError if a
+        name or a value is wrong.
+        """
         parts: list[list[str]] = []
         for word in words:
             if "=" not in word:
@@ -42,7 +46,10 @@ class NamedCalls:
         return [self._parse_call(name, arguments) for name, *arguments in parts]
 
     def describe_call(self, call: Call) -> str:
-        """Write a call by its names, or as it is where they are not known."""
+        """Return a call as text: `Contract.function(name=value, ...)`.
+
+        An unknown target is given as its address, and unknown data as hex.
+        """
         target, data = call
         name = self._names.get(target)
         function = None if name is None else self._get_abi(name).by_selector.get(data[:4])
@@ -59,7 +66,10 @@ class NamedCalls:
         )
 
     def get_function_name(self, target: str, selector: bytes) -> str:
-        """Name a function by its contract and its own name, as far as they are known."""
+        """Return a function as `Contract.function`.
+
+        An unknown contract is given as its address, and an unknown function as its selector in hex.
+        """
         name = self._names.get(target)
         function = None if name is None else self._get_abi(name).by_selector.get(selector)
         return f"{name or target}.{'0x' + selector.hex() if function is None else function.name}"
@@ -89,7 +99,11 @@ class NamedCalls:
         return self._deployment.addresses[contract], function.encode_call(values)
 
     def _parse_value(self, function: str, parameter: Parameter, text: str) -> Any:
-        """Parse a value by its type, resolving names of contracts, accounts, collateral types and roles."""
+        """Return an argument's value, parsed by its ABI type.
+
+        Names of contracts, accounts, collateral types and roles are resolved. Raise BackstopError if the text
+        does not fit the type.
+        """
         where = f"{function}: {parameter.name}={text}"
         symbols = self._deployment.parameters.collateral_and_facilitator_names
         if parameter.name == "collateral_type" and text in symbols:
@@ -125,7 +139,7 @@ class NamedCalls:
         )
 
     def _parse_list(self, where: str, parameter: Parameter, text: str) -> Any:
-        """Parse a list or a struct: a JSON list, in which a number may be a string of digits."""
+        """Return a list or a struct, parsed from a JSON list; a number may be a string of digits."""
         try:
             found = json.loads(text)
         except ValueError:
@@ -179,7 +193,7 @@ class NamedCalls:
 
 
 def _describe_expected_value(abi_type: str) -> str:
-    """Return a description of the accepted notation of an ABI type."""
+    """Return a description of the notation that values of an ABI type must have."""
     if abi_type.startswith(("uint", "int")):
         return "give a whole number, raw as the contract has it, as 500 or 1_000_000"
     if abi_type == "bool":

@@ -33,7 +33,7 @@ _AGAIN = 1.0
 
 
 def add_network_url_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add `--network URL`, which may be given several times."""
+    """Add the repeatable option `--network URL` to a click command and return the command."""
     return click.option(
         "--network",
         multiple=True,
@@ -45,7 +45,7 @@ def add_network_url_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def network_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add `--network URL`."""
+    """Add the option `--network URL`, for a single node, to a click command and return the command."""
     return click.option(
         "--network",
         metavar="URL",
@@ -55,7 +55,7 @@ def network_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def deployment_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add `--deployment FILE`."""
+    """Add the option `--deployment FILE` to a click command and return the command."""
     return click.option(
         "--deployment",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -66,7 +66,10 @@ def deployment_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def describe_chain_inputs(node: Node, deployment: Path) -> dict[str, Any]:
-    """Return a chain and a deployment on it as inputs of a folder: another devnet has other blocks."""
+    """Return the chain and the deployment that a result folder depends on, by label.
+
+    Hashes of blocks are included, since another devnet with the same chain id has other blocks.
+    """
     read = read_deployment(deployment)
     return {
         "chain": node.chain_id,
@@ -76,7 +79,7 @@ def describe_chain_inputs(node: Node, deployment: Path) -> dict[str, Any]:
 
 
 def account_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add `--account ROLE=ALIAS`."""
+    """Add the repeatable option `--account ROLE=ALIAS` to a click command and return the command."""
     return click.option(
         "--account",
         multiple=True,
@@ -88,7 +91,7 @@ def account_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def fee_cap_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add `--fee-cap GWEI`."""
+    """Add the option `--fee-cap GWEI` to a click command and return the command; its value is in wei."""
     return click.option(
         "--fee-cap",
         type=click.IntRange(1),
@@ -100,7 +103,11 @@ def fee_cap_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def resolve_node_url(network: str) -> str:
-    """Return an address as it is; of a name of Ape's, as `ethereum:mainnet:node`, its `uri`."""
+    """Return the node's URL for a network name of Ape, such as `ethereum:mainnet:node`.
+
+    Any other text, and a `local` network of Ape, is returned unchanged. Raise BackstopError if Ape's
+    configuration has no `uri` for the name.
+    """
     match = re.fullmatch(r"([a-z][\w-]*):([\w-]+)(?::(\w+))?", network)
     if match is None or match[2] == "local":  # what Ape starts ends with the command
         return network
@@ -120,9 +127,10 @@ def resolve_node_url(network: str) -> str:
 def connect_node(
     network: str | None, timeout: float = TIMEOUT, stop: Callable[[], bool] = never_stop
 ) -> Node:
-    """Connect to the node at an address; refuse a chain that ends with the command.
+    """Connect to the node of a URL or of a network of Ape, and check that it answers.
 
-    Once `stop` says so no answer is waited for.
+    `timeout` is for each request [seconds]. Once `stop` returns true no answer is waited for. Raise
+    BackstopError if `network` is None.
     """
     if network is None:
         raise BackstopError(
@@ -140,9 +148,10 @@ def connect_node_with_failover(
     timeout: float = TIMEOUT,
     stop: Callable[[], bool] = never_stop,
 ) -> Node:
-    """Connect to a node, or to several that take over from each other, as soon as one is asked.
+    """Connect to the first of some nodes; further nodes take over when it fails.
 
-    `say` gets a line for each node that is left and each that takes over.
+    `say` receives a line whenever the client switches from one node to another. With fewer than two networks
+    it is `connect_node`.
     """
     if len(networks) < 2:
         return connect_node(networks[0] if networks else None, timeout, stop)
@@ -162,8 +171,8 @@ def connect_to_deployment_node(
     """Connect to nodes of the deployment's chain; raise NodeUnavailableError if none answers.
 
     Without an observer, the error is raised at once, for the user at the terminal. A watched process waits up
-    to `patience` seconds, as it does later: otherwise a supervisor would restart it again and again, and each
-    start would end with an alert.
+    to `patience` seconds. Otherwise a supervisor would restart the process again and again, and each start
+    would end with an alert.
     """
     began, node = time.monotonic(), None
     while True:
@@ -185,7 +194,10 @@ def connect_to_deployment_node(
 def build_signers_and_named_accounts(
     node: Node, accounts: tuple[str, ...], remote: RemoteSigner | None = None
 ) -> tuple[Signers, dict[str, str]]:
-    """Return the signers of this process, and the named accounts by role."""
+    """Return the signers of this process, and the address of each named account by role.
+
+    `accounts` are options of the form ROLE=ALIAS or ROLE=0xADDRESS. `remote` is a remote signer, if any.
+    """
     signers = Signers(test_accounts=node.is_test_chain, remote=remote)
     return signers, parse_accounts(accounts, signers)
 
@@ -197,7 +209,11 @@ def open_system_and_named_accounts(
     fee_cap: int = FEE_CAP,
     impersonate: bool = False,
 ) -> tuple[LiveSystem, dict[str, str]]:
-    """Open a deployment on a node; return it and the accounts that were named, by role."""
+    """Open a deployment file on a node; return the LiveSystem and the named accounts by role.
+
+    `accounts` are options of the form ROLE=ALIAS or ROLE=0xADDRESS. `fee_cap` is in wei per gas.
+    `impersonate` lets a test node send for any account.
+    """
     deployment = read_deployment(file)
     node.require_deployment(deployment)
     signers, named = build_signers_and_named_accounts(node, accounts)

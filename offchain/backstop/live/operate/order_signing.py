@@ -19,7 +19,12 @@ from backstop.model.margin_orders import Order, order_digest
 
 
 def find_order_signing_key(deployment: Deployment, trader: str | None, keystore_alias: str | None) -> bytes:
-    """Return the key that signs: one of Ape's accounts; on a test chain a role's, or one made of a name."""
+    """Return the private key that signs a trader's margin orders.
+
+    `keystore_alias` names an account of Ape. `trader` is a role or a free name, from which a public test key
+    is derived, and is accepted on test chains only. Raise BackstopError unless exactly one of the two is
+    given.
+    """
     if (trader is None) == (keystore_alias is None):
         raise BackstopError("no signer, or two; expected one of --trader NAME and --keystore ALIAS")
     if keystore_alias is not None:
@@ -42,9 +47,11 @@ def sign_order(
     reduce_only: bool = False,
     number: int = 0,
 ) -> str:
-    """Sign an order for lots (above zero buys) at a price [wad a coin]; return its line.
+    """Sign an order of the margin market and return it as a line of a signed order file.
 
-    The number says which of the signer's accounts it is of.
+    `size` is in lots (contract units); above zero buys. `price` is in wad per coin. `expiry` is a timestamp.
+    `number` is that of the signer's margin account for the order. Raise BackstopError if the market is
+    unknown or the price of a lot is not a whole number of wei.
     """
     margin = deployment.parameters.margin
     if margin is None:

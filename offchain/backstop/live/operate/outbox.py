@@ -55,7 +55,7 @@ _MOST_MISSING = 16
 
 @dataclass(frozen=True)
 class TransactionRules:
-    """Rules by which transactions are seen through."""
+    """Rules for sending transactions: fee caps [wei per gas], waiting times, confirmations, relay."""
 
     fee_cap: int = FEE_CAP
     tip_cap: int = TIP_CAP
@@ -65,7 +65,7 @@ class TransactionRules:
 
 
 class CallRequest(NamedTuple):
-    """A call to be sent; see Entry for the fields."""
+    """Request to send one call; its fields are those of Entry."""
 
     keeper: str
     label: str
@@ -80,7 +80,7 @@ class CallRequest(NamedTuple):
 
 
 class MinedTransaction(NamedTuple):
-    """A transaction that was mined, and its result."""
+    """Mined transaction of a journal entry: hash, gas used, gas price [wei], and whether it only withdrew."""
 
     entry: Entry
     transaction: str
@@ -90,7 +90,10 @@ class MinedTransaction(NamedTuple):
 
 
 class _LastSent:
-    """The time at which an entry was last sent, and its known state; not kept after the keeper ends."""
+    """Time and block height at which an entry was last sent, and the warnings logged about it.
+
+    The record is not kept after the process ends.
+    """
 
     def __init__(self, at: float, height: int) -> None:
         self.at = at
@@ -105,7 +108,10 @@ Block = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 class Outbox:
-    """The transactions of one account. `say` gets a line for each irregular event."""
+    """Transaction manager of one account, which assigns nonces, sends, replaces and settles transactions.
+
+    `say` receives a log line for each irregular event.
+    """
 
     def __init__(
         self,
@@ -117,7 +123,11 @@ class Outbox:
         say: Callable[[str], None],
         block: Callable[[int], Block] | None = None,
     ) -> None:
-        """Read blocks by `block`, which raises NodeUnavailableError if a hash does not match."""
+        """Lock and read the journal, and check again which of its transactions are mined.
+
+        `block` returns a block and its receipts by number, and raises NodeUnavailableError if a hash does not
+        match. None reads blocks from the node unchecked.
+        """
         self.node = node
         self._block = block or (lambda number: node.get_blocks_with_receipts(number, number)[0])
         self.signers = signers
@@ -143,16 +153,16 @@ class Outbox:
 
     @property
     def waiting(self) -> list[Entry]:
-        """The entries that are signed and not mined, by nonce."""
+        """Journal entries that are signed, not mined and not given up, in order of nonce."""
         waiting = [entry for entry in self.journal.entries if entry.block is None and not entry.given_up]
         return sorted(waiting, key=lambda entry: entry.nonce)
 
     def get_oldest_wait(self, now: int) -> int:
-        """Return how long the oldest of them has waited [seconds]."""
+        """Return how long the oldest pending transaction has waited at time `now` [seconds]; 0 if none."""
         return max([0, *(now - entry.at for entry in self.waiting if entry.at)])
 
     def is_overdue(self) -> bool:
-        """Tell whether anything has waited for too long."""
+        """Return whether a pending transaction has waited longer than the rule `replace_after` allows."""
         now = time.monotonic()
         return any(
             now >= self._get_last_send_record(entry).at + self.rules.replace_after for entry in self.waiting
@@ -161,10 +171,10 @@ class Outbox:
     # -------------------------------------------------------------------- sending
 
     def send_call(self, order: CallRequest, fees: Fees, private: bool = False) -> Entry:
-        """Sign, record and send a call; a refusal raises BackstopError.
+        """Sign a call, write it to the journal, send it, and return its journal entry.
 
-        NodeUnavailableError leaves the sending to `push_waiting`. A transaction that a node refused is given
-        up, though that node or one before it may have it all the same.
+        Raise NodeUnavailableError if no node answers: `push_waiting` then sends it later. Raise BackstopError
+        if the transaction is refused. A refused transaction is given up, though a node may still have it.
 
         A `private` transaction goes to the relay, and to the node only if the relay does not take it.
         """
@@ -192,7 +202,11 @@ class Outbox:
         return entry
 
     def _report_refuted_refusal(self, reason: str, entry: Entry, cost: int) -> None:
-        """Log the proven account state that contradicts a refusal, if no other node helped."""
+        """Switch to another node if a refusal contradicts the account's proven balance or nonce.
+
+        If there is no other node, log the contradiction. `cost` is the most that the transaction may cost
+        [wei].
+        """
         words, where = reason.lower(), self.node.url
         try:
             account = find_settled_account(self.node, self._get_followed_block(), self.address)
@@ -218,7 +232,7 @@ class Outbox:
             )
 
     def _send_privately(self, entry: Entry, relay: Relay) -> bool:
-        """Hand an entry over to the relay; False, and a line, if it does not take it."""
+        """Send an entry's transaction to the relay; return False and log a line if the relay refuses it."""
         try:
             relay.send_transaction(entry.attempts[-1].raw, self._height)
         except BackstopError as error:
@@ -241,20 +255,24 @@ class Outbox:
         return nonce
 
     def _drop_earlier_copy(self, entry: Entry) -> None:
-        """Forget a call that was given up and is signed anew, to the last byte: it is one transaction."""
+        """Drop an entry that was given up and has the same transaction hash as a new entry.
+
+        A call that is signed again to the same bytes is one transaction.
+        """
         name = entry.first_transaction_hash
         self.journal.entries[:] = [
             each for each in self.journal.entries if each is entry or each.first_transaction_hash != name
         ]
 
     def _get_followed_block(self) -> dict[str, Any]:
-        """Return the newest block that was followed; before the first, the node's."""
+        """Return the newest followed block; before the first one, the node's newest block."""
         return self._block(self._height or self.node.get_head().number)[0]
 
     def _count_mined(self) -> int:
-        """Return how many transactions the account has sent up to the block followed.
+        """Return how many transactions the account has sent up to the followed block (its nonce there).
 
-        It is proven, or else agreed by two nodes; only where neither can be had is it the node's own word.
+        The count is proven, or else agreed by two nodes. If neither can be had, it is the claim of the node
+        in use.
         """
         block = self._get_followed_block()
         unproven = None
@@ -272,10 +290,10 @@ class Outbox:
         return max(agreed, self._used)
 
     def _is_state_set_between_blocks(self, block_hash: str) -> bool:
-        """Tell whether a test chain stands at a block that its state has left, as after anvil_setBalance.
+        """Return whether a test chain's state was changed without a block, as by anvil_setBalance.
 
-        No proof leads from that block's root to such a state. A node that lies does so after the next block,
-        too, so the block has to stand for some seconds.
+        No proof leads from the newest block's root to that state. A node that lies cannot prove its claims
+        after the next block either, so the block has to stand for some seconds.
         """
         if self.node.chain_id not in TEST_CHAINS:
             return False
@@ -284,10 +302,11 @@ class Outbox:
         return time.monotonic() - self._unproven_block[1] >= _STANDS_FOR
 
     def _count_sent(self) -> int:
-        """Return how many transactions the account has sent, including those that wait in the pool.
+        """Return how many transactions the account has sent, including those in the transaction pool.
 
         The pool is no part of a block: two nodes have to agree on the count, or the node in use has to show
-        the signed transactions. A node that reports another count is left.
+        the signed transactions. If the node in use reports another count, the client switches to another
+        node.
         """
         mined, told, where = self._count_mined(), self.node.get_nonce(self.address), self.node.url
         if told == mined:
@@ -304,7 +323,7 @@ class Outbox:
         return sent
 
     def _count_shown(self, count: int) -> int:
-        """Return how many transactions the account has sent, with those after `count` that the node shows."""
+        """Return `count` plus the account's consecutive pool transactions that the node shows."""
         try:
             pending = self.node.request("eth_getBlockByNumber", "pending", True)
         except RpcError:  # it makes none
@@ -343,10 +362,10 @@ class Outbox:
         return Attempt(name, raw, fees.most, fees.tip, withdraws)
 
     def _send_signed_attempt(self, attempt: Attempt, nonce: int) -> None:
-        """Send to the node in use, and after a refusal to the others; raise the refusal if no node takes it.
+        """Send a signed transaction to the node in use, and after a refusal to the other nodes.
 
-        A node that claims to have a transaction already has to show it. A node that refused a transaction
-        that another node takes is left.
+        Raise the refusal if no node takes the transaction. A node that claims to have it already has to show
+        it. If another node takes the transaction, the client switches away from the node that refused.
         """
         try:
             self.node.request("eth_sendRawTransaction", attempt.raw)
@@ -379,7 +398,11 @@ class Outbox:
         self._leave_refuted_node(where, problem, "sending")
 
     def _leave_refuted_node(self, where: str, problem: str, about: str) -> None:
-        """Leave the node in use; where there is no other, say once what contradicts it, until it does not."""
+        """Switch to another node, because a claim of the node at `where` is refuted.
+
+        If there is no other node, log the contradiction once until it is over. `about` names the kind of
+        claim.
+        """
         if not self.node.client.switch_node(problem) and about not in self._contradictions:
             self._contradictions.add(about)
             self.say(Line(f"the node at {where} is not believed: {problem}", "contradicted"))
@@ -399,10 +422,11 @@ class Outbox:
     # ------------------------------------------------------------------- settling
 
     def collect_mined(self, height: int) -> list[MinedTransaction]:
-        """Return the transactions mined up to a block since the last call; forget those that are deep enough.
+        """Return the transactions mined up to block `height` since the last call.
 
-        All of them are read from the blocks that were followed since. A transaction of an earlier keeper may
-        be in any block before: the receipt of any node names the block to read.
+        Mined transactions are read from the blocks followed since. A transaction of an earlier process may be
+        in any earlier block: a receipt from any node names the block to read. Entries with enough
+        confirmations are dropped from the journal.
         """
         self._height = height
         found = list[MinedTransaction]()
@@ -423,7 +447,10 @@ class Outbox:
         return [entry for entry in self.journal.entries if entry.block is None]
 
     def _collect_from_blocks(self, first: int, last: int) -> list[MinedTransaction]:
-        """Return transactions found in followed blocks, as far as nodes still have those blocks."""
+        """Return own transactions found in the blocks from `first` to `last`, and record their outcomes.
+
+        Stop at a block that no node has any more, if some transactions were found before it.
+        """
         found = list[MinedTransaction]()
         for number in range(first, last + 1):
             try:
@@ -443,7 +470,10 @@ class Outbox:
         return found
 
     def _collect_by_receipts(self, height: int) -> list[MinedTransaction]:
-        """Return mined transactions, from the blocks that receipts name, else from the newest blocks."""
+        """Return own mined transactions, found by the receipts of all nodes.
+
+        If a nonce is used up without a receipt, the newest blocks are searched.
+        """
         found = list[MinedTransaction]()
         for client in iter_clients(self.node):
             unmined = self._list_unmined()
@@ -461,7 +491,7 @@ class Outbox:
         return found
 
     def _note_lost_nonces(self, height: int) -> None:
-        """Note nonces that are provably used up by transactions that were not signed here."""
+        """Record pending nonces that are provably used up by transactions that this keeper did not sign."""
         waits = [entry for entry in self._list_unmined() if entry.at or entry.attempts]
         if not waits or height == self._counted_at:
             return
@@ -476,9 +506,10 @@ class Outbox:
                 self._note_lost_nonce(entry)
 
     def recheck_mined(self, fork: int = 0) -> None:
-        """Mark transactions as waiting again if a reorg removed them or changed their outcome.
+        """Check again, after a reorg, that mined transactions are still on the chain.
 
-        Blocks after `fork` differ from the blocks that were followed before: they are read anew.
+        A transaction that the reorg removed counts as waiting again. `fork` is the last common block: the
+        blocks after it are read again.
         """
         self._used = 0
         for entry in [each for each in self.journal.entries if each.block is not None]:
@@ -492,7 +523,7 @@ class Outbox:
             self._looked_through = None if too_far else min(fork, self._looked_through)
 
     def _is_still_mined(self, entry: Entry) -> bool:
-        """Tell whether the block in which an entry was mined has it, and take note of its outcome there."""
+        """Return whether an entry's block still contains its transaction, and record its outcome there."""
         assert entry.block is not None
         try:
             block, receipts = self._block(entry.block)
@@ -508,7 +539,10 @@ class Outbox:
     def _list_mined_receipts_or_none(
         self, entries: list[Entry], client: RpcClient
     ) -> list[dict[str, Any] | None]:
-        """Return the receipt of whichever attempt was mined, as a node tells it."""
+        """Return, for each entry, the receipt of its mined transaction; None if none is mined.
+
+        The receipts are the unverified answer of one node.
+        """
         names = [(attempt.hash,) for entry in entries for attempt in entry.attempts]
         receipts = iter(client.call_method_in_batches("eth_getTransactionReceipt", names))
         found = []
@@ -520,10 +554,11 @@ class Outbox:
     def _record_verified_outcome(
         self, entry: Entry, claimed_receipt: dict[str, Any]
     ) -> MinedTransaction | None:
-        """Record the outcome of a transaction; return None if the chain was rolled back while it was read.
+        """Record the outcome of a transaction that a receipt claims to be mined.
 
         The claimed receipt only names the block. The outcome is read from the data that the block's own roots
-        bind.
+        bind. Return None if a reorg happened during the read. Raise NodeUnavailableError if the block lacks
+        the transaction.
         """
         number, name = int(claimed_receipt["blockNumber"], 16), str(claimed_receipt["transactionHash"])
         try:
@@ -544,7 +579,10 @@ class Outbox:
         receipts: list[dict[str, Any]],
         place: int,
     ) -> MinedTransaction:
-        """Take note of the outcome of the transaction at a place of a block that was followed."""
+        """Record the outcome of an own transaction at index `place` of a followed block, and return it.
+
+        Gas and price are computed from receipts and header.
+        """
         number, receipt = int(block["number"], 16), receipts[place]
         if transaction_hash(block["transactions"][place]) != attempt.hash:
             raise self.node.leave_node_and_build_error(
@@ -563,7 +601,11 @@ class Outbox:
         return MinedTransaction(entry, attempt.hash, attempt.withdraws, gas, price)
 
     def _note_lost_nonce(self, entry: Entry) -> None:
-        """Note that a nonce is used up by a transaction that was not signed here."""
+        """Record that an entry's nonce was used up by a transaction that this keeper did not sign.
+
+        After 20 such blocks the entry is dropped from the journal. It counts as spent, since no proof says
+        that it was not mined.
+        """
         if any(each.nonce == entry.nonce and each.block is not None for each in self.journal.entries):
             if not entry.given_up:
                 self._mark_entry_given_up(entry)
@@ -591,8 +633,9 @@ class Outbox:
     ) -> None:
         """Resend, replace or withdraw the transactions that have waited too long.
 
-        `useful` returns whether a call would still have its effect on top of a block: the pending block
-        includes the pool, the latest one does not. `affords` returns whether it may cost more by now.
+        `market` holds the fees to offer now. `useful(entry, block)` returns whether a call would still have
+        its effect on top of the "pending" or "latest" block. The pending block includes the pool.
+        `affords(entry, fees)` returns whether the call may cost these higher fees.
         """
         now, waiting = time.monotonic(), self.waiting
         for entry in waiting:
@@ -638,9 +681,10 @@ class Outbox:
             self._log_entry(entry, "again", "was lost by the node: sent again")
 
     def _send_entry_to_other_nodes(self, entry: Entry) -> bool:
-        """Send what blocks have passed over to the other nodes, too; tell whether it was news to any.
+        """Send a transaction that blocks passed over to the other nodes; return whether any took it as new.
 
-        The node in use may keep it to itself. Where there is no other, that is said once.
+        The node in use may keep the transaction to itself: if another node takes it as new, the client
+        switches to that or another node. If there is no other node, the suspicion is logged once.
         """
         clients, news = self.node.client.list_other_nodes(), False
         for client in clients:
@@ -664,7 +708,10 @@ class Outbox:
         return raise_fees(Fees(last.most, last.tip, 0), market, self.rules.fee_cap, self.rules.tip_cap)
 
     def _is_affordable(self, entry: Entry, market_fees: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
-        """Tell whether an entry may cost more; one that may not waits for a cheaper hour, and says so."""
+        """Return whether an entry may be replaced at the raised fees, by the caller's `affords`.
+
+        An entry that may not waits for lower fees, which is logged once.
+        """
         fees = self._compute_raised_fees(entry, market_fees)
         if fees is None or affords(entry, fees):
             return True
@@ -675,12 +722,16 @@ class Outbox:
         return False
 
     def _is_profitable(self, entry: Entry, market: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
-        """Return whether an entry pays for itself, also at its current cost."""
+        """Return whether an entry is made for profit and still pays at the raised fees."""
         fees = self._compute_raised_fees(entry, market)
         return entry.gain is not None and fees is not None and affords(entry, fees)
 
     def _replace_attempt(self, entry: Entry, market: Fees, withdraws: bool) -> None:
-        """Send another transaction with this nonce, for more."""
+        """Sign and send another transaction with the entry's nonce and higher fees.
+
+        With `withdraws`, it is an empty transaction to the own account. At the fee caps nothing is sent,
+        which is logged once.
+        """
         last, fees = entry.attempts[-1], self._compute_raised_fees(entry, market)
         if fees is None:
             if not self._get_last_send_record(entry).at_cap:
@@ -707,7 +758,11 @@ class Outbox:
             self._log_entry(entry, what, f"{what} at up to {fees.most / GWEI:.1f} gwei, nonce {entry.nonce}")
 
     def _fill_gap(self, first: Entry, market: Fees, now: float) -> None:
-        """Fill nonces before ours that have no transaction and keep all others waiting."""
+        """Send empty transactions for missing nonces before the first pending transaction.
+
+        Without them no later transaction can be mined. If more than 16 nonces are missing, all pending
+        transactions are given up instead.
+        """
         if (
             self._get_last_send_record(first).at != now
             or self.node.get_nonce(self.address, "latest") == first.nonce
@@ -731,12 +786,12 @@ class Outbox:
             self._resend_unchanged_attempt(entry)
 
     def _is_known(self, entry: Entry) -> bool:
-        """Tell whether a node has the last attempt: the one in use, or another."""
+        """Return whether any node has the entry's last transaction."""
         name = entry.attempts[-1].hash
         return any(self._is_on_node(client, name, entry.nonce) for client in iter_clients(self.node))
 
     def _is_on_node(self, client: RpcClient, name: str, nonce: int) -> bool:
-        """Tell whether a node shows a transaction, or counts it among those that wait."""
+        """Return whether a node shows a transaction, or counts its nonce as pending."""
         try:
             if client.request("eth_getTransactionByHash", name) is not None:
                 return True
@@ -745,9 +800,9 @@ class Outbox:
             return False
 
     def _get_last_send_record(self, entry: Entry) -> _LastSent:
-        """Return when an entry was last sent.
+        """Return the record of when an entry was last sent.
 
-        One of an earlier keeper is looked at at once, and replaced no sooner than others.
+        An entry of an earlier process has a record far in the past, so that it is overdue at once.
         """
         return self._last_sent.setdefault(entry.nonce, _LastSent(-1e9, self._height))
 
@@ -759,15 +814,16 @@ class Outbox:
 
 
 def _is_known_already(error: RpcError) -> bool:
-    """Tell whether a node refuses a transaction because it has it."""
+    """Return whether a node refused a transaction because it already has the transaction."""
     reason = error.reason.lower()
     return "already" in reason or reason.startswith("known transaction")
 
 
 def _compute_gas_price(attempt: Attempt, block: dict[str, Any], receipt: dict[str, Any]) -> int:
-    """Return the price paid for a unit of gas [wei].
+    """Return the price that a mined transaction paid for a unit of gas [wei].
 
-    From the header's base fee and the tip; from the receipt if the header has no base fee.
+    It follows from the header's base fee and the tip. If the header has no base fee, it is the receipt's
+    effective price.
     """
     base = block.get("baseFeePerGas")
     if base is None:

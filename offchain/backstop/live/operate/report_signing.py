@@ -11,11 +11,11 @@ from backstop.model.signed_reports import SignedReport, report_digest
 def sign_report_into_keeper_file(
     system: LiveSystem, keeper: Keeper, market: int, price: int, *span: int
 ) -> bool:
-    """Sign a price [ray] as of the followed block, and put it into the keeper's file.
+    """Sign a price report [ray] as of the followed block and write it to the keeper's report file.
 
-    The report includes its range, if there is one: the lowest and the highest price [ray], and the start of
-    the range. Return False if that second has been signed already: if a reporter signs two prices for one
-    second, any account may submit either.
+    `span` is empty, or the range of the price: lowest price [ray], highest price [ray] and start time. Return
+    False without a signature if the reporter has already signed a report for that second or a later one. If a
+    reporter signs two prices for one second, any account may submit either.
     """
     assert keeper.signing is not None
     signed_at = system.mirror.model.timestamp

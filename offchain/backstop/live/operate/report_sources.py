@@ -20,7 +20,11 @@ _CHUNK = 16_384
 def open_report_sources(
     places: tuple[str, ...], chain_id: int, feed: str, say: Callable[[str], None]
 ) -> ReportSources:
-    """Open files and http(s):// addresses; refuse any other place that looks like an address."""
+    """Open the files and http(s):// addresses from which signed price reports are read.
+
+    `feed` is the address of the price feed contract for which reports must be signed. `say` receives log
+    lines. Raise BackstopError for a place that looks like an address of another kind.
+    """
     found: dict[str, Callable[[], bytes]] = {}
     for place in places:
         require_http_or_socket_path(place)
@@ -29,13 +33,16 @@ def open_report_sources(
 
 
 class ReportFile:
-    """A report file that another process replaces now and then."""
+    """File of signed reports that another process replaces from time to time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def __call__(self) -> bytes:
-        """Return what it has; a byte too many if it has too much."""
+        """Return the content of the file, cut off one byte above the size limit.
+
+        Raise BackstopError if the file cannot be read.
+        """
         try:
             with self._path.open("rb") as file:
                 return file.read(MOST_BYTES + 1)
@@ -44,7 +51,10 @@ class ReportFile:
 
 
 class PolledAddress:
-    """A poller of an http(s):// address that keeps the last answer, so that no keeper waits for a request."""
+    """Background poller of an http(s):// address, which keeps the last answer.
+
+    So no keeper has to wait for a request.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = parse_endpoint(url)
@@ -54,13 +64,13 @@ class PolledAddress:
         threading.Thread(target=self._poll_reports_until_closed, daemon=True).start()
 
     def __call__(self) -> bytes:
-        """Return the last answer; raise BackstopError if there was none the last time."""
+        """Return the last answer; raise BackstopError if the last request failed."""
         if self._problem:
             raise BackstopError(self._problem)
         return self._found
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop the background polling."""
         self._closing.set()
 
     def _poll_reports_until_closed(self) -> None:
@@ -74,7 +84,10 @@ class PolledAddress:
             self._closing.wait(_EVERY)
 
     def _fetch_reports(self) -> bytes:
-        """Return the whole answer, or a byte too many; within a time for all of it."""
+        """Return the answer to one HTTP request, cut off one byte or more above the size limit.
+
+        Raise BackstopError on an error status, or if the answer takes longer than five seconds.
+        """
         deadline = time.monotonic() + _ANSWER_WITHIN
         kind = HTTPSConnection if self._url.secure else HTTPConnection
         connection = kind(self._url.host, self._url.port, timeout=_ANSWER_WITHIN)

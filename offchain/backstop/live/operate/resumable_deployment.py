@@ -50,18 +50,23 @@ _SLOTS = 32
 
 
 class DeploymentInterruptedError(BackstopError):
-    """An error: the deployment was asked to stop; it can go on later."""
+    """Error raised when a deployment is stopped before its end; the same command resumes it."""
 
 
 class ParametersWithPrices(NamedTuple):
-    """Parameters to deploy, and reference prices by symbol [ray], as far as the source has any."""
+    """Protocol parameters to deploy, and reference prices by symbol [ray] (empty if the source has none)."""
 
     parameters: Parameters
     prices: Prices
 
 
 def load_parameters_with_prices(name_or_file: str) -> ParametersWithPrices:
-    """Load parameters that need not fit each other, with a scenario's first prices; see `load_parameters`."""
+    """Load protocol parameters from a name or a file, with the first prices of a scenario.
+
+    The name is an example (`standard`, `guarded`, `margin`, `margin-pool`), a scenario's name, a YAML
+    scenario file, or a JSON file with the ending `.json`. Parameters of a scenario need not pass its
+    consistency rules. Prices are empty unless the source is a scenario.
+    """
     named = {
         "standard": build_standard_parameters,
         "guarded": build_guarded_parameters,
@@ -86,12 +91,15 @@ def load_parameters_with_prices(name_or_file: str) -> ParametersWithPrices:
 
 
 def load_parameters(name_or_file: str) -> Parameters:
-    """Load parameters of a scenario (name or YAML file), a JSON file, or a name of an example."""
+    """Load protocol parameters from an example's name, a scenario (name or YAML file) or a JSON file."""
     return load_parameters_with_prices(name_or_file).parameters
 
 
 def with_timelock(parameters: Parameters) -> Parameters:
-    """Return the same parameters with a timelock that is longer than the longest exit of a depositor."""
+    """Return the parameters with a timelock delay that exceeds a depositor's longest exit.
+
+    Parameters that have a timelock are returned unchanged.
+    """
     if parameters.timelock is not None:
         return parameters
     least = compute_longest_exit(parameters) + LEAD
@@ -113,9 +121,11 @@ def deploy_live(
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Deployment:
-    """Create and configure everything, then write the deployment file; return what is there already.
+    """Create and configure all contracts, write the deployment file `out` and return the deployment.
 
-    `unsafe` are the rules of settings that it breaks; the file says so.
+    If `out` already describes this deployment on this chain, return it, unless `fresh` asks for another. An
+    interrupted deployment is resumed. `accounts` are addresses by role. `unsafe` lists the safety rules that
+    the parameters break, which the file records. Raise DeploymentInterruptedError once `stop` returns true.
     """
     host = LiveHost(node, signers, fee_cap=fee_cap)
     accounts = dict(accounts or {})
@@ -175,23 +185,23 @@ def deploy_live(
 
 
 def _count_transactions(deployment: Deployment) -> int:
-    """Return how many transactions a deployment takes: creations, calls, and the batch of liquidations."""
+    """Return how many transactions a deployment takes: contract creations, calls, and the batch contract."""
     return len(deployment.creations) + len(build_configuration_calls(deployment)) + 1
 
 
 def _plan_liquidation_batch(deployment: Deployment, transactions_before: int) -> Creation:
-    """Plan the contract by which keepers liquidate many vaults at once.
+    """Return the planned creation of the contract by which keepers liquidate many vaults at once.
 
-    It is no part of the deployment, which does not know it: mirrors find it by the code that creates it.
+    The contract is no part of the deployment file: mirrors find it by its creation code.
     """
     address = compute_contract_address(deployment.deployer, deployment.first_nonce + transactions_before)
     return Creation(BATCH_KIND, BATCH_KIND, (deployment.addresses["LiquidationEngine"],), address)
 
 
 def _check_slot(node: Node, block_time: int) -> None:
-    """Raise BackstopError if auctions would count blocks of another length than the chain's [seconds].
+    """Raise BackstopError if the parameter `block_time` is not the chain's slot time [seconds].
 
-    Two of its newest blocks that follow each other are a slot apart, unless it missed one in each pair.
+    The slot time is the smallest interval between the newest blocks. A `block_time` of 0 is not checked.
     """
     if block_time == 0:
         return
@@ -217,7 +227,11 @@ def _plan_or_resume_deployment(
     unfinished_file: Path,
     say: Callable[[str], None],
 ) -> tuple[Deployment, int]:
-    """Return the plan, and how many of its transactions are mined already."""
+    """Return the deployment plan, and how many of its transactions are already mined.
+
+    The plan of an unfinished deployment is resumed if it fits the chain. Raise BackstopError if that plan has
+    other parameters or accounts.
+    """
     genesis = node.genesis
     if unfinished_file.exists():
         begun = read_deployment(unfinished_file)
@@ -246,7 +260,10 @@ def _plan_or_resume_deployment(
 
 
 def _wait_for_mined_nonce(node: Node, deployer: str) -> int:
-    """Return the deployer's nonce, from which addresses follow, once none of its transactions waits."""
+    """Return the deployer's nonce once none of its transactions is pending.
+
+    Contract addresses follow from this nonce. Raise BackstopError if a transaction stays pending too long.
+    """
     deadline = time.monotonic() + PATIENCE
     while (mined := node.get_nonce(deployer, "latest")) != node.get_nonce(deployer):
         if time.monotonic() > deadline:
@@ -260,9 +277,10 @@ def _wait_for_mined_nonce(node: Node, deployer: str) -> int:
 def _find_existing(
     out: Path, node: Node, host: LiveHost, parameters: Parameters, accounts: Mapping[str, str]
 ) -> Deployment | None:
-    """Return the deployment of an earlier call, if it is the one that is asked for; refuse another.
+    """Return the deployment that the file `out` already describes, or None if there is none on this chain.
 
-    A file of a chain that was thrown away since is stale: it is replaced.
+    The file of a devnet that was discarded since counts as none. Raise BackstopError if the file describes a
+    deployment with other parameters or accounts.
     """
     if out.is_dir():
         raise BackstopError(f"{out} is a folder: name a file, --out deployment.json")
@@ -283,7 +301,10 @@ def _find_existing(
 
 
 def _read_deployment_to_replace(path: Path) -> Deployment:
-    """Read a deployment file; nothing else is replaced."""
+    """Return the content of a deployment file; raise BackstopError for any other file.
+
+    So no other file is overwritten or deleted.
+    """
     try:
         return read_deployment(path)
     except BackstopError as error:
@@ -297,7 +318,7 @@ def _remove_deployment_file(path: Path) -> None:
 
 
 def _require_accounts_for_roles(parameters: Parameters, account_by_role: Mapping[str, str]) -> None:
-    """Refuse the test accounts on a chain with real money: their keys are public."""
+    """Raise BackstopError if a role would use a test account, which has a public key, on a real chain."""
     reporters = max(each.feed.reporters for each in parameters.collateral_types)
     roles = ["admin", "guardian", "taker", "market_maker", *(f"reporter_{i + 1}" for i in range(reporters))]
     missing = [role for role in roles if role not in account_by_role]

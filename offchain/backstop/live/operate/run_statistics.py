@@ -11,7 +11,7 @@ _MINED = ("done", "failed", "withdrawn")
 
 
 class RunStatistics:
-    """A count of the transactions that keepers sent, and of the amounts that they paid."""
+    """Statistics of a keeper run: transactions by outcome, gas cost, and latency after new blocks."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -26,22 +26,25 @@ class RunStatistics:
 
     @property
     def mined_transaction_count(self) -> int:
-        """The number of transactions that were mined."""
+        """Number of transactions that were mined: done, failed or withdrawn."""
         return sum(count for (_, result), count in self.counts.items() if result in _MINED)
 
     @property
     def failed_transaction_count(self) -> int:
-        """The number of mined transactions that failed."""
+        """Number of mined transactions that reverted."""
         return sum(count for (_, result), count in self.counts.items() if result == "failed")
 
     def count_answered_block(self, seconds: float) -> None:
-        """Count a block that was answered."""
+        """Record the latency from a new block to the first transaction sent for it [seconds]."""
         self.latencies.append(seconds)
         self.answered[bisect_left(LATENCIES, seconds)] += 1
         self.answered_in += seconds
 
     def format_summary(self, replaced: int) -> str:
-        """Write the figures, with how many transactions took the place of one that waited."""
+        """Return the statistics as text: transactions, gas cost, and latencies.
+
+        `replaced` is the number of transactions that replaced a pending one.
+        """
         counts = f"{self.mined_transaction_count} transactions, {self.failed_transaction_count} failed"
         if replaced:
             counts += f", {replaced} replaced"

@@ -50,7 +50,7 @@ _SETTING = ("admin", "guardian", "market_maker", "saver", "borrower")
 
 
 class LiveSimulation(Simulation):
-    """A simulation on a chain that others use too."""
+    """Simulation of a scenario on a live test chain, which also records the calls of other processes."""
 
     def __init__(
         self, scenario: Scenario, system: LiveSystem, seed: int, speed: float, played: tuple[str, ...]
@@ -80,7 +80,11 @@ class LiveSimulation(Simulation):
         record_opening_auctions(self)
 
     def register_account(self, name: str) -> str:
-        """Return a role's account by the deployment; leave vaults alone that are in use already."""
+        """Return the address of an account's name, and remember the name for reports.
+
+        A role's address comes from the deployment. Other names get a suffix if their vaults are already in
+        use.
+        """
         known = name in ACCOUNTS or name in self.live.deployment.accounts
         address = self.live.deployment.get_account(name) if known else get_account(name + self.suffix)
         self.names[address] = name
@@ -99,13 +103,16 @@ class LiveSimulation(Simulation):
     # ------------------------------------------------------------------- actions
 
     def apply(self, action: Action) -> Outcome:
-        """Send one action, and record all that was mined up to it."""
+        """Send one call, record all calls mined up to its block, and return its outcome."""
         outcome = self.live.apply(action)
         self.record_mined()
         return outcome
 
     def record_mined(self) -> None:
-        """Record the mined calls of all senders."""
+        """Record the mined calls of all senders since the last record.
+
+        Raise BackstopError if model and chain differ.
+        """
         self.live.follow_chain()
         self.live.raise_differences()
         for seen in self.live.drain_mined_calls():
@@ -129,9 +136,9 @@ class LiveSimulation(Simulation):
             self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
     def _require_not_played_here(self, seen: MinedCall) -> None:
-        """Raise BackstopError if another process sends from the account of a keeper that acts from here.
+        """Raise BackstopError if another process sends from the account of a keeper of this process.
 
-        One account has one sequence of nonces: two processes that count it block each other.
+        An account has one sequence of nonces: two processes that count it block each other.
         """
         state = self.by_address.get(seen.action.sender)
         if state is not None and state in self.keepers:
@@ -148,7 +155,10 @@ class LiveSimulation(Simulation):
         return self.paths[self.scenario.gas_token][self.block]
 
     def build_keeper_view(self) -> KeeperView:
-        """Return the present block as keepers see it; gas costs what it costs on this chain."""
+        """Return the present state as keepers see it.
+
+        Prices are those of the scenario, and the gas price is that of the chain.
+        """
         clock = self.system.timestamp - self.scenario.start
         outside = MarketData(
             self.market_prices(), self.ether_price, self.gas_price, self.equity_price, clock=clock
@@ -160,9 +170,9 @@ class LiveSimulation(Simulation):
     # ------------------------------------------------------------------- genesis
 
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Open the book as in a simulation; then follow any other account of a role as a keeper.
+        """Open the scenario's vaults, then track the accounts of keepers that other processes run.
 
-        Such an account gets the capital that the scenario's keepers of that role have together.
+        Each tracked account gets the capital that the scenario's keepers of its role have together.
         """
         self.advance_clock(self.opening)
         # On a chain that had prices before, new ones count after the second step.
@@ -179,7 +189,11 @@ class LiveSimulation(Simulation):
                 self.by_address[address] = state
 
     def report_opening_prices(self, replacement_prices: Mapping[str, int] = MappingProxyType({})) -> None:
-        """Set prices as in a simulation, even if another account has stepped the feed just before."""
+        """Report and activate the opening price of each market.
+
+        `replacement_prices` replaces a market's first price, by symbol [ray]. The feed is updated even if
+        another account updated it just before.
+        """
         for market, feed, price in self.iter_opening_prices(replacement_prices):
             for i in range(feed.reporters):
                 self.report_opening_price(market, price, self.register_account(f"reporter_{i + 1}"))
@@ -188,7 +202,10 @@ class LiveSimulation(Simulation):
     # --------------------------------------------------------------------- blocks
 
     def run_block(self) -> None:
-        """Make one tick: time, markets, the roles played here; then the others have their turn."""
+        """Run one block of the scenario: set time and markets, run this process's keepers, then wait.
+
+        Keepers in other processes act during the wait, up to `speed` seconds for each block.
+        """
         began = time.monotonic()
         now = self.block * self.scenario.block_time
         self.advance_clock(self.scenario.start + now)
@@ -203,10 +220,10 @@ class LiveSimulation(Simulation):
         self.recorder.record_block(self.build_keeper_view(), self.gas_price, 0)
 
     def refill_market(self, symbol: str, collateral: int, stable: int, virtual: int) -> None:
-        """Refill markets as in a simulation.
+        """Set the liquidity of a collateral's market, paid by the market maker.
 
-        Keepers trade meanwhile: liquidity that the maker can no longer afford is left out until the next
-        refill.
+        Other processes trade meanwhile. Liquidity that the market maker cannot afford is left out until the
+        next refill.
         """
         maker = self.register_account("market_maker")
         args = (collateral, stable, virtual)[: 3 if virtual else 2]
@@ -216,7 +233,10 @@ class LiveSimulation(Simulation):
             raise self.build_revert_error(action, outcome)
 
     def run_keeper(self, state: KeeperState, now: int) -> None:
-        """Have a keeper played here decide, and mine its transactions at once."""
+        """Let a keeper of this process decide, and mine each of its calls at once.
+
+        Do nothing during an outage of the keeper.
+        """
         if any(outage.start <= now < outage.end for outage in state.keeper.group.outages):
             return
         for intent in state.keeper.decide_calls(self.build_keeper_view(), state.memory, self.gas_price):
@@ -226,7 +246,7 @@ class LiveSimulation(Simulation):
     # -------------------------------------------------------------------- results
 
     def build_result(self) -> RunResult:
-        """Return what there is so far, with the other keepers that did something."""
+        """Return the result so far, including keepers of other processes that sent transactions."""
         outsiders = [state for state in self.by_address.values() if state.included]
         self.keepers += [state for state in outsiders if state not in self.keepers]
         return super().build_result()
@@ -244,9 +264,11 @@ def drive_scenario(
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Drive a scenario, and return its summary.
+    """Run a scenario on a live test chain and return its summary.
 
-    With `out` a run directory is written, also if the run breaks off.
+    `speed` is the real time for each block [seconds]. `played` lists the keeper roles that this process runs
+    itself. With `out`, a run directory is written, also if the run fails. Raise BackstopError if a role is
+    unknown, the node's time cannot be set, or the run fails.
     """
     unknown = [role for role in played if role not in ROLES]
     if unknown:
@@ -274,7 +296,10 @@ def drive_scenario(
 
 
 def truncate_scenario(scenario: Scenario, seconds: int | None) -> Scenario:
-    """Return the scenario, ended early."""
+    """Return the scenario, shortened to `seconds` rounded down to whole blocks; None leaves it unchanged.
+
+    Raise BackstopError if `seconds` is less than a block or more than the duration.
+    """
     if seconds is None:
         return scenario
     if not scenario.block_time <= seconds <= scenario.duration:
@@ -283,7 +308,10 @@ def truncate_scenario(scenario: Scenario, seconds: int | None) -> Scenario:
 
 
 def _check_fits(scenario: Scenario, system: LiveSystem) -> None:
-    """Check that the deployment has the scenario's collateral; other parameters may differ."""
+    """Raise BackstopError if the deployment's collateral types are not those of the scenario.
+
+    Each collateral type needs a market. Other parameters may differ.
+    """
     has, wants = (
         [(each.symbol, each.decimals) for each in parameters.collateral_types]
         for parameters in (system.deployment.parameters, scenario.parameters)

@@ -36,7 +36,11 @@ _BURNS, _OF_TIME = 4, 12
 
 @dataclass(frozen=True)
 class SpendingLimits:
-    """A role's budgets, and how far the market may be from the feed where it buys. None: no limit."""
+    """Budgets of a role for gas [wei] and for money at risk [wad], by hour and by day.
+
+    `deviation` is the greatest distance of market from feed price at which the role buys [basis points].
+    None: no limit.
+    """
 
     gas_hour: int | None = None  # wei
     gas_day: int | None = None
@@ -45,7 +49,7 @@ class SpendingLimits:
     deviation: int | None = None  # basis points
 
     def iter_budget_kind_window_amounts(self) -> Iterable[tuple[str, str, int]]:
-        """Yield what each budget is of, its window and its amount."""
+        """Yield each budget that is set: its kind (`gas` or `risk`), window (`hour` or `day`) and amount."""
         for what in ("gas", "risk"):
             for window in _WINDOWS:
                 if (amount := getattr(self, f"{what}_{window}")) is not None:
@@ -53,7 +57,7 @@ class SpendingLimits:
 
 
 class LimitReached(NamedTuple):
-    """A role that is stopped, as far as `why` says."""
+    """Limit that stops calls of a role: the role, the cause, and a sentence for the log."""
 
     role: str
     cause: str  # paused, gas, risk, failures, difference, fork, deviation
@@ -61,7 +65,7 @@ class LimitReached(NamedTuple):
 
 
 class PendingCall(NamedTuple):
-    """A call that is about to be sent."""
+    """Call that is about to be sent, with its keeper and its highest gas cost [wei]."""
 
     keeper: Keeper
     intent: Intent
@@ -69,23 +73,23 @@ class PendingCall(NamedTuple):
 
     @property
     def pays(self) -> bool:
-        """Whether it pays for itself, out of no money of its own: its gain was compared with its cost."""
+        """Whether the call pays for itself: its gain was compared with its cost, and it spends no tokens."""
         return self.intent.gain is not None and not self.intent.spends
 
     @property
     def is_risking_money(self) -> bool:
-        """Whether the call puts money at risk: it pays, or takes over a position that may lose."""
+        """Whether the call risks money: it spends tokens, or takes over a position that may lose value."""
         return self.intent.spends > 0 or self.intent.at_risk
 
 
 class PausedRoles:
-    """Roles that the operator has paused: a file for each in a folder, so that two shells cannot collide."""
+    """Roles that the operator has paused, each a file in a folder, so that two shells cannot collide."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def read_paused(self) -> set[str]:
-        """Return the roles that are paused now."""
+        """Return the roles that are paused now; empty without a folder."""
         try:
             found = set() if self.folder is None else set(os.listdir(self.folder))
         except FileNotFoundError:
@@ -93,7 +97,10 @@ class PausedRoles:
         return set(ROLES) if "all" in found else found & set(ROLES)
 
     def change_paused(self, pause: Sequence[str], resume: Sequence[str]) -> set[str]:
-        """Pause some roles, or all, and let others go on; return those that are paused then."""
+        """Pause and resume roles by name ("all" for all roles); return the roles that are then paused.
+
+        Raise BackstopError if a role is unknown, or if a single role is resumed while all are paused.
+        """
         assert self.folder is not None
         for role in (*pause, *resume):
             if role not in ROLES and role != "all":
@@ -113,7 +120,11 @@ class PausedRoles:
 
 
 class LimitEnforcer:
-    """The brakes of some keepers, by limits of roles; those of `others` are for roles that have none."""
+    """Enforcer of spending limits, operator pauses and failure limits for the calls of some keepers.
+
+    `limits` are by role; the key `others` holds the limits of roles that have none of their own.
+    `most_failures` is the number of failed transactions in an hour that stops a role.
+    """
 
     def __init__(
         self,
@@ -140,7 +151,7 @@ class LimitEnforcer:
         self._needed: dict[tuple[str, str], int] = {}
 
     def refresh_and_list_ended_stops(self) -> list[LimitReached]:
-        """Begin a look; return what is over since the one before."""
+        """Start a round of the keeper loop: update the active stops, and return the stops that have ended."""
         self._spent.clear()
         self._failing.clear()
         self.paused = self._pauses.read_paused() & set(self._roles.values())
@@ -156,11 +167,14 @@ class LimitEnforcer:
         return over
 
     def clear_spending_cache(self) -> None:
-        """Take note that something was sent."""
+        """Discard the cached sums of spending, because a transaction was sent."""
         self._spent.clear()
 
     def can_afford(self, keeper: str, entry: Entry, most: int) -> bool:
-        """Tell whether the role's budgets have room for a transaction at a higher price [wei a gas]."""
+        """Return whether the role's gas budgets have room for a transaction at a higher price.
+
+        `most` is the new price [wei per gas].
+        """
         role = self._roles[keeper]
         more = entry.gas * most - entry.actual_or_maximum_spending.gas
         return all(
@@ -170,7 +184,10 @@ class LimitEnforcer:
         )
 
     def find_stop(self, call: PendingCall, view: KeeperView, differences: int) -> LimitReached | None:
-        """Return what stops a call; None if it may be sent."""
+        """Return the limit that stops a call, and remember it; None if the call may be sent.
+
+        `differences` is the number of differences found between model and chain.
+        """
         role = self._roles[call.keeper.name]
         found = self._find_reached_limit(role, call, view, differences)
         if found is not None:
@@ -212,7 +229,7 @@ class LimitEnforcer:
     # ------------------------------------------------------------------ what was spent
 
     def _sum_spending(self, role: str, seconds: int) -> Spending:
-        """Return the spending of a role in the last seconds, pending transactions included."""
+        """Return the spending of a role in the last `seconds`, pending transactions at their maximum."""
         if (role, seconds) not in self._spent:
             since, total = time.time() - seconds, Spending()
             for journal in self.journals:
@@ -240,7 +257,10 @@ class LimitEnforcer:
         )
 
     def _is_limit_still_reached(self, reached_limit: LimitReached) -> bool:
-        """Tell whether a stop still holds; one of a call's price is found again by the next call."""
+        """Return whether a limit that stopped a call still holds.
+
+        A limit on one call's price (cause `deviation`) counts as over: the next call finds it again.
+        """
         if reached_limit.cause == "paused":
             return reached_limit.role in self.paused
         if reached_limit.cause == "failures":
@@ -259,7 +279,10 @@ class LimitEnforcer:
     # ------------------------------------------------------------------------- telling
 
     def get_used_and_total_budgets(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """Return what of each budget is used, and the budget, by role and name."""
+        """Return the used and the total amount of each budget, keyed by (role, budget name).
+
+        Gas is in wei, risk in wad. A budget's name is its kind and window, such as `gas_hour`.
+        """
         return {
             (role, f"{what}_{window}"): (self._get_used(role, what, window), amount)
             for role, limits in self._limits.items()
@@ -267,7 +290,10 @@ class LimitEnforcer:
         }
 
     def find_exhausting_budgets(self) -> dict[str, str]:
-        """Return, by role, budgets that would not last for half of their time at the latest rate."""
+        """Return, by role, a warning about a budget that is being used up too fast.
+
+        A budget is if more than a quarter of it was used in the latest twelfth of its window.
+        """
         found: dict[str, str] = {}
         for role, limits in self._limits.items():
             for what, window, amount in limits.iter_budget_kind_window_amounts():

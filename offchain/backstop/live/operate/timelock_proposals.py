@@ -23,7 +23,7 @@ _BLOCKS_AT_ONCE = 10_000
 
 
 class OpenProposal(NamedTuple):
-    """A proposal that may still be executed; `calls` is None if no node returns its calls."""
+    """Proposal that may still be executed; `calls` is None if no node returns its calls."""
 
     id: bytes
     proposal: Proposal
@@ -32,7 +32,7 @@ class OpenProposal(NamedTuple):
 
 
 class TimelockGovernance:
-    """A deployment's timelock on a node."""
+    """Access to a deployment's timelock on a node: list, preview, propose, execute and cancel proposals."""
 
     def __init__(self, node: Node, deployment: Deployment, signers: Signers, fee_cap: int = FEE_CAP) -> None:
         node.require_deployment(deployment)
@@ -50,13 +50,13 @@ class TimelockGovernance:
         self.now = node.next_time()
 
     def call_view(self, method: str, *args: Any) -> Any:
-        """Ask the timelock."""
+        """Call a view function of the timelock contract and return its value."""
         return self.chain.view(TIMELOCK, method, *args)
 
     # -------------------------------------------------------------------- looking
 
     def iter_report_lines(self) -> Iterator[str]:
-        """Yield lines on the timelock's permissions and its open proposals."""
+        """Yield report lines on the timelock's roles and delays, and on its open proposals."""
         longest, window = self.call_view("LONGEST"), self.call_view("WINDOW")
         yield f"{TIMELOCK} {self.deployment.addresses[TIMELOCK]}, admin of the deployment's contracts"
         yield f"governor  {self.call_view('governor')}  proposes, cancels"
@@ -74,7 +74,7 @@ class TimelockGovernance:
             yield from (f"    {line}" for line in self.describe_calls(each.calls))
 
     def list_open_proposals(self) -> list[OpenProposal]:
-        """Return what may still be executed, now or later, the soonest first."""
+        """Return the proposals that may still be executed, now or later, the soonest ready first."""
         ids = self.call_view("open_proposals")
         told = self._read_proposed_calls_by_id() if ids else {}
         found = []
@@ -86,7 +86,10 @@ class TimelockGovernance:
         return sorted(found, key=lambda each: (each.proposal.ready_at, each.id))
 
     def find_proposal(self, text: str) -> OpenProposal:
-        """Return the one open proposal that has an id with this beginning."""
+        """Return the open proposal that has an id with this hex prefix.
+
+        Raise BackstopError unless exactly one open proposal has.
+        """
         start = text.lower().removeprefix("0x")
         found = [each for each in self.list_open_proposals() if each.id.hex().startswith(start)]
         if not start or len(found) != 1:
@@ -95,7 +98,10 @@ class TimelockGovernance:
         return found[0]
 
     def describe_calls(self, calls: Sequence[Call] | None) -> list[str]:
-        """Return a line for each call, by name, with its delay."""
+        """Return a line for each call, with its name, its arguments and its delay.
+
+        Return one line that the calls are unknown if `calls` is None.
+        """
         if calls is None:
             return ["its calls are in no event that this node tells: ask another"]
         found = []
@@ -106,7 +112,7 @@ class TimelockGovernance:
         return found
 
     def describe_window(self, ready_at: int, expires_at: int) -> str:
-        """Say from when until when, and how long that is from now."""
+        """Return a text of the period in which a proposal can be executed, in UTC and from now."""
         from datetime import UTC, datetime
 
         first, last = (
@@ -119,7 +125,10 @@ class TimelockGovernance:
     # --------------------------------------------------------------------- acting
 
     def build_proposal_and_preview_lines(self, calls: Sequence[Call], salt: int) -> tuple[Action, list[str]]:
-        """Return the call that makes a proposal, and lines that preview the effect of the proposal."""
+        """Return the call that submits a proposal of these calls, and lines that preview its effect.
+
+        The lines hold the proposal's id, its calls and window, and each call that would revert now.
+        """
         packed = salt.to_bytes(32, "big")
         delay = max(self.call_view("delay_of", target, data[:4]) for target, data in calls)
         ready_at = self.now + delay
@@ -132,13 +141,19 @@ class TimelockGovernance:
         return Action(TIMELOCK, "propose", (tuple(calls), packed), self.call_view("governor")), lines
 
     def build_execution(self, found: OpenProposal, sender: str | None) -> Action:
-        """Return the call that carries a proposal out."""
+        """Return the call that executes a proposal; without `sender` the governor sends it.
+
+        Raise BackstopError if the proposal's calls are unknown.
+        """
         if found.calls is None:
             raise BackstopError(f"0x{found.id.hex()}: {self.describe_calls(None)[0]}")
         return Action(TIMELOCK, "execute", (found.calls, found.salt), sender or self.call_view("governor"))
 
     def build_cancellation(self, found: OpenProposal) -> Action:
-        """Return the call that withdraws a proposal, by its governor, or the guardian if only he can sign."""
+        """Return the call that cancels a proposal, sent by the governor.
+
+        The guardian sends it if this process can sign for the guardian but not for the governor.
+        """
         governor, guardian = self.call_view("governor"), self.call_view("guardian")
         sender = (
             guardian if self.signers.can_sign(guardian) and not self.signers.can_sign(governor) else governor
@@ -146,7 +161,7 @@ class TimelockGovernance:
         return Action(TIMELOCK, "cancel", (found.id,), sender)
 
     def describe_action_and_dry_run(self, action: Action) -> list[str]:
-        """Return lines with the call, its sender, and whether it would succeed now."""
+        """Return lines with a call's sender, target and data, and whether the call would succeed now."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))
         to, data = self.deployment.addresses[action.contract], function.encode_call(action.args)
         outcome = self.chain.decode_outcome_or_revert(
@@ -161,7 +176,10 @@ class TimelockGovernance:
         ]
 
     def send_action_and_wait_until_mined(self, action: Action) -> str:
-        """Send a call that would succeed, and wait until it is mined; return a line with its cost."""
+        """Send a call, wait until it is mined, and return a line with its block and gas.
+
+        Raise BackstopError if there is no key for the sender, or if the call would revert.
+        """
         if not self.signers.can_sign(action.sender):
             role = "executor" if action.method == "execute" else "governor"
             raise BackstopError(f"no key to sign for {action.sender}; expected --account {role}=ALIAS")
@@ -175,7 +193,7 @@ class TimelockGovernance:
     # -------------------------------------------------------------------- helpers
 
     def _iter_reverting_calls(self, calls: Sequence[Call]) -> Iterator[str]:
-        """Say which of some calls would revert if the timelock made them now, each alone."""
+        """Yield a line for each call that would revert if the timelock made it alone now."""
         for target, data in calls:
             name = self.chain.names.get(target, target)
             result = self.host.static_call(self.deployment.addresses[TIMELOCK], target, data)
@@ -185,7 +203,7 @@ class TimelockGovernance:
                 yield f"{name}.{function.name} would revert: {reason or 'no reason'}"
 
     def _list_functions_with_shorter_delay(self) -> list[tuple[str, int]]:
-        """Return the functions that wait for less than the longest, by name."""
+        """Return the names and delays [seconds] of functions with less than the timelock's longest delay."""
         found: dict[tuple[str, bytes], None] = {}
         for _, (target, selector, _) in self._iter_events("DelaySet"):
             found[target, selector] = None
@@ -198,7 +216,10 @@ class TimelockGovernance:
         return rows
 
     def _read_proposed_calls_by_id(self) -> dict[bytes, tuple[tuple[Call, ...], bytes]]:
-        """Return what was proposed, by id: an event that another id follows from is not believed."""
+        """Return calls and salt of all proposals by id, read from events.
+
+        An event is ignored if its calls and salt do not hash to its id.
+        """
         found = {}
         for _, (proposal_id, calls, salt, _, _) in self._iter_events("Proposed"):
             if hash_proposal(calls, salt) == proposal_id:
@@ -206,7 +227,10 @@ class TimelockGovernance:
         return found
 
     def _iter_events(self, name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        """Yield an event's occurrences since the deployment, a range of blocks at a time."""
+        """Yield the name and values of each event `name` that the timelock emitted since the deployment.
+
+        Blocks are read in ranges, which are halved when a node refuses one.
+        """
         abi = self.chain.artifacts[TIMELOCK].contract_abi
         topic = next(topic for topic, event in abi.events.items() if event.name == name)
         first, last = self.deployment.block + 1, self.host.get_mined_block_or_zero()
@@ -233,7 +257,7 @@ class TimelockGovernance:
 
 
 def _format_span(seconds: int) -> str:
-    """Write a time in days and hours, or hours and minutes."""
+    """Return a duration as text in days and hours, or in hours and minutes."""
     minutes = seconds // 60
     days, hours = minutes // 1_440, minutes // 60 % 24
     if days:

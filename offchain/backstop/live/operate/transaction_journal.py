@@ -35,7 +35,10 @@ _MINUTE = 60
 
 @dataclass(frozen=True)
 class Attempt:
-    """A signed transaction; several with one nonce replace each other, so one of them is mined at most."""
+    """Signed transaction of an entry.
+
+    Several attempts with one nonce replace each other, so at most one of them is mined.
+    """
 
     hash: str
     raw: str
@@ -45,7 +48,7 @@ class Attempt:
 
 
 class Spending(NamedTuple):
-    """The cost of transactions, and the number of those that had their intended effect."""
+    """Cost of transactions (gas [wei], money at risk [wad]), and how many were done and failed."""
 
     gas: int = 0  # wei
     risk: int = 0  # wad of the token that the keeper pays with
@@ -53,13 +56,13 @@ class Spending(NamedTuple):
     failed: int = 0
 
     def and_also(self, other: Spending) -> Spending:
-        """Add another's."""
+        """Return the sum of this spending and another one, field by field."""
         return Spending(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 @dataclass
 class Entry:
-    """A call with a nonce of an account, from signing until its block is deep enough."""
+    """Journal entry of a call with a nonce of an account, from its signature until it is final."""
 
     nonce: int
     keeper: str
@@ -83,19 +86,19 @@ class Entry:
 
     @property
     def first_transaction_hash(self) -> str:
-        """The hash of its first transaction."""
+        """Hash of the entry's first signed transaction, which identifies the entry."""
         return self.attempts[0].hash
 
     @property
     def actual_or_maximum_spending(self) -> Spending:
-        """The transaction's cost; before it is mined, its maximum."""
+        """Actual cost of the mined transaction; before it is mined, the highest cost that it can have."""
         if self.block is None:
             return Spending(self.gas * max((each.most for each in self.attempts), default=0), self.spends)
         return Spending(self.paid, self.spends if self.ok else 0, int(self.ok), int(self.failed))
 
 
 class Journal:
-    """The entries of one account on one chain; `folder` None keeps them in memory only."""
+    """Journal of one account's signed transactions on one chain; `folder` None keeps it in memory only."""
 
     def __init__(self, folder: Path | None, chain_id: int, genesis: str, account: str) -> None:
         # Chains of one id are told apart by their first block: a devnet may be started anew.
@@ -111,7 +114,10 @@ class Journal:
         """Whether the last line may be there in part, so that nothing may follow it."""
 
     def lock_and_read_file(self) -> None:
-        """Lock the file and read it."""
+        """Lock the journal file against other processes and read its entries.
+
+        Raise BackstopError if another process uses the account, or if the file cannot be used.
+        """
         if self.path is None:
             return
         try:
@@ -128,7 +134,10 @@ class Journal:
             raise BackstopError(f"the journal {self.path} cannot be kept: {error.strerror}") from None
 
     def put_entry(self, entry: Entry) -> None:
-        """Keep an entry as it is now; it is on disk when this returns, or else it is not kept at all."""
+        """Write an entry's present state to disk before returning.
+
+        Raise BackstopError if it cannot be written; a new entry is then not kept at all.
+        """
         new = entry not in self.entries
         if new:
             self.entries.append(entry)
@@ -140,16 +149,16 @@ class Journal:
             raise BackstopError(f"the journal {self.path} cannot be written: {error.strerror}") from None
 
     def note_outcome(self, entry: Entry) -> None:
-        """Keep what became of an entry; if this is lost, the chain tells it again."""
+        """Write an entry's outcome, ignoring errors: if it is lost, it is read from the chain again."""
         self._write_line_ignoring_errors({"entry": _encode_entry(entry)})
 
     def drop_unminable_entry(self, entry: Entry) -> None:
-        """Drop an entry that can never be mined."""
+        """Drop an entry that can never be mined, and count no cost for it."""
         self.entries.remove(entry)
         self._write_line_ignoring_errors({"gone": entry.first_transaction_hash})
 
     def drop_final_entry_keep_spending(self, entry: Entry) -> None:
-        """Drop an entry that is final, and keep what it cost for a day."""
+        """Drop an entry that is final, and keep its cost for a day, for the spending limits."""
         self.entries.remove(entry)
         self._add_spending(entry.keeper, entry.at // _MINUTE, entry.actual_or_maximum_spending)
         self._write_line_ignoring_errors(
@@ -162,7 +171,11 @@ class Journal:
         )
 
     def iter_spending(self) -> Iterator[tuple[str, int, Spending]]:
-        """Yield actual and possible spending: keeper, time up to the minute, amounts."""
+        """Yield the actual and possible spending of the last day: keeper, time [seconds], amounts.
+
+        Entries of a keeper with the same nonce count once, with the highest amounts, since at most one is
+        mined. Times of dropped entries are rounded up to the minute.
+        """
         now = int(time.time())
         mined = {entry.nonce for entry in self.entries if entry.block is not None}
         open_: dict[tuple[int, str], tuple[int, Spending]] = {}
@@ -186,16 +199,16 @@ class Journal:
         self._spent[key] = self._spent.get(key, Spending()).and_also(spent)
 
     def _forget_old_spending(self) -> None:
-        """Forget what was spent more than a day ago, and a day before the newest.
+        """Forget spending more than a day old, measured both from now and from the newest record.
 
-        A clock that is ahead for a while erases nothing so.
+        So a clock that is ahead for a while erases nothing.
         """
         newest = max((minute for _, minute in self._spent), default=0) * _MINUTE
         oldest = (min(int(time.time()), newest) - DAY) // _MINUTE - 1
         self._spent = {key: spent for key, spent in self._spent.items() if key[1] >= oldest}
 
     def close(self) -> None:
-        """Let others use the account; remove a journal that has nothing in it."""
+        """Release the account's lock and close the file; delete a journal without content."""
         if self.path is None or self._file is None or self._lock is None:
             return
         self._forget_old_spending()
@@ -235,7 +248,7 @@ class Journal:
         self.entries = list(found.values())
 
     def _write_line_ignoring_errors(self, change: dict[str, Any]) -> None:
-        """Write what can be lost: all of it is written anew as soon as there is room."""
+        """Write a line that may be lost; the whole file is rewritten once there is room."""
         with suppress(OSError):
             self._write_line(change)
 
@@ -254,7 +267,7 @@ class Journal:
         self._lines += 1
 
     def _rewrite_file(self) -> None:
-        """Write only the entries that still count, in one step; the old file stays until that is done."""
+        """Replace the file atomically by one with only the entries and spending that still count."""
         assert self.path is not None
         temporary = self.path.with_suffix(".part")
         self._forget_old_spending()
@@ -276,13 +289,13 @@ class Journal:
 
 
 def _open_private(path: Path) -> IO[str]:
-    """Open an empty file that only its owner reads: signed transactions are in it."""
+    """Open an empty file that only its owner may read, since signed transactions are in it."""
     opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     return os.fdopen(opened, "w", encoding="utf-8")
 
 
 def _open_locked(path: Path) -> IO[str]:
-    """Open a file and lock it; BlockingIOError if another process has it."""
+    """Open a file and lock it; raise BlockingIOError if another process holds the lock."""
     while True:
         file = _open_private(path)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -315,5 +328,5 @@ def _decode_entry(content: dict[str, Any]) -> Entry:
 
 
 def _lists_to_tuples(value: Any) -> Any:
-    """Turn JSON's lists into the tuples that a keeper's memory has."""
+    """Return the value with all lists replaced by tuples, at any depth."""
     return tuple(map(_lists_to_tuples, value)) if isinstance(value, list) else value

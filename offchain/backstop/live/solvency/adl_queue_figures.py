@@ -36,11 +36,13 @@ def build_deleveraging_queue_figures(
     use_pending_cycle: bool = False,
     account_limit: int | None = None,
 ) -> dict[str, Any] | None:
-    """State the deleveraging queue of the open cycle, or of the pending one; None without a margin market.
+    """Return the auto-deleveraging queue of each side of the perpetual markets, for reports.
 
-    Only the policy `ranked` has queues: `sides` is empty by another one, and `order` says how that closes.
-    `before_bps` is the share of the side's lots that are closed before the account's, rounded down. Of each
-    side `accounts` has the first `most`, without a number all of its `holders`.
+    The queue is that of the open cycle (settlement period), or with `use_pending_cycle` of the cycle before.
+    Only the policy `ranked` has queues: for other policies `sides` is empty, and `order` describes how they
+    close positions. `before_bps` is the share of the side's lots that are closed before the account's,
+    rounded down. `account_limit` bounds the accounts listed for each side; None lists all. None without a
+    margin market.
     """
     margin = deployment.parameters.margin
     if margin is None:
@@ -97,7 +99,7 @@ def _build_side_figures(queue: SideQueue, name: str, most: int | None) -> dict[s
 
 
 def _build_unique_market_names(deployment: Deployment, market: PerpetualMarket) -> Mapping[int, str]:
-    """Return the names of markets, with their numbers where two have the same token."""
+    """Return the name of each market by number; names that occur twice get the number added."""
     names = build_market_names_by_number(deployment, market.policy.markets(market.address))
     counts = Counter(names.values())
     return {m: name if counts[name] == 1 else f"{name} {m}" for m, name in names.items()}

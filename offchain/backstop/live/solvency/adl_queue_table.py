@@ -15,19 +15,22 @@ HEADS = ("place", "account", "lots", "gained", "worth", "score", "before it", "l
 
 
 def format_deleveraging_lights(full_light_count: int) -> str:
-    """Return five signs, so many of them full."""
+    """Return a deleveraging rank as five lights, such as "●●●○○" for three full lights."""
     return "●" * full_light_count + "○" * (LIGHTS - full_light_count)
 
 
 def format_deleveraging_score(account_row: Mapping[str, Any]) -> str:
-    """Return a score in per cent; an account that owed has none, and comes first."""
+    """Return an account's deleveraging score in per cent.
+
+    The score of a ranked account with a worth of zero or less is "owes": it comes first.
+    """
     if int(account_row["worth_wad"]) <= 0 and account_row["place"]:
         return "owes"
     return format_percent(int(account_row["score"]), SCALE)
 
 
 def format_market_side_summary_line(side: Mapping[str, Any]) -> str:
-    """Return a line about a side of a market."""
+    """Return a line on one side of a market: lots, accounts, price and lots to be closed."""
     price = f"{format_fixed(int(side['mark_wad']), WAD)} a lot" + (
         "" if side["has_price"] else ", the last mark"
     )
@@ -39,7 +42,7 @@ def format_market_side_summary_line(side: Mapping[str, Any]) -> str:
 
 
 def iter_deleveraging_queue_rows(accounts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each account."""
+    """Yield the table row of each account in the deleveraging queue, as texts."""
     for row in accounts:
         yield (
             "-" if row["place"] is None else f"{row['place']:,}",

@@ -22,7 +22,7 @@ _ROLES = {
 
 
 def build_admin_rights_statement(model: ModelSystem) -> dict[str, Any]:
-    """State the admin and the roles of each contract, and the terms and proposals of each timelock."""
+    """Return the admin and roles of each contract, and the terms and proposals of each timelock."""
     contracts = model.world.contracts.values()
     return {
         "contracts": [
@@ -35,7 +35,11 @@ def build_admin_rights_statement(model: ModelSystem) -> dict[str, Any]:
 
 
 def _describe_contract_admin(model: ModelSystem, contract: Administered) -> dict[str, Any]:
-    """Return the admin of a contract; `announced` is its delay for functions without a delay of their own."""
+    """Return the admin, the pending admin and the roles of a contract.
+
+    `announced` is the timelock's notice period for functions without a delay of their own [seconds]; 0 if the
+    admin is no timelock.
+    """
     admin = contract.admin(_NOBODY)
     timelock = model.world.addresses.get(admin)
     held = [(role, who) for (role, who), holds in contract.roles.items() if holds and role in _ROLES]
@@ -49,7 +53,7 @@ def _describe_contract_admin(model: ModelSystem, contract: Administered) -> dict
 
 
 def _build_timelock_statement(model: ModelSystem, timelock: Timelock) -> dict[str, Any]:
-    """Return a timelock's proposer, the functions with a shorter delay, and the open proposals."""
+    """Return a timelock's governor, the functions with a shorter delay, and the open proposals."""
     names = {each.address: each.label for each in model.world.contracts.values()}
     shorter = {key: delay for key, delay in timelock.delays.items() if delay}
     proposals = [

@@ -19,11 +19,12 @@ _NOBODY = "0x" + "00" * 20
 
 
 def build_backstop_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
-    """Return the pool's statement [wad]; None without a pool.
+    """Return the state of the backstop pool of the margin market [wad]; None without a pool.
 
-    `value_wad` is the account's value less known haircuts. `crumbs_shares` are requested shares that hold up
-    no batch. A batch may leave at rest from `due_at` on. From `reduces_from` on the pool, at rest or not,
-    only reduces until the batch has left, except while losses are late.
+    `value_wad` is the account's value less known haircuts (parts of gains that pay others' losses).
+    `crumbs_shares` are requested shares too few to hold up a batch of withdrawals. `due_at` is the time from
+    which a batch may be paid while the pool has no positions. From `reduces_from` on, the pool only reduces
+    positions until the batch is paid, except while losses are late.
     """
     contracts = model.world.contracts
     if "PerpetualLiquidityVault" not in contracts:
@@ -65,7 +66,10 @@ def build_backstop_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
 def _list_unpaid_batches_and_crumb_shares(
     pool: PerpetualLiquidityVault, account_value: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return unpaid batches, the oldest first, with the amount each would be paid now, and dust shares."""
+    """Return the unpaid withdrawal batches and the requested shares that are too few for a batch.
+
+    Batches are in order of age, the oldest first, each with the amount that it would be paid now [wad].
+    """
     found, number = [], pool.first_batch(_NOBODY)
     supply = pool.totalSupply(_NOBODY)
     asked: Counter[int] = Counter()
@@ -88,7 +92,10 @@ def _list_unpaid_batches_and_crumb_shares(
 def _build_quote_end_and_lots(
     pool: PerpetualLiquidityVault, market_id: int, lots: int, now: int
 ) -> dict[str, Any]:
-    """Return until when a quote runs, and the lots that it still offers; None and 0 without one."""
+    """Return the end time of the pool's quote in a market, and the lots that it still offers.
+
+    The values are None and 0 if no quote is running.
+    """
     quote = pool.quote_of(_NOBODY, market_id)
     runs = now < quote.until
     return {

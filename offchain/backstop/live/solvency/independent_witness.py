@@ -34,7 +34,7 @@ _ABI_TYPES = {int: "uint256", str: "address", bytes: "bytes32"}
 
 
 class WitnessReport(NamedTuple):
-    """How much was read a second time, and each difference in a line."""
+    """Result of a second reading of an audit by web3.py: counts, and a line for each difference."""
 
     client: str
     contracts: int
@@ -45,7 +45,7 @@ class WitnessReport(NamedTuple):
 
 
 class _AskedView(NamedTuple):
-    """A call of a view, and its entry in the ABI."""
+    """Call of a view function, with the function's entry in the ABI."""
 
     contract: str
     address: str
@@ -65,12 +65,12 @@ def compare_audit_with_web3(
     artifacts: Artifacts,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> WitnessReport:
-    """Read the sources of an audit's figures once more, by web3.py, and compare.
+    """Read the sources of an audit's figures once more, by web3.py, and report all differences.
 
-    The sources are the code of each contract, each slot of the evidence, and views. The views are those that
-    the statement calls, and those with no argument or with a key of a slot of their contract in the evidence.
-    Each answer to web3.py is compared with the answer to the node's own client, and with the statement's.
-    Raise BackstopError if web3.py reads another block at that height, before or after.
+    The sources are the code of each contract, each storage slot of the evidence, and views. The views are
+    those that the statement calls. Views without arguments, or with a key of a slot of their contract in the
+    evidence, are added. Each answer to web3.py is compared with the answer to the node's own client, and with
+    the statement's. Raise BackstopError if web3.py reads another block at that height, before or after.
     """
     from backstop.live.solvency.web3_reader import Web3Reader
 
@@ -114,7 +114,7 @@ def compare_audit_with_web3(
 
 
 def _require_same_block(reader: Any, block: dict[str, Any], differences: list[str]) -> None:
-    """Raise BackstopError for another block; note another time of it."""
+    """Raise BackstopError if web3.py reads another block; add a line if its time differs."""
     header = reader.read_header()
     if header.block_hash.lower() != block["hash"].lower():
         raise BackstopError(
@@ -131,7 +131,7 @@ def _require_same_block(reader: Any, block: dict[str, Any], differences: list[st
 
 
 class _AskedSlot(NamedTuple):
-    """A slot's name, its address and number, and the audit's word."""
+    """Storage slot to read again: its name, its address and number, and the audit's word."""
 
     text: str
     place: tuple[str, int]
@@ -141,7 +141,7 @@ class _AskedSlot(NamedTuple):
 def _iter_slots(
     kinds: dict[str, str], addresses: dict[str, str], evidence: Any, artifacts: Artifacts
 ) -> Iterator[_AskedSlot]:
-    """Yield each slot of the evidence, at the number that eth-abi and the compiler's layout give it."""
+    """Yield each slot of the evidence, at the number that eth-abi and the compiler's layout give."""
     from backstop.live.solvency.web3_reader import compute_slot_by_eth_abi
 
     for name, paths in evidence.items():
@@ -160,7 +160,10 @@ def _iter_views(
     told: dict[ViewCall, Any],
     artifacts: Artifacts,
 ) -> Iterator[_AskedView]:
-    """Yield each view that the statement asks, and each that takes nothing or a key of the evidence."""
+    """Yield each view call that the statement makes, and each that the evidence has arguments for.
+
+    The latter are views without arguments, and views that take a storage key of their contract.
+    """
     wanted: dict[ViewCall, None] = {}
     for name, kind in kinds.items():
         keys: dict[tuple[str, ...], dict[tuple[Hashable, ...], None]] = {(): {(): None}}
@@ -190,7 +193,7 @@ def _iter_views(
 def _compare_views(
     reader: Any, node: Node, block: dict[str, Any], views: Sequence[_AskedView], told: dict[ViewCall, Any]
 ) -> Iterator[str]:
-    """Yield a line for each view to which web3.py has another answer than the own client or the statement."""
+    """Yield a line for each view on which web3.py, the own client and the audit do not agree."""
     from backstop.live.solvency.web3_reader import decode_result_by_eth_abi, encode_call_by_eth_abi
 
     encoded = [encode_call_by_eth_abi(each.entry, each.args) for each in views]
@@ -218,7 +221,7 @@ def _compare_views(
 
 
 def _decode_own_answer(function: Function, answer: Any) -> Any:
-    """Decode an answer to the own client by the own codec; a text for a revert, and for bytes it refuses."""
+    """Return the value of an answer to the own client; a text if the call reverted or is malformed."""
     if isinstance(answer, RpcError):
         data = revert_data(answer)
         if data is None:
@@ -231,7 +234,7 @@ def _decode_own_answer(function: Function, answer: Any) -> Any:
 
 
 def _format_value(value: Any) -> str:
-    """Return a value of the ABI as text, the same for tuples, lists and records."""
+    """Return an ABI value as text, in the same form for tuples, lists and records."""
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, list | tuple):

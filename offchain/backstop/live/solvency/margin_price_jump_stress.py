@@ -25,7 +25,7 @@ _NOBODY = "0x" + "00" * 20
 
 
 class Market(NamedTuple):
-    """A market: its mark [wei a lot], and the lots of accounts that are long, and short."""
+    """Perpetual market: mark price [wei per lot], and the lots of long and of short accounts."""
 
     mark: int
     long: int
@@ -33,7 +33,7 @@ class Market(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """An account: its value less known haircuts [wei], and its lots by market, positive for longs."""
+    """Margin account: equity less known haircuts [wei], and lots by market (positive for longs)."""
 
     owner: str
     equity: int
@@ -41,33 +41,33 @@ class Holder(NamedTuple):
 
 
 class PriceJump(NamedTuple):
-    """A jump of some markets at once, by market [basis points, under zero for down]."""
+    """Price jump of some markets at once, by market [basis points, negative for a fall]."""
 
     name: str
     gaps: Mapping[int, int]
 
 
 class JumpOutcome(NamedTuple):
-    """Shortfalls of accounts after a jump [wei], the largest first; ties by the lower address."""
+    """Shortfalls of accounts after a price jump [wei], the largest first; ties by the lower address."""
 
     jump: PriceJump
     lacking: tuple[tuple[str, int], ...]
 
     @property
     def total(self) -> int:
-        """The shortfall of all accounts together [wei]."""
+        """Shortfall of all accounts together [wei]."""
         return sum(amount for _, amount in self.lacking)
 
     def sum_largest(self, count: int) -> int:
-        """Return what those lack together that lack most [wei]."""
+        """Return the sum of the `count` largest shortfalls [wei]."""
         return sum(amount for _, amount in self.lacking[:count])
 
 
 def get_default_gaps(policy: MarginPolicy, markets: Iterable[int]) -> dict[int, int]:
-    """Return the default jumps [basis points]: twice the initial margin of each market.
+    """Return the default price jump of each market: twice its initial margin [basis points].
 
-    Then an account that has just opened owes as much as it deposited. A market that is insured by its initial
-    margin is covered for any distribution of positions.
+    At that jump an account that has just opened a position owes as much as it deposited. A market insured for
+    its initial margin is covered for any distribution of positions.
     """
     return {m: 2 * policy.terms[m].initial for m in markets}
 
@@ -75,7 +75,10 @@ def get_default_gaps(policy: MarginPolicy, markets: Iterable[int]) -> dict[int, 
 def iter_price_jump_scenarios(
     gap_by_market: Mapping[int, int], name_by_market: Mapping[int, str]
 ) -> Iterator[PriceJump]:
-    """Yield each market alone, up and down, and all together; nothing falls by more than all."""
+    """Yield a jump up and a jump down of each market alone, and of all markets together.
+
+    No price falls by more than 100%.
+    """
     ways = {
         "up": gap_by_market,
         "down": {m: -min(gap, BASIS_POINTS) for m, gap in gap_by_market.items()},
@@ -89,7 +92,12 @@ def iter_price_jump_scenarios(
 
 
 def compute_long_short_lot_gains(market: Market, jump_bps: int) -> tuple[int, int]:
-    """Return what a lot that is long, and one that is short, is worth more after a jump [wei]."""
+    """Return the gain of a long lot and of a short lot after a price jump [wei]; a loss is negative.
+
+    If one side has more lots than the other, it gains or loses only for as many lots as the smaller side has.
+    That amount is spread over all its lots, as in the market. Gains are rounded down, losses up. Both results
+    are 0 if one side has no lots.
+    """
     wins, loses = (market.long, market.short) if jump_bps > 0 else (market.short, market.long)
     if not wins or not loses:
         return 0, 0
@@ -100,7 +108,10 @@ def compute_long_short_lot_gains(market: Market, jump_bps: int) -> tuple[int, in
 
 
 def compute_shortfall(holder: Holder, moves: Mapping[int, tuple[int, int]]) -> int:
-    """Return what an account lacks after lots have moved so much, by market and side [wei]."""
+    """Return an account's negative equity after a price jump [wei]; 0 if its equity stays positive.
+
+    `moves` holds the gains of a long and of a short lot, by market.
+    """
     moved = sum(abs(size) * moves[m][size < 0] for m, size in holder.sizes.items() if m in moves)
     return max(0, -(holder.equity + moved))
 
@@ -108,7 +119,7 @@ def compute_shortfall(holder: Holder, moves: Mapping[int, tuple[int, int]]) -> i
 def compute_price_jump_shortfalls(
     holders: Iterable[Holder], markets: Mapping[int, Market], price_jumps: Iterable[PriceJump]
 ) -> list[JumpOutcome]:
-    """Return what each jump leaves accounts without, in their order."""
+    """Return the shortfalls of accounts after each price jump, in the order of the jumps."""
     found: list[tuple[PriceJump, dict[int, tuple[int, int]], list[tuple[str, int]]]] = [
         (jump, {m: compute_long_short_lot_gains(markets[m], gap) for m, gap in jump.gaps.items()}, [])
         for jump in price_jumps
@@ -134,7 +145,7 @@ def compute_price_jump_shortfalls(
 
 
 def read_markets(market: PerpetualMarket) -> dict[int, Market]:
-    """Return the markets that have been traded and have not ended, at their last marks."""
+    """Return the perpetual markets that were traded and have not ended, at their last mark prices."""
     ended = market.clocks[()].ended
     return {
         m: Market(market.mark_of(_NOBODY, m), *market.lots_of(_NOBODY, m))
@@ -144,7 +155,10 @@ def read_markets(market: PerpetualMarket) -> dict[int, Market]:
 
 
 def iter_accounts_at_last_marks(market: PerpetualMarket) -> Iterator[Holder]:
-    """Yield all accounts as they would be if they were touched now, at the last marks."""
+    """Yield all margin accounts, each brought up to date at the last mark prices.
+
+    The market itself is not changed.
+    """
     copied = copy_market_with_overlay_tables(market)
     for owner in market.accounts:
         advance_copied_account_to_now(copied, owner)
@@ -154,7 +168,11 @@ def iter_accounts_at_last_marks(market: PerpetualMarket) -> Iterator[Holder]:
 
 
 def compute_required_insurance(market: PerpetualMarket, policy: MarginPolicy) -> int:
-    """Return what insurance has to have where markets ask for it, before more is opened [wei], rounded up."""
+    """Return the insurance that must be there before new positions may open [wei], rounded up.
+
+    It is the sum, over markets with an insurance requirement, of the larger side's notional times the
+    required share.
+    """
     whole = 0
     for m in market.lots:
         share = policy.insured(_NOBODY, m)

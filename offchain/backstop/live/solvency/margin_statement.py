@@ -33,11 +33,11 @@ _LARGEST = 5
 def build_margin_statement(
     model: ModelSystem, deployment: Deployment, price_jump_bps: int | None = None
 ) -> dict[str, Any] | None:
-    """Return the margin market's books [wad]; None without a margin market.
+    """Return the margin market's books and stress figures [wad]; None without a margin market.
 
     `gap_wad` is the difference by which the books do not balance. `payable_wad` is the amount that insurance
-    may still pay in its bucket of time. `price_jump_bps` is the jump in all markets [basis points]; without
-    it each market's jump is twice its initial margin.
+    may still pay in the present period. `price_jump_bps` is the stress jump in all markets [basis points];
+    without it each market's jump is twice its initial margin.
     """
     margin, contracts = deployment.parameters.margin, model.world.contracts
     if margin is None:
@@ -79,7 +79,10 @@ def build_margin_statement(
 
 
 def build_market_names_by_number(deployment: Deployment, market_count: int) -> Mapping[int, str]:
-    """Return the names of markets: the symbol of the priced token, or the number for markets added later."""
+    """Return the name of each market by number.
+
+    The name is the symbol of the priced token, or "market" and the number for a market that was added later.
+    """
     margin = deployment.parameters.margin
     symbols = [] if margin is None else [each.symbol for each in margin.markets]
     return {m: symbols[m] if m < len(symbols) else f"market {m}" for m in range(market_count)}
@@ -92,9 +95,9 @@ def _build_stress_figures(
     unpaid: int,
     price_jump_bps: int | None,
 ) -> dict[str, Any]:
-    """Return accounts' shortfalls after each jump, and whether payable insurance covers the worst.
+    """Return accounts' shortfalls after each price jump, and whether insurance covers the worst jump.
 
-    Late losses wait for insurance as well. `asked_wad` is the required insurance, where markets require it.
+    Unpaid losses count against insurance, too. `asked_wad` is the insurance that the markets require.
     """
     contracts = model.world.contracts
     market = cast(PerpetualMarket, contracts["PerpetualMarket"])

@@ -14,7 +14,7 @@ from backstop.model.perpetual_market import PerpetualMarket
 
 
 class _OverlayTable(Table):
-    """A table of its own writes, which reads all other keys from the table under it."""
+    """Storage table that keeps its own writes, and reads all other keys from an underlying table."""
 
     __slots__ = ("under",)
 
@@ -27,7 +27,7 @@ class _OverlayTable(Table):
 
 
 def copy_market_with_overlay_tables(market: PerpetualMarket) -> PerpetualMarket:
-    """Return a copy of a market that writes nothing to it."""
+    """Return a copy of a perpetual market: it reads the market's storage and never writes to it."""
     found = copy.copy(market)
     found.world = copy.copy(market.world)
     found.world.journal, found.world.logs = [], []
@@ -38,7 +38,10 @@ def copy_market_with_overlay_tables(market: PerpetualMarket) -> PerpetualMarket:
 
 
 def advance_copied_account_to_now(copied_market: PerpetualMarket, owner: str) -> None:
-    """Bring an account of such a copy up to now, through as many cycles as it has slept."""
+    """Settle an account of a copied market for all cycles (settlement periods) that it has missed.
+
+    The copy must come from `copy_market_with_overlay_tables`.
+    """
     clock = copied_market.clocks[()]
     account = copied_market.accounts[owner]
     while account.cycle != clock.cycle or account.markets & clock.ended:

@@ -12,7 +12,7 @@ Rows = tuple[Sequence[str], list[tuple[Any, ...]]]
 
 
 def describe_if_insurance_covers_worst_jump(margin: Mapping[str, Any]) -> str:
-    """Say in a line whether insurance covers the worst jump."""
+    """Return a sentence on whether insurance covers the worst price jump, with the amounts."""
     stress, pool = margin["stress"], margin["pool"]
     says = "is covered" if stress["covered"] else "is NOT covered"
     two = "are" if stress["two_covered"] else "are NOT"
@@ -25,7 +25,10 @@ def describe_if_insurance_covers_worst_jump(margin: Mapping[str, Any]) -> str:
 
 
 def iter_margin_table_headers_and_rows(margin_statement: Mapping[str, Any]) -> Iterator[Rows]:
-    """Yield the heads and rows of each table; printing leaves out a table without rows."""
+    """Yield the column heads and the rows of each table of the margin market's statement.
+
+    The tables are price jumps, the largest shortfalls, and the backstop pool.
+    """
     stress = margin_statement["stress"]
     yield (
         ("prices jump", "by", "accounts that owe", "lacking", "of the two largest"),

@@ -51,7 +51,7 @@ _SLOTS_AT_ONCE = 200
 
 
 class VerificationResult(NamedTuple):
-    """The extent of a verification."""
+    """Result of a verified audit: the block's header, and counts of figures, slots and contracts."""
 
     header: Header
     figures: int
@@ -60,9 +60,11 @@ class VerificationResult(NamedTuple):
 
 
 def build_proven_statement(mirror: Mirror, price_jump_bps: int | None = None) -> dict[str, Any]:
-    """Audit the block that a mirror has followed up to, with all of its state compared there.
+    """Return an audit of the mirror's newest block: the solvency statement with storage proofs.
 
-    A gap is how far prices of perpetual markets are taken to jump [basis points].
+    The mirror's state must have been compared with the chain at that block. `price_jump_bps` is the stress
+    jump of perpetual markets [basis points]. The audit is verified before it is returned. Raise BackstopError
+    if the node cannot prove the block's state.
     """
     deployment, node = mirror.deployment, mirror.node
     block = node.request("eth_getBlockByNumber", hex(mirror.block), False)
@@ -104,7 +106,7 @@ def build_proven_statement(mirror: Mirror, price_jump_bps: int | None = None) ->
 
 
 def _collect_trie_nodes(node: Node, chain: ChainSystem, slots: Sequence[Written], block: int) -> list[bytes]:
-    """Return the nodes on the way to these slots, and to every contract; each once."""
+    """Return the trie nodes that prove these slots and every contract's account, each once."""
     found: dict[str, None] = {}
     wanted: dict[str, list[str]] = {name: [] for name in chain.kinds}
     for slot in slots:
@@ -128,16 +130,17 @@ def _collect_trie_nodes(node: Node, chain: ChainSystem, slots: Sequence[Written]
 
 
 def read_audit(path: Path) -> dict[str, Any]:
-    """Read an audit's file; raise one BackstopError that describes any error in it."""
+    """Return the content of an audit file; raise BackstopError if it is missing or of another version."""
     return read_versioned_json(path, "audit", SCHEMA_VERSION, "check the path", "make it again")
 
 
 def recompute_audit_from_proofs(
     audit: dict[str, Any], block_hash: str, artifacts: ArtifactSource
 ) -> VerificationResult:
-    """Recompute every figure from proven slots of that block; raise UnprovenError if one is not proven.
+    """Verify an audit: recompute each figure from storage slots that are proven for the block.
 
-    The code at the contracts' addresses has to be the compiled code of these sources.
+    The code at the contracts' addresses must be the compiled code of these sources. Raise UnprovenError if a
+    figure, a slot or code is not proven, and BackstopError if the file is not a valid audit.
     """
     try:
         deployment = deployment_from_json(audit["deployment"])
@@ -168,9 +171,9 @@ def recompute_audit_from_proofs(
 
 
 def load_audited_model(audit: dict[str, Any]) -> tuple[ModelSystem, Deployment, Header]:
-    """Return a model that holds the slots of an audit's evidence, without a look at the proofs.
+    """Return a model that holds the slots of an audit, the deployment, and the block's header.
 
-    Raise BackstopError for a file that is no whole audit.
+    The proofs are not checked. Raise BackstopError if the file is not a valid audit.
     """
     try:
         deployment = deployment_from_json(audit["deployment"])
@@ -185,7 +188,7 @@ def load_audited_model(audit: dict[str, Any]) -> tuple[ModelSystem, Deployment, 
 
 
 def list_figure_differences(figures: Any, claimed_statement: Any) -> tuple[int, list[str]]:
-    """Return how many figures a statement has, and a line for each that an audit claims otherwise."""
+    """Return the number of figures in a statement, and a line for each that an audit claims otherwise."""
     pairs = list(_iter_figure_pairs("", figures, claimed_statement))
     return len(pairs), [
         f"{place}: {mine!r} by its own slots, {theirs!r} in the audit"
@@ -197,7 +200,7 @@ def list_figure_differences(figures: Any, claimed_statement: Any) -> tuple[int, 
 def _build_empty_model(
     deployment: Deployment, later_creations: Sequence[Creation], timestamp: int, block_number: int
 ) -> ModelSystem:
-    """Create all contracts in a new model world, at a block."""
+    """Return a model with all contracts of a deployment created, at a block's time and number."""
     model = create_model(deployment, timestamp)
     model.world.block_number = block_number
     for creation in later_creations:
@@ -213,7 +216,10 @@ def _verify_and_count_slots(
     claimed_words: Words,
     artifacts: ArtifactSource,
 ) -> int:
-    """Check that every contract has the code that its source compiles to, and every slot the claimed word."""
+    """Verify each contract's code and each claimed storage word; return the number of slots.
+
+    Raise UnprovenError for other code than the sources compile to, or another word.
+    """
     hosted = _deploy_on_fresh_revm(deployment, artifacts)
     chain = ChainSystem(hosted, artifacts, deployment.contract_kinds, deployment.addresses)
     count = 0
@@ -245,7 +251,10 @@ def _verify_and_count_slots(
 
 
 def _deploy_on_fresh_revm(deployment: Deployment, artifacts: ArtifactSource) -> RevmHost:
-    """Deploy the same contracts to the same addresses: their code holds their constructors' arguments."""
+    """Return an EVM with the same contracts at the same addresses.
+
+    Their code is needed for comparison, since it contains the constructors' arguments.
+    """
     host = RevmHost(GENESIS, deployment.chain_id)
     host.set_nonce(deployment.deployer, deployment.first_nonce)
     if isinstance(artifacts, Artifacts):  # two at a time, where they are not compiled yet
@@ -258,7 +267,10 @@ def _deploy_on_fresh_revm(deployment: Deployment, artifacts: ArtifactSource) -> 
 def _verify_and_count_figures(
     model: ModelSystem, deployment: Deployment, claimed_statement: Any, price_jump_bps: int | None
 ) -> int:
-    """Check that the statement follows from the slots, and is whole; return how many figures it has."""
+    """Check that the statement follows from the slots and is complete; return its number of figures.
+
+    Raise UnprovenError if a figure differs or a completeness check is not zero.
+    """
     refuse_reads_of_missing_slots(model.world)
     follows = build_statement(model, deployment, price_jump_bps)
     for place, mine, theirs in _iter_figure_pairs("", follows, claimed_statement):
@@ -271,7 +283,7 @@ def _verify_and_count_figures(
 
 
 def _iter_figure_pairs(place: str, mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the figures of two statements beside each other, by their places."""
+    """Yield each figure of two statements: its path, and the values of the two statements."""
     if isinstance(mine, dict) and isinstance(theirs, dict) and mine.keys() == theirs.keys():
         for name in mine:
             yield from _iter_figure_pairs(f"{place}.{name}" if place else name, mine[name], theirs[name])

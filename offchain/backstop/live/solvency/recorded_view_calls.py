@@ -13,9 +13,10 @@ ViewCall = tuple[str, str, tuple[Any, ...]]
 
 
 def start_recording_view_calls(world: World) -> dict[ViewCall, Any]:
-    """Record view calls of a model from now on: each with its answer, or the RevertError that ends it.
+    """Record all view calls that the model's contracts answer from now on; return the growing record.
 
-    Views of a copy of a contract are not recorded: the chain has no such answers.
+    Each call maps to its value, or to the RevertError that ended it. Views of a copy of a contract are not
+    recorded, since the chain has no such answers.
     """
     calls: dict[ViewCall, Any] = {}
     for contract in world.contracts.values():

@@ -10,7 +10,7 @@ from backstop.live.node.storage_proofs import UnprovenError
 
 
 class _RecordingTable(Table):
-    """A table that notes in its journal every key that is read; nothing is written."""
+    """Storage table that records every key that is read, in the list `journal`."""
 
     __slots__ = ()
 
@@ -46,7 +46,10 @@ class _RecordingTable(Table):
 
 
 class _ProvenTable(Table):
-    """A table that holds proven slots only: any other may have been left out because it was not zero."""
+    """Storage table that holds proven slots only; reading any other key raises UnprovenError.
+
+    A missing slot must not count as zero, since a dishonest file could leave it out.
+    """
 
     __slots__ = ()
 
@@ -62,7 +65,7 @@ class _ProvenTable(Table):
 
 
 def start_recording_reads_into_list(world: World) -> list[Written]:
-    """Have all reads of a world noted from now on, in the list that is returned."""
+    """Record all storage reads of a world's contracts from now on; return the growing list."""
     reads: list[Any] = []
     for contract in world.contracts.values():
         for table in contract.tables.values():
@@ -72,7 +75,7 @@ def start_recording_reads_into_list(world: World) -> list[Written]:
 
 
 def refuse_reads_of_missing_slots(world: World) -> None:
-    """Refuse reads of keys that the world's tables do not hold, from now on."""
+    """Make reads of slots that the world does not hold raise UnprovenError from now on."""
     for contract in world.contracts.values():
         for table in contract.tables.values():
             table.__class__ = _ProvenTable

@@ -46,7 +46,10 @@ MODES = ("normal", "caution", "emergency")
 
 
 class Exposure(NamedTuple):
-    """The debt of a vault, an auction or a workout (rad), and the worth of its collateral (rad)."""
+    """Debt of a vault, an auction or a workout [rad], and the worth of its collateral [rad].
+
+    A workout is the repayment of a called vault in instalments.
+    """
 
     collateral_type: int
     owner: str
@@ -56,22 +59,22 @@ class Exposure(NamedTuple):
 
     @property
     def backed(self) -> int:
-        """The part of the debt that the collateral would repay."""
+        """Part of the debt that the collateral would repay [rad]."""
         return min(self.debt, self.worth)
 
     @property
     def unbacked_debt(self) -> int:
-        """The part of the debt that the collateral would not repay."""
+        """Part of the debt that the collateral would not repay [rad]."""
         return self.debt - self.backed
 
 
 def build_statement(
     model: ModelSystem, deployment: Deployment, price_jump_basis_points: int | None = None
 ) -> dict[str, Any]:
-    """Draw up the whole statement at the model's time.
+    """Return the whole solvency statement at the model's time, as JSON figures.
 
-    A gap is how far prices of perpetual markets are taken to jump [basis points]; without one it is twice
-    the initial margin of each.
+    `price_jump_basis_points` is the stress jump of perpetual markets; without it each market's jump is twice
+    its initial margin.
     """
     whole, margin = (
         _StatementBuilder(model, deployment).build_statement(),
@@ -82,7 +85,7 @@ def build_statement(
 
 
 def build_view(model: ModelSystem, deployment: Deployment) -> KeeperView:
-    """Return the state as keepers see it, with nothing known outside but the feed's prices, fresh or not."""
+    """Return the state as keepers see it, with the feed's prices, fresh or stale, as market prices."""
     contracts = model.world.contracts.items()
     tables = {name: contract.tables for name, contract in contracts}
     addresses = {name: contract.address for name, contract in contracts}
@@ -141,7 +144,7 @@ class _StatementBuilder:
         ]
 
     def _require_known_tokens_and_stages(self, deployment: Deployment) -> None:
-        """Check that the chain has the types' tokens and the stages' contracts that the parameters name."""
+        """Raise BackstopError if the chain's collateral types are not those of the deployment file."""
         count = self.model.view("VaultEngine", "collateral_types")
         listed = [self.engine["terms.of_types"][c].token for c in range(count)]
         if listed != [deployment.addresses[symbol] for symbol in self.symbols]:
@@ -159,7 +162,7 @@ class _StatementBuilder:
 
     @property
     def exposures_in_auction_or_workout(self) -> list[Exposure]:
-        """The principal that the ledger has under auction.
+        """Exposures with principal that the ledger counts as under auction: auctions and workouts.
 
         Any other mechanism that moves principal out of vaults belongs here.
         """
@@ -227,9 +230,10 @@ class _StatementBuilder:
         }
 
     def build_coverage(self, uncovered: int) -> dict[str, Any]:
-        """Return the stablecoin's backing: debts as far as their collateral covers them.
+        """Return the backing of the stablecoin: debts as far as their collateral covers them [rad].
 
-        The amount to cover is the shortfall, and every deficit that no stage has reserved.
+        The amount to cover is the unbacked debt and every deficit that no stage of the loss waterfall has
+        reserved.
         """
         exposures = [*self.vaults, *self.exposures_in_auction_or_workout]
         backed, short = (
@@ -284,9 +288,10 @@ class _StatementBuilder:
         }
 
     def build_debt_concentration(self) -> dict[str, Any]:
-        """State how concentrated performing debt is, by owner over all types.
+        """Return the concentration of performing debt by owner, over all collateral types.
 
-        Herfindahl: 10,000 is a single owner.
+        The figures are the shares of the largest owners and the Herfindahl index [basis points]; 10,000 is a
+        single owner.
         """
         by_owner: dict[str, int] = {}
         for each in self.vaults:
@@ -305,7 +310,10 @@ class _StatementBuilder:
         }
 
     def compute_check_gaps(self) -> dict[str, str]:
-        """Sum up both sides of the books, vaults, auctions and flags: each figure should be zero."""
+        """Return the differences between the books' totals and the sums over vaults, auctions and flags.
+
+        Each difference is 0 in a complete statement.
+        """
         sheet = self.balance_sheet()
         vaults = auctions = flags = 0
         of_vaults, kept = (
@@ -332,18 +340,18 @@ class _StatementBuilder:
     # --------------------------------------------------------------------- losses
 
     def compute_unreserved_deficit(self, collateral_type: int) -> int:
-        """Return what of a type's deficit waits for the stages [rad]."""
+        """Return the part of a type's deficit that no stage of the loss waterfall has reserved yet [rad]."""
         return max(
             0, self.view.get_deficit(collateral_type) - self.waterfall.reserved_of(_NOBODY, collateral_type)
         )
 
     def describe_stages_and_uncovered_loss(self) -> tuple[list[dict[str, Any]], int]:
-        """Return each stage's balance, allowed payment and full-loss payment; and the uncovered loss [rad].
+        """Return balance and payments of each stage of the loss waterfall, and the uncovered loss [rad].
 
         The allowed payment is per collateral type, under the stage's caps. The full-loss payment assumes that
-        all shortfalls were lost now, in the order of losses, each type's in turn. A stage that sells equity
-        counts at the floor of its auctions; while the stage is selling for a type, its allowed payment for
-        that type is None.
+        all shortfalls were lost now, in the order of the waterfall, each type's in turn. A stage that sells
+        equity counts at the floor of its auctions. While the stage is selling for a type, its allowed payment
+        for that type is None.
         """
         view, waterfall = self.view, self.waterfall
         left = [
@@ -384,7 +392,10 @@ class _StatementBuilder:
         return rows, sum(left)
 
     def describe_pools(self) -> list[dict[str, Any]]:
-        """Return members' value in each pool, and the part that uncovered losses will take."""
+        """Return the assets and shares of each pool [wad], and the losses that it will bear.
+
+        Losses are None for a pool of equity that never had a price.
+        """
         names = [POOLS[name][0] for name in (*list_pools(self.parameters), "staked_equity")]
         rows = []
         for name in names:
@@ -407,7 +418,7 @@ class _StatementBuilder:
         return rows
 
     def describe_claims(self) -> list[dict[str, Any]]:
-        """State what members of pools are owed for losses they bore."""
+        """Return the recovery claims that pool members hold for losses they bore [wad], by pool."""
         return [
             {
                 "series": name,
@@ -448,7 +459,10 @@ class _StatementBuilder:
         ]
 
     def open_workouts(self) -> list[dict[str, Any]]:
-        """State the auctions that are put off while owners pay; `left_wad` is principal and premium."""
+        """Return the open workouts: called vaults with a postponed auction, repaid in instalments.
+
+        `left_wad` is the remaining principal and premium.
+        """
         view = self.view
         return [
             {
@@ -470,7 +484,10 @@ class _StatementBuilder:
         ]
 
     def describe_facilitators(self) -> list[dict[str, Any]]:
-        """State what bridges owe, have lost and are said to lose; this is booked from `ready_at` on."""
+        """Return the debt, the credit line, and the booked and announced losses of each bridge facilitator.
+
+        An announced loss is booked from `ready_at` on.
+        """
         return [
             {
                 "symbol": name,
@@ -484,7 +501,7 @@ class _StatementBuilder:
         ]
 
     def describe_equity_sales(self) -> list[dict[str, Any]]:
-        """State the sales of equity under way, for deficits."""
+        """Return the open auctions of equity that raise stablecoin for deficits."""
         return [
             {
                 "contract": sale.contract,
@@ -498,7 +515,7 @@ class _StatementBuilder:
         ]
 
     def describe_margin_calls(self) -> list[dict[str, Any]]:
-        """State the margin calls that are neither met nor over."""
+        """Return the margin calls that are neither met nor expired."""
         return [
             {
                 "symbol": symbol,
@@ -512,7 +529,10 @@ class _StatementBuilder:
         ]
 
     def list_flagged_vaults_and_workouts(self) -> list[dict[str, Any]]:
-        """Return the vaults and workouts with flagged debt, as they were last looked at."""
+        """Return the vaults and workouts with debt that is flagged as doubtful [rad].
+
+        The debt is as of the last update of each flag.
+        """
         rates = [debts.accumulated_rate for debts in self.debts]
         rows: list[dict[str, Any]] = [
             {"symbol": self.symbols[c], "owner": owner, "workout": None, "rad": str(debt * rates[c])}
@@ -532,11 +552,12 @@ class _StatementBuilder:
 
 
 def iter_debts_by_due_time(view: KeeperView) -> Iterator[tuple[str, int | None, int]]:
-    """Return the due times of debts [rad]; None: not due, unless the owner repays or the vault is unsafe.
+    """Yield debts by due time: kind, timestamp and amount [rad].
 
-    A vault with a margin call counts at the time from which it may be liquidated. The remainder of a workout
-    counts at its instalments, the premium included. Any other mechanism that gives debts a due date belongs
-    here.
+    The timestamp is None for debt without a due time, which the owner repays at will unless the vault becomes
+    unsafe. A vault with a margin call counts at the time from which it may be liquidated. The remainder of a
+    workout counts at its instalments, the premium included. Any other mechanism that gives debts a due date
+    belongs here.
     """
     called: Counter[int] = Counter()
     for c in view.types:
@@ -556,5 +577,5 @@ def iter_debts_by_due_time(view: KeeperView) -> Iterator[tuple[str, int | None, 
 
 
 def _compute_optional_share_in_bps(part: int, whole: int) -> int | None:
-    """Return a share in basis points, rounded down; None of nothing."""
+    """Return a share in basis points, rounded down; None if the whole is 0."""
     return part * BASIS_POINTS // whole if whole else None

@@ -17,7 +17,10 @@ _NOBODY = ZERO_ADDRESS
 
 
 def stages_in_order(waterfall: LossWaterfall, deployment: Deployment) -> dict[int, str]:
-    """Return the names of the stages that bear losses, by id, in their order; some may be left out."""
+    """Return the names of the loss waterfall's stages by id, in the order in which they bear losses.
+
+    Raise BackstopError if the order is not set, or if a stage is not of the deployment.
+    """
     found = {k: _get_stage_name(waterfall, k, deployment) for k in waterfall.stage_ids(_NOBODY)}
     if not found:
         raise BackstopError("the order of losses is not set yet")
@@ -25,7 +28,10 @@ def stages_in_order(waterfall: LossWaterfall, deployment: Deployment) -> dict[in
 
 
 def describe_stage_debts(waterfall: LossWaterfall, stage_id: int, types: Sequence[int]) -> dict[str, Any]:
-    """State what a stage missed while it failed, that others paid in its place, and owes [rad]."""
+    """Return what a stage of the loss waterfall owes, and its missed payments by type [rad].
+
+    Missed payments are those that other stages made in its place while it failed.
+    """
     return {
         "owed_rad": str(waterfall.owed[stage_id]),
         "missed_rad": [str(waterfall.missed(_NOBODY, stage_id, c)) for c in types],
@@ -35,7 +41,7 @@ def describe_stage_debts(waterfall: LossWaterfall, stage_id: int, types: Sequenc
 def describe_removed_stages(
     waterfall: LossWaterfall, deployment: Deployment, types: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """State the stages that bore losses once: they bear none any more, and owe what they owed."""
+    """Return the stages that were removed from the loss waterfall, with the debts they still owe."""
     present = waterfall.stage_ids(_NOBODY)
     rows = []
     for k in range(waterfall.lineup[()].known):
@@ -52,7 +58,7 @@ def describe_removed_stages(
 
 
 def build_policy_in_force_statement(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | None:
-    """State which risk policy is in force, and whether it is the one that was deployed; None without one."""
+    """Return the risk policy in force and whether it is the deployed one; None without a policy."""
     at = model.view("VaultEngine", "risk_policy")
     if at == ZERO_ADDRESS:
         return None
@@ -64,9 +70,10 @@ def build_policy_in_force_statement(model: ModelSystem, deployment: Deployment) 
 def describe_pending_stages_and_settlement(
     waterfall: LossWaterfall, announced_for: int, model: ModelSystem
 ) -> dict[str, Any]:
-    """State what waits in the contracts themselves, None for nothing: a list of stages, and settlement.
+    """Return announced changes: other stages of the loss waterfall, settlement, and delistings.
 
-    And perpetual markets that end, from when on they are settled, and whether they have been.
+    The first two are None if nothing is announced. For each perpetual market that is delisted, the row has
+    the time from which it is settled, and whether it has ended.
     """
     proposed = waterfall.proposed_hash(_NOBODY)
     stages: Mapping[str, Any] = {
@@ -89,7 +96,10 @@ def _iter_market_delisting_rows(model: ModelSystem) -> Iterator[dict[str, Any]]:
 
 
 def _get_stage_name(waterfall: LossWaterfall, stage_id: int, deployment: Deployment) -> str:
-    """Return the name of the stage at an id; refuse one that is not the deployment's."""
+    """Return the name of the loss waterfall's stage with an id.
+
+    Raise BackstopError if the stage is not of the deployment.
+    """
     at = waterfall.stage_terms(_NOBODY, stage_id).stage
     for each in deployment.parameters.stages:
         if deployment.addresses[STAGES[each.name].contract] == at:

@@ -21,7 +21,7 @@ _VAULTS = 10
 
 
 def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
-    """Print tables on stdout, as wide as they are; amounts in whole stablecoins."""
+    """Print the solvency statement of a block as tables on stdout, in whole stablecoins."""
     console = Console(file=sys.stdout, highlight=False, width=120)
     sheet, coverage = statement["balance_sheet"], statement["coverage"]
     console.print(
@@ -221,7 +221,7 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
 
 
 def _describe_policy_and_announcements(statement: dict[str, Any]) -> list[str]:
-    """Return lines on the policy in force, if it is not the deployed one, and on announced changes."""
+    """Return lines on announced changes, and on the risk policy if it is not the deployed one."""
     found, policy, pending = [], statement["risk_policy"], statement["pending"]
     if policy is not None and not policy["deployed"]:
         found.append(f"risk policy: {policy['address']}, a {policy['kind']} that came later")
@@ -239,7 +239,7 @@ def _describe_policy_and_announcements(statement: dict[str, Any]) -> list[str]:
 
 
 def _print_powers(console: Console, powers: dict[str, Any]) -> None:
-    """Print admin rights and open proposals; a role has a row, so that no name is cut off."""
+    """Print admins, roles and timelock proposals; each role has a row, so that no name is cut off."""
     console.print()
     contracts = powers["contracts"]
     rows = [
@@ -268,7 +268,7 @@ def _print_powers(console: Console, powers: dict[str, Any]) -> None:
 
 
 def _format_duration(seconds: int) -> str:
-    """Write seconds in days or hours; "" is none."""
+    """Return a duration in days, hours or seconds as text; "" for 0."""
     for unit, name in ((86_400, "d"), (3_600, "h")):
         if seconds and seconds % unit == 0:
             return f"{seconds // unit} {name}"

@@ -31,7 +31,7 @@ _ERROR = bytes.fromhex("08c379a0")
 
 
 class Web3Header(NamedTuple):
-    """A block's hash, time and state root, as web3.py has them."""
+    """Hash, timestamp and state root of a block, as web3.py reads them."""
 
     block_hash: str
     timestamp: int
@@ -39,7 +39,7 @@ class Web3Header(NamedTuple):
 
 
 class Web3Reader:
-    """A reader of code, slots and views at one block, by web3.py and eth-abi."""
+    """Reader of code, storage slots and views at one block, by web3.py and eth-abi."""
 
     def __init__(self, w3: Web3, block_number: int) -> None:
         self.w3 = w3
@@ -47,7 +47,7 @@ class Web3Reader:
         self._number = block_number
 
     def read_header(self) -> Web3Header:
-        """Read the block's header."""
+        """Return the block's hash, timestamp and state root; raise BackstopError if the node lacks it."""
         # By the provider: web3.py's own formatter refuses the long extra data of clique and Polygon.
         ((told, error),) = self._request_all("eth_getBlockByNumber", [(self._block, False)])
         if error is not None or not isinstance(told, dict):
@@ -55,7 +55,7 @@ class Web3Reader:
         return Web3Header(told["hash"], int(told["timestamp"], 16), told["stateRoot"])
 
     def read_slots(self, slots: Sequence[tuple[str, int]]) -> list[int]:
-        """Read the words of slots, each an address and a number."""
+        """Return the words of storage slots, each given as address and slot number."""
         found = []
         asked = [(address, hex(slot), self._block) for address, slot in slots]
         for (address, slot, _), (told, error) in zip(
@@ -67,14 +67,17 @@ class Web3Reader:
         return found
 
     def read_code_hashes(self, addresses: Sequence[str]) -> list[str]:
-        """Read the code at addresses; return its keccak256 hashes."""
+        """Return the keccak256 hash of the code at each address, as hex."""
         asked = [(address, self._block) for address in addresses]
         return [
             "0x" + keccak(hexstr=told or "0x").hex() for told, _ in self._request_all("eth_getCode", asked)
         ]
 
     def call_views(self, calls: Sequence[tuple[str, bytes]]) -> list[bytes | str]:
-        """Call views, each an address and call data; return what each returns, or "reverts: " and why."""
+        """Return the raw result of each view call, given as address and call data.
+
+        The result of a reverted call is the text "reverts: " with the reason.
+        """
         asked = [({"to": to, "data": "0x" + data.hex()}, self._block) for to, data in calls]
         return [
             f"reverts: {_read_reason(error)}" if error is not None else bytes.fromhex(told[2:])
@@ -82,7 +85,7 @@ class Web3Reader:
         ]
 
     def _request_all(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[tuple[Any, Any]]:
-        """Return results and errors of many calls of one method, in their order; one of each pair is None."""
+        """Return (result, error) for each of many calls of one method, in order; one of the two is None."""
         found: list[tuple[Any, Any]] = []
         for start in range(0, len(calls), _BATCH):
             part = [(method, params) for params in calls[start : start + _BATCH]]
@@ -100,13 +103,16 @@ class Web3Reader:
 
 
 def open_web3(url: str) -> Web3:
-    """Open web3.py on a node at an http(s):// address or at the path of its socket."""
+    """Return a Web3 instance for a node at an http(s):// URL or at a socket's path."""
     http = url.startswith(("http://", "https://"))
     return Web3(Web3.HTTPProvider(url) if http else Web3.IPCProvider(url))
 
 
 def compute_slot_by_eth_abi(base_slot: int, storage_type: str, key: Hashable) -> int:
-    """Return the slot of a variable's key: keccak256(slot ++ key) for each `HashMap` of its type in Vyper."""
+    """Return the storage slot of a key of a Vyper variable.
+
+    It is keccak256(slot ++ key), applied once for each nested `HashMap` of the variable's type.
+    """
     slot = base_slot
     parts = key if isinstance(key, tuple) else (key,)
     for part in parts:
@@ -119,7 +125,10 @@ def compute_slot_by_eth_abi(base_slot: int, storage_type: str, key: Hashable) ->
 
 
 def encode_call_by_eth_abi(entry: Any, args: Sequence[Any]) -> bytes:
-    """Encode call data of an entry of an ABI."""
+    """Return the call data for a function's ABI entry and its arguments, encoded by eth-abi.
+
+    Raise BackstopError if eth-abi cannot encode the arguments.
+    """
     try:
         return function_abi_to_4byte_selector(entry) + eth_abi.encode(get_abi_input_types(entry), args)
     except EncodingError as error:
@@ -127,7 +136,10 @@ def encode_call_by_eth_abi(entry: Any, args: Sequence[Any]) -> bytes:
 
 
 def decode_result_by_eth_abi(entry: Any, data: bytes) -> Any:
-    """Decode what a view returned: one value, or several; a text where eth-abi refuses the bytes."""
+    """Return the value of a view's result, decoded by eth-abi; a tuple if there are several.
+
+    Return a text if eth-abi refuses the bytes.
+    """
     try:
         values = eth_abi.decode(get_abi_output_types(entry), data)
     except DecodingError as error:
@@ -136,7 +148,10 @@ def decode_result_by_eth_abi(entry: Any, data: bytes) -> Any:
 
 
 def _read_reason(error: Any) -> str:
-    """Return the reason of a revert, "" for none; raise BackstopError for an error that is no revert."""
+    """Return the reason of a revert, "" if it has none.
+
+    Raise BackstopError for an error that is not a revert.
+    """
     data = error.get("data") if isinstance(error, dict) else None
     data = data.get("data") if isinstance(data, dict) else data
     message = str(error.get("message", error) if isinstance(error, dict) else error)
