@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")"
 ROOT=${ROOT:-$(cd ../.. && pwd)}
 BACKSTOP=${BACKSTOP:-$ROOT/.venv/bin/backstop}
-FORGE=${FORGE:-$ROOT/tools/lockstep_bench/node_modules/.bin/forge} # make tools/lockstep_bench/node_modules/.done
+FORGE=${FORGE:-$ROOT/tools/lockstep_bench/node_modules/.bin/forge} # installed by make deep
 SOLC=${SOLC:-$ROOT/tools/lockstep_bench/solc.mjs}
 PORT=${PORT:-8792}
 PROFILE=${1:-default}

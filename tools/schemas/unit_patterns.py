@@ -40,10 +40,10 @@ _PATTERNS = {
 
 
 def describe_unit(unit: UnitReading) -> str:
-    """Return what its reader says that it reads, as `'140 min' or '1 h 30 min'`."""
+    """Return the examples of the docstring of its reader, such as `'140 min' or '1 h 30 min'`."""
     reader = getattr(quantity_units, unit.reader, None) or getattr(keeper_settings, unit.reader)
     first = (reader.__doc__ or "").split("\n")[0]
-    found = re.match(r"Read ('.*?'(?:,? or '.*?'|, '.*?')*)", first)
+    found = re.search(r"('.*?'(?:,? or '.*?'|, '.*?')*)", first)
     assert found, f"the docstring of {unit.reader} gives no example"
     text = found[1]
     if unit.symbol:

@@ -83,4 +83,8 @@ def test_no_other_contract_stands_for_a_pool():
     parameters = replace(build_standard_parameters(), savings=replace(NAIVE, contract="CalendarCapWaterfall"))
     with pytest.raises(BackstopError) as caught:
         plan_deployment(parameters)
-    assert str(caught.value) == "CalendarCapWaterfall cannot stand for Pool: choose of Pool, InstantExitPool"
+    assert (
+        str(caught.value) == "CalendarCapWaterfall cannot replace Pool; expected one of Pool, InstantExitPool"
+    )
+        str(caught.value) == "CalendarCapWaterfall cannot replace Pool; expected one of Pool, InstantExitPool"
+    )

@@ -80,7 +80,7 @@ def test_the_first_screen_adds_up_to_the_tables(out: Path, summary: dict[str, An
     paid = ("insurance", "winners", "unvested", "later", "protocol", "nobody")
     assert whole.total == sum(whole.parts.values()) == int(summary["owed_wad"]) * RAY > 0
     assert sum(int(summary[f"{name}_wad"]) for name in paid) == int(summary["owed_wad"])
-    winners = next(value for name, value in whole.parts.items() if name.startswith("Who had gained"))
+    winners = next(value for name, value in whole.parts.items() if name.startswith("Accounts that gained"))
     assert winners == int(summary["winners_wad"]) * RAY
 
 
