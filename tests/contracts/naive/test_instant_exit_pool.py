@@ -86,5 +86,3 @@ def test_no_other_contract_stands_for_a_pool():
     assert (
         str(caught.value) == "CalendarCapWaterfall cannot replace Pool; expected one of Pool, InstantExitPool"
     )
-        str(caught.value) == "CalendarCapWaterfall cannot replace Pool; expected one of Pool, InstantExitPool"
-    )
