@@ -97,7 +97,7 @@ def margin_call_ends_when_met(step: Transition, changes: Changes) -> None:
 
 
 def _is_call_met(step: Transition, collateral_type: int, vault: Any) -> bool:
-    """Return whether this step met the vault's margin call by a deposit, a repayment or another restoration.
+    """Return whether the step met the vault's margin call by a deposit or a repayment.
 
     The call is met if nothing is owed, or if collateral at the fresh current price reaches the call ratio and
     the extra margin.

@@ -26,7 +26,7 @@ _OF_ALL = {
 
 @transition_property(79, events=["*.ParameterChanged"])
 def parameter_event_matches_storage(step: Transition, changes: Changes) -> None:
-    """Check that each parameter in a ParameterChanged event has the announced value in storage (property 79).
+    """Check that storage holds the value of each ParameterChanged event (property 79).
 
     If a parameter has several events in one step, the last one counts. Raises PropertyViolationError
     otherwise.

@@ -34,11 +34,11 @@ _OF_BATCHES = ("line.batches", "line.requests", "line.queue", "line.claimed", "t
 
 @transition_property(31, events=["*.Deposit", "*.Withdraw"])
 def conversions_round_against_caller(step: Transition, changes: Changes) -> None:
-    """Check that a pool exchanges shares and assets at its price, rounded against the caller (property 31).
+    """Check that a pool exchanges shares and assets at its price (property 31).
 
-    A deposit is priced at the vested assets, a withdrawal at these less its part of known losses. The
-    rounding is less than one unit. If the known losses are only estimated, the caller may lose more, but
-    never gains. Raises PropertyViolationError otherwise.
+    A deposit is priced at the vested assets, a withdrawal at these less its part of known losses. The result
+    is rounded against the caller by less than one unit. If the known losses are only estimated, the caller
+    may lose more, but never gains. Raises PropertyViolationError otherwise.
     """
     pool, method = step.action.contract, step.action.method
     if method not in _WAYS_IN + _WAYS_OUT or not _is_pool(step, pool):

@@ -98,8 +98,9 @@ def asserts_property(number: int) -> Callable[[F], F]:
 def _build_numbered_property_decorator(
     properties_by_number: dict[int, Any],
 ) -> Callable[..., Callable[[F], F]]:
-    """Return a decorator factory that registers checkers with number and step filter in
-    `properties_by_number`.
+    """Return a decorator factory that registers checkers in `properties_by_number`.
+
+    The decorator takes the property's number and the storage writes, calls and events that trigger it.
     """
 
     def numbered(
