@@ -57,7 +57,7 @@ def unwind_order_changes_no_vault(lockstep: LockstepLike, random: Random) -> boo
     The trial plays two random orders of the same calls on a fork of model and chain. The calls return lots of
     auctions and workouts to vaults, and take collateral for debt at the final price. A call that reverts is
     repeated after another call. If settlement has not begun, the trial opens it and sets the final prices. It
-    then also adds a lot whose principal is repaid and whose penalty is not.
+    then also adds a lot that still owes its penalty after its principal is repaid.
 
     Returns False, without a trial, if the books are closed or a vault has no room for its returned lots.
     Returns True after a trial, and raises PropertyViolationError if the two ends differ.
@@ -103,7 +103,7 @@ def _can_vaults_hold_auctioned_collateral(lockstep: LockstepLike) -> bool:
 
 
 def _create_lot_owing_only_penalty(lockstep: LockstepLike, random: Random) -> None:
-    """Create an auction whose principal is repaid and whose penalty is still owed.
+    """Create an auction that has repaid its principal and still owes its penalty.
 
     The visitor's vault is liquidated after a price drop, and the visitor buys just enough of the lot to repay
     the principal. The visitor then opens the vault again, and the price falls to a hundredth. The function

@@ -309,7 +309,7 @@ def _cover_deficit_and_check_depositor(
 def _open_vault_at_floor_multiple(
     lockstep: LockstepLike, collateral_type: int, price: int, floor_multiple: int = 1
 ) -> None:
-    """Open a vault whose debt is a multiple of the debt floor, collateralised three times at `price`."""
+    """Open a vault with a multiple of the debt floor as debt, collateralised three times at `price`."""
     engine = get_contract(lockstep, "VaultEngine")
     token, debt = (
         get_token(lockstep, collateral_type),

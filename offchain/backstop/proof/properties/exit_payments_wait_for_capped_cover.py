@@ -15,8 +15,8 @@ _WATERFALL = "LossWaterfall"
 def no_batch_is_paid_before_capped_cover(step: Transition, changes: Changes) -> None:
     """Check that a pool pays no exit batch while it could still cover a booked loss (property 192).
 
-    This concerns pools whose cap is a share of their holdings. A payment before the cover would lower the
-    cap, and later stages would pay the difference. Earlier stages count with everything that they hold. A
+    This concerns pools with a cap that is a share of their holdings. A payment before the cover would lower
+    the cap, and later stages would pay the difference. Earlier stages count with everything that they hold. A
     rest of a ten-thousandth of the cap is tolerated. Raises PropertyViolationError otherwise.
     """
     paid = {log.contract for log in step.outcome.logs if log.event == "BatchPaid" and log.values[2]}

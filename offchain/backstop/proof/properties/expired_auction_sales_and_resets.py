@@ -31,8 +31,8 @@ def no_lot_is_sold_once_reset_is_due(step: Transition, changes: Changes) -> None
     """Check that no collateral is sold from an auction that needs a reset (property 180).
 
     A reset is needed after the tail (maximum duration), or once the price is under the cusp. The cusp is a
-    set share of the starting price, whatever the market price is. The rounding of the price is tolerated.
-    Raises PropertyViolationError otherwise.
+    set share of the starting price, at any market price. The rounding of the price is tolerated. Raises
+    PropertyViolationError otherwise.
     """
     for log in step.outcome.logs:
         if (log.contract, log.event) == (_AUCTION, "Taken") and _is_reset_due(

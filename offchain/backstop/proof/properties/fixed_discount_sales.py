@@ -191,7 +191,7 @@ def discount_sale_follows_terms(step: Transition, changes: Changes) -> None:
 def _check_amount(step: Transition, sale: DiscountSale, before: _SoldVault) -> None:
     """Raise PropertyViolationError if a sale repaid more debt than its terms allow.
 
-    The terms do not limit the sale of a vault whose remaining debt would be below the debt floor.
+    The limit does not apply if the remaining debt would be below the debt floor.
     """
     terms, share, slack = before.terms, Fraction(1), _ROUNDING
     of_type = step.read_post_state(_ENGINE, "terms.of_types", sale.collateral_type)

@@ -160,7 +160,7 @@ def create_summed_or_plain_table(
 
 
 def copy_snapshot(snapshot: Snapshot) -> dict[str, dict[str, dict[Hashable, Any]]]:
-    """Return a copy of a state snapshot whose tables have their own incremental sums."""
+    """Return a copy of a state snapshot, with incremental sums of its own."""
     copy: dict[str, dict[str, dict[Hashable, Any]]] = {}
     for contract, tables in snapshot.items():
         copied = copy[contract] = {}

@@ -127,10 +127,10 @@ def select_triggered(
     writes: frozenset[str],
     events: frozenset[tuple[str, str]],
 ) -> tuple[int, ...]:
-    """Return the property numbers whose step filter matches a call, in the given order.
+    """Return the numbers of the properties that a call triggers, in the given order.
 
     `contract` and `method` name the call. `writes` holds the paths of changed storage tables, `events` pairs
-    of contract and event.
+    of contract and event. A property without a step filter is always returned.
     """
     calls = frozenset(_list_exact_and_wildcard_names(contract, method))
     told = frozenset([spelling for event in events for spelling in _list_exact_and_wildcard_names(*event)])

@@ -203,5 +203,5 @@ class RedistributionStaysWithinRatioGap:
 
 
 def _can_pay_at_once(step: Transition, stage_id: int) -> bool:
-    """Return whether the stage is a pool or the clawback of income, whose funds are at hand."""
+    """Return whether the stage is a pool or the clawback of income, which hold their funds themselves."""
     return stage_payment_order.get_stage_contract_model(step, stage_id).KIND in ("Pool", "ClawbackStage")
