@@ -320,10 +320,11 @@ _FLOWS: dict[tuple[str, str], Any] = {
 
 @transition_property(201, writes=[*_BALANCES, *_BOOKS], calls=sorted({f"*.{method}" for _, method in _FLOWS}))
 def token_balances_follow_bookings(step: Transition, changes: Changes) -> None:
-    """Check that token balances change exactly as the contracts' books and the call require (property 201).
+    """Check that token balances change exactly as the contracts' books require (property 201).
 
-    This concerns the vault engine, pools, payers and receivers. Contracts among the call's arguments are left
-    out, because donations to them are not booked. Raises PropertyViolationError otherwise.
+    This concerns the vault engine and pools, and the payer and receiver of each call. Contracts among the
+    call's arguments are left out, because donations to them are not booked. Raises PropertyViolationError
+    otherwise.
     """
     moved: Counter[tuple[str, str]] = Counter()
     for path in _BALANCES:

@@ -29,9 +29,10 @@ YEAR = 365 * 86_400
 
 
 def disturb_feed(lockstep: LockstepLike, collateral_type: int, random: Random) -> None:
-    """Advance a random time, and with a probability of one half each change the price or halt the market.
+    """Advance a random time, then at random change the price or halt the market.
 
-    A changed price stays, doubles back or falls to 1/2 or 1/100 under random guards.
+    Each happens with a probability of one half. A changed price stays about the same or falls to 1/2 or
+    1/100, under random feed guards. Only the time passes in a market without reporters.
     """
     feed = get_contract(lockstep, "PriceFeed")
     admin, config = feed.admins[()], feed.configs[collateral_type]
