@@ -449,7 +449,10 @@ def compute_bracket_surcharge(brackets: tuple[int, ...], notional: int) -> int:
 
 
 def get_withdrawing_account(withdrawal: Action) -> str:
-    """Return the account that a withdrawal is taken from: the third argument, or the caller."""
+    """Return the margin account that a withdrawal is taken from.
+
+    It is the third argument of the call, or the caller if there is none.
+    """
     return str(withdrawal.args[2]) if len(withdrawal.args) > 2 else withdrawal.sender
 
 

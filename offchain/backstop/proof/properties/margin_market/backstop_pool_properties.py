@@ -248,10 +248,10 @@ def pool_position_stays_within_limits(step: Transition, changes: Changes) -> Non
 
 @transition_property(124, calls=[f"{ORDERS}.fill"])
 def pool_order_reduces_at_mark(step: Transition, changes: Changes) -> None:
-    """Check that the backstop pool's orders only reduce its position within an active quote (property 124).
+    """Check that the backstop pool's orders only reduce its position, at its quote (property 124).
 
-    The price is the better end of the mark's recent range for the pool, plus its spread. Raises
-    PropertyViolationError otherwise.
+    The quote must be active. The price is the better end of the mark's recent range for the pool, plus its
+    spread. Raises PropertyViolationError otherwise.
     """
     trade = (
         build_trade_from_events(step)
@@ -321,9 +321,10 @@ def exit_requests_above_dust_are_counted(step: Transition, changes: Changes) -> 
     events=[f"{POOL}.{name}" for name in ("RedeemRequest", "Withdraw", "NewGeneration", "SharesDivided")],
 )
 class BackstopPoolExitWaitsWholeBatch:
-    """Checker that a backstop pool exit pays the requested shares after a full waiting period (property 125).
+    """Checker that a backstop pool exit is paid after a full waiting period (property 125).
 
-    The wait is one full batch period after the request's batch. The checker keeps its own clock.
+    The payment is for exactly the requested shares. The wait is one full batch period after the request's
+    batch. The checker keeps its own clock.
     """
 
     def __init__(self, model: ModelSystem) -> None:

@@ -229,11 +229,11 @@ def _check_stored(step: Transition, changes: Changes) -> None:
 
 @history_property(225, writes=["insurance", "buckets", "holdings"], events=[f"{_FUND}.*"])
 class FundBalancesFollowFromEvents:
-    """Checker that insurance and vesting profits of the fund follow from events, to the wei (property 225).
+    """Checker that the fund's insurance and vesting profits follow from events (property 225).
 
-    Shares and claims of profits are rounded down. Losses are split over the buckets by rounded running sums,
-    the latest bucket first. A bucket with too many shares per wei starts again. Spent insurance counts in
-    buckets of time.
+    Balances must match to the wei. Shares and claims of profits are rounded down. Losses are split over the
+    buckets by rounded running sums, the latest bucket first. A bucket with too many shares per wei starts
+    again. Spent insurance counts in buckets of time.
     """
 
     def __init__(self, model: ModelSystem) -> None:

@@ -54,7 +54,7 @@ class WhatIfMarket:
         return int(self.market.paths[self.m].price)
 
     def set_mark(self, market_id: int, price: int) -> bool:
-        """Report a price by all reporters and mark the market; return whether the mark equals the price."""
+        """Report a lot price [wei] by all reporters and update the mark; return whether they are equal."""
         feed, base = (
             get_contract(self.both, "PriceFeed"),
             get_contract(self.both, POLICY).underlyings[market_id],

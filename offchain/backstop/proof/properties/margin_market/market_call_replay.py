@@ -262,9 +262,7 @@ class MarketReplay:
         return {m: size for m, size in self.read_position_sizes(account_name).items() if m in self._fresh}
 
     def compute_best_range_value_gain(self, name: str) -> int:
-        """Return how much more the account's freshly marked positions are worth at the range's better end
-        [wei].
-        """
+        """Return the gain of an account's freshly marked positions at the better end of the range [wei]."""
         lots = self.read_lots_in_freshly_marked_markets(name).items()
         return sum(size * (self._fresh[m][1 + (size > 0)] - self.read_mark(m)) for m, size in lots)
 
@@ -276,14 +274,13 @@ class MarketReplay:
         return bool(most) and abs(self.read_mark(market_id) - index) * BASIS_POINTS > index * most
 
     def compute_worst_range_value_loss(self, name: str) -> int:
-        """Return how much less the account's freshly marked positions are worth at the range's worse end
-        [wei].
-        """
+        """Return the loss of an account's freshly marked positions at the worse end of the range [wei]."""
         lots = self.read_lots_in_freshly_marked_markets(name).items()
         return sum(size * (self.read_mark(m) - self._fresh[m][1 + (size < 0)]) for m, size in lots)
 
     def is_open_interest_insured(self) -> bool:
-        """Return whether the spendable insurance covers the requirement of all markets together."""
+        """Return whether the spendable insurance covers the required share of open interest in all markets.
+        """
         needed = 0
         for m in range(self.market_count):
             insured = self.read(POLICY, "underlyings", m).insured

@@ -90,7 +90,7 @@ class CycleEndsWithinFourWindows:
     """Checker that a cycle ends one window after the last, or four windows at the latest (property 92).
 
     A cycle is the accounting period of the margin market. A recent booking of a loss delays its end up to
-    four windows. A call that changes nothing is no booking, so nobody can delay it for free.
+    four windows. A call that changes nothing is no booking, so no account can delay the end for free.
     """
 
     def __init__(self, model: ModelSystem) -> None:

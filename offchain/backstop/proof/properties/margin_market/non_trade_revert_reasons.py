@@ -365,10 +365,10 @@ _OCCASIONS = replace_closer_calls_by_wildcard(_CALLS)
 
 @refusal_property(222, calls=_OCCASIONS)
 def non_trade_revert_reasons_are_true(step: Transition) -> None:
-    """Check that a refused margin market call other than a trade names its first true reason (property 222).
+    """Check the revert reason of a refused margin market call other than a trade (property 222).
 
-    It covers the backstop pool, the fund, rankings, market terms and cycle ends. Raises
-    PropertyViolationError otherwise.
+    It must be the first reason that holds, in the order of the contract's checks. Calls of the backstop pool,
+    the fund, rankings, market terms and cycle ends are covered. Raises PropertyViolationError otherwise.
     """
     check_refusal_has_first_reason(step, _CALLS)
 

@@ -423,9 +423,10 @@ _CALLS: Calls = {
 
 @refusal_property(220, calls=_CALLS)
 def trade_revert_reasons_are_true(step: Transition) -> None:
-    """Check that a refused trade, withdrawal or seizure names its first true revert reason (property 220).
+    """Check the revert reason of a refused trade, withdrawal or seizure (property 220).
 
-    Raises PropertyViolationError otherwise.
+    It must be the first reason that holds, in the order of the contract's checks. Raises
+    PropertyViolationError otherwise.
     """
     check_refusal_has_first_reason(step, _CALLS)
 
