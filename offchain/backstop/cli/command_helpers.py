@@ -552,7 +552,9 @@ def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, 
 
 
 def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
-    """Print a comparison of presets as a table or as JSON: a row for each figure, a column for each preset.
+    """Print a comparison of presets on stdout as a table or as JSON.
+
+    The table has a row for each figure and a column for each preset.
     """
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
@@ -566,7 +568,7 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
 
 
 def print_system_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
-    """Print a comparison of systems on stdout: figures, bearers of bad debt, and causes of differences."""
+    """Print a comparison of systems on stdout: figures, bearers of bad debt, causes of differences."""
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return

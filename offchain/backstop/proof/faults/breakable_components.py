@@ -11,7 +11,7 @@ from backstop.proof.faults.failure_modes import FAILS, LIES, OF_CONTRACTS, OF_ST
 
 @dataclass(frozen=True)
 class Component:
-    """Component that a fault test breaks, with the contracts and stages that may stop or change with it.
+    """Component that a fault test breaks, and the contracts and stages that depend on it.
 
     `contract` gets other code. Without a contract, the `reporters` of `markets` fall silent or report false
     prices. `dry` names the waterfall stages that may pay less. `heirs` may pay the unpaid difference. `own`

@@ -125,6 +125,9 @@ def _append_call_instructions(code: bytes, target: str, call_data: bytes) -> byt
 
 
 def _encode_call_instructions(target: str, gas: int, data_size: int) -> bytes:
-    """Return EVM code for a call with data at memory offset _FAR; it leaves the success flag on the stack."""
+    """Return EVM code for a call with data at memory offset _FAR.
+
+    The code leaves the call's success flag on the stack.
+    """
     arguments = bytes([0x5F, 0x5F, 0x61, *data_size.to_bytes(2, "big"), 0x61, *_FAR.to_bytes(2, "big"), 0x5F])
     return arguments + b"\x73" + bytes.fromhex(target[2:]) + b"\x62" + gas.to_bytes(3, "big") + b"\xf1"

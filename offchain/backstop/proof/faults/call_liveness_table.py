@@ -88,7 +88,10 @@ def _iter_applicable_fault_cells(
 def judge_call_under_failure(
     call_runner: CallRunner, call: LivenessCall, component: Component, failure_mode: str
 ) -> FaultTableCell:
-    """Run a call with the component intact and broken, and return whether it works, fails or goes wrong."""
+    """Run a call with the component intact and broken, and return the result as a table cell.
+
+    The result is that the call works, fails or goes wrong.
+    """
     right = call_runner.run_call_without_fault(call, component, failure_mode)
     run = call_runner.run_steps_and_roll_back(
         call_runner.list_steps(call, component, failure_mode), component, failure_mode, right

@@ -57,7 +57,9 @@ class FaultScenario:
         return Action(contract, method, values, self.get_address(by))
 
     def run_call_or_raise(self, call: str, *args: Any, by: str) -> Any:
-        """Execute "Contract.method" on model and chain and return its value; raise BackstopError on a revert.
+        """Execute "Contract.method" on model and chain and return its value.
+
+        Addresses may be given as names. Raises BackstopError on a revert.
         """
         return self.run_action_or_raise(self.build_action(call, *args, by=by))
 

@@ -93,9 +93,9 @@ def iter_core_scenario_moments(artifacts: Artifacts | None = None) -> Iterator[t
 
 
 def build_order_fill_action(scenario: FaultScenario, lots: int) -> Action:
-    """Return an action that fills two signed orders at the mark: trader `long` buys `lots` from `short`.
+    """Return an action that fills two signed orders at the mark, of traders `long` and `short`.
 
-    With negative `lots` the trader sells.
+    Trader `long` buys `lots` from `short`, or sells if `lots` is negative.
     """
     price = scenario.read_view("PerpetualMarket.mark_of", WETH)
     orders: list[object] = []

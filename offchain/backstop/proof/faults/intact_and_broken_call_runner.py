@@ -177,8 +177,7 @@ class CallRunner:
             host.set_code(address, original)
 
     def _list_false_price_report_steps(self, misreporting_component: Component) -> list[CallStep]:
-        """Return the steps of one feed update in which the component's reporters report 1/1000 of each price.
-        """
+        """Return the steps of a feed update in which the component reports 1/1000 of each price."""
         found = []
         liars = [self.it.get_address(name) for name in misreporting_component.reporters]
         for step in list_price_report_steps(self.it, None):

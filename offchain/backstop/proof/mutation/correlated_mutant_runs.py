@@ -110,7 +110,10 @@ def try_mutant_pairs(
 def _find_first_detector_verdict(
     mutant_pair: CorrelatedMutant, task: DetectorTask
 ) -> tuple[str, DetectorVerdict]:
-    """Run the detectors one after another, and return name and verdict of the first that is not silent."""
+    """Run the detectors one after another, and return the first name and verdict that is not silent.
+
+    A silent detector noticed nothing. If all are silent, the name is empty.
+    """
     with copy_checkout(mutant_pair) as copy:
         for name, ask in WITNESSES.items():
             word = ask(copy, task)

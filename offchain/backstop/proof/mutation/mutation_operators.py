@@ -231,7 +231,10 @@ def _list_targets(statement: VyperNode, source: VyperSource) -> list[str]:
 
 
 def _is_mentioned(text: str, target: str) -> bool:
-    """Return whether a text uses an assigned name or its whole record, other than as a keyword argument."""
+    """Return whether a text uses an assigned name or its whole record.
+
+    The name of a keyword argument does not count.
+    """
     whole = target.split(".")[0]
     names = [target] if whole in ("self", "ledger") else [target, whole]
     return any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.]|=[^=])", text) for name in names)

@@ -78,7 +78,9 @@ class MutantTestPlugin:
 
     @contextmanager
     def _apply_mutant_temporarily(self, file: str, text: str) -> Iterator[None]:
-        """Return a context manager that writes a mutant's text into the copied contracts and restores them.
+        """Return a context manager that writes a mutant's text into the copied contracts.
+
+        On exit the original text is restored, and compiled files of the mutant are deleted.
         """
         path = self.root / file
         original = path.read_bytes()

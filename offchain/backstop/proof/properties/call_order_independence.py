@@ -267,7 +267,10 @@ def call_order_changes_no_bystander_balance(lockstep: LockstepLike, random: Rand
 
 
 def _iter_permissionless_calls(lockstep: LockstepLike) -> Iterator[PublicCall]:
-    """Yield permissionless calls that touch other accounts' balances, without purchases and price reports."""
+    """Yield permissionless calls that can change other accounts' balances.
+
+    Purchases and price reports are left out.
+    """
     contracts = lockstep.model.world.contracts
     engine, auction = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "CollateralAuction")
     for (c, owner), vault in engine.vaults.items():

@@ -63,8 +63,7 @@ def _check_coins(step: Transition, changes: Changes, adapter: CoinAdapter) -> No
         return  # the admin charges a fee, and no coin comes in for that
 
     def read_coins_and_claims(read: Any) -> tuple[int, int]:
-        """Return the adapter's coins [wad] and the stablecoin that these coins must back [wad, rounded up].
-        """
+        """Return the adapter's coins [wad] and the stablecoin that they must back [wad, rounded up]."""
         kept = read("VaultEngine", "ledger.system").reserve
         kept += read("VaultEngine", "ledger.income", adapter.collateral_type).buffer
         own = read(stable, "erc20.balanceOf", adapter.address)

@@ -177,10 +177,11 @@ class FinalPriceIsMeanOfFeedPrices:
 
 @refusal_property(148, calls=["PriceFeed.set_market", "PriceFeed.set_guards"])
 def feed_terms_are_locked_for_three_days_at_most(step: Transition) -> None:
-    """Check that a feed refuses new reporters or guards only while a final price is made (property 148).
+    """Check that a feed's terms are locked only while a final price is made (property 148).
 
-    That time begins with settlement, or at the announced time of a delisting. It ends once the price is
-    final, or three days later. Raises PropertyViolationError for a refusal at any other time.
+    The terms are its reporters and guards. The lock begins with settlement, or at the announced time of a
+    delisting. It ends once the price is final, or three days later. Raises PropertyViolationError for a
+    refusal at any other time.
     """
     if step.outcome.reason != "price_feed: is closing":
         return

@@ -53,9 +53,9 @@ def is_sale_at_discount(step: Transition, sale: DiscountSale) -> bool:
 
 
 def can_sell_any_part(step: Transition, sale: DiscountSale) -> bool:
-    """Return whether the sale was made by PartialSaleDiscount, which lets buyers take any part of a vault.
+    """Return whether the sale was made by the naive mechanism PartialSaleDiscount.
 
-    That is the naive mechanism, built for comparison.
+    That mechanism lets buyers take any part of a vault, and is built for comparison.
     """
     return bool(_find_mechanism(step, sale).KIND == "PartialSaleDiscount")
 

@@ -11,7 +11,7 @@ _FEED = "PriceFeed"
 
 @transition_property(206, calls=[f"{_FEED}.set_halted", f"{_FEED}.poke"])
 def halt_withholds_next_price(step: Transition, changes: Changes) -> None:
-    """Check that a halted market withholds its next price, and publishes it afterwards (property 206).
+    """Check that a market withholds its next price during a halt, and only then (property 206).
 
     The same holds in a grace period, the time after a feed outage in which the next price does not count. A
     halt changes no other price. The admin's halt lasts until the admin ends it. A guardian's halt is a grace

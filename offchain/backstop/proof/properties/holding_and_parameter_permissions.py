@@ -40,12 +40,12 @@ _OWNED = {*_HOLDINGS, *_RIGHTS, "vaults", "line.requests", "line.claimed"}
 
 @transition_property(16, writes=_OWNED)
 def only_authorised_callers_reduce_holdings(step: Transition, changes: Changes) -> None:
-    """Check that only the owner, an operator or an allowance reduces an account's holdings (property 16).
+    """Check that only authorised callers reduce an account's holdings (property 16).
 
-    No other caller takes shares or tokens, adds debt, or changes rights in the owner's name. Collateral is
-    taken only by liquidation of a vault in debt or by settlement. Payments of withdrawal requests are claimed
-    by the request's controller or its operator. Holdings of contracts are not checked here. Raises
-    PropertyViolationError otherwise.
+    Authorised are the owner, its operators, and callers with an allowance. No other caller takes shares or
+    tokens, adds debt, or changes rights in the owner's name. Collateral is taken only by liquidation of a
+    vault in debt or by settlement. Payments of withdrawal requests are claimed by the request's controller or
+    its operator. Holdings of contracts are not checked here. Raises PropertyViolationError otherwise.
     """
     if changes.keys().isdisjoint(_OWNED):
         return

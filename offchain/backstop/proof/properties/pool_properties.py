@@ -376,7 +376,7 @@ def new_share_generation_starts_empty(step: Transition, changes: Changes) -> Non
 
 
 def _compute_known_losses_and_exactness(step: Transition, pool: str, held_assets: int) -> tuple[int, bool]:
-    """Return the known losses that will reach a stablecoin pool [wad, rounded up], and if they are exact.
+    """Return the known losses that will reach a pool [wad, rounded up], and whether they are exact.
 
     Known losses are deficits and debt at risk after the payments of all earlier stages.
     """
@@ -431,7 +431,7 @@ def _is_pool(step: Transition, name: str) -> bool:
 
 
 def _compute_auctioned_equity(step: Transition, read: batch_figures.Read, pool: str) -> int:
-    """Return the equity of this pool that is for sale [wad], which counts toward the price of deposits."""
+    """Return the equity of this pool that is for sale [wad]; it counts toward the deposit price."""
     stage = step.model.world.addresses[step.get_contract(pool).stage_address]
     if "claimed_reservation" in stage.tables:
         return int(read(stage.label, "claimed_reservation"))  # a stage of a test

@@ -71,7 +71,7 @@ _SPENT = ("ClaimsRepaid", "FundInsured", "IncomeShared")
 
 @transition_property(14, writes=["series"], calls=["Treasury.distribute"])
 def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
-    """Check that recovery claims are never overpaid and are repaid in order of seniority (property 14).
+    """Check that recovery claims are never overpaid and repaid by seniority (property 14).
 
     The debt of a claim series changes only by losses, repayments and conversions. Holders are not paid more
     than came in. The treasury pays a series only after more senior series are repaid or owed too little for a

@@ -446,7 +446,7 @@ def _check_withdrawal(step: Transition, name: str, pool: Any, owner: str) -> Non
 
 @transition_property(234, calls=["LiquidationEngine.liquidate"])
 def no_vault_is_auctioned_that_pool_takes(step: Transition, changes: Changes) -> None:
-    """Check that no vault goes to auction while the stability pool could repay its debt (property 234).
+    """Check that no vault is auctioned while the stability pool could repay its debt (property 234).
 
     A pool with write-offs takes each vault. Nothing is checked at the last price of a dead feed, at which
     pools take none. Raises PropertyViolationError otherwise.
@@ -467,7 +467,7 @@ def no_vault_is_auctioned_that_pool_takes(step: Transition, changes: Changes) ->
 
 @counterfactual_property(235)
 def offset_order_changes_no_member(lockstep: LockstepLike, random: Random) -> bool:
-    """Check that the order of two liquidations changes no stability pool member's balance (property 235).
+    """Check that the order of liquidations changes no stability pool member's balance (property 235).
 
     The trial liquidates two random vaults in either order at one price, on a fork of model and chain. The
     tolerance is 10**3 wei of coins and of collateral. Returns False if no two vaults qualify or the pool has

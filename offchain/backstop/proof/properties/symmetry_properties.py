@@ -344,7 +344,10 @@ def _donate_by_random_method(lockstep: LockstepLike, contract: str, receiver: st
 
 
 def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, tuple[Any, ...], str]]:
-    """Return calls that can be made in parts: contract, method, index of the amount, arguments, sender."""
+    """Return calls that can be made in parts.
+
+    Each has its contract, method, index of the amount among the arguments, arguments and sender.
+    """
     found = list[tuple[str, str, int, tuple[Any, ...], str]]()
     coins, strangers = get_contract(lockstep, "Stablecoin").balances, lockstep.model.world.addresses
     rich = [who for who, held in coins.items() if held > 10**18 and who not in strangers]
@@ -390,11 +393,12 @@ def _measure_holdings(lockstep: LockstepLike, who: str) -> dict[str, int]:
 
 @counterfactual_property(101)
 def loss_forecast_matches_cover(lockstep: LockstepLike, random: Random) -> bool:
-    """Check that a stage's loss forecast equals its loss in the cover and later forecast (property 101).
+    """Check that a waterfall stage's loss forecast is right when a loss is covered (property 101).
 
-    The trial covers a deficit on a fork of model and chain. It concerns stages with one account for all
-    types. Payments by stages that the forecast cannot rely on are tolerated, as later stages and accounts of
-    single types. So are rounding and the remainder of void pools.
+    The forecast before the cover must equal the stage's loss in it plus the forecast after it. The trial
+    covers a deficit on a fork of model and chain. It concerns stages with one account for all types. Payments
+    by stages that the forecast cannot rely on are tolerated, such as later stages and accounts of single
+    types. So are rounding and the remainder of void pools.
 
     Returns False if a stage fails or owes, a pool lacks its role, or nothing is covered. Raises
     PropertyViolationError if forecast and loss differ.

@@ -193,7 +193,10 @@ def _compute_held_part_rounding(pool: Pool) -> int:
 
 
 def _compute_loss_left_by_capped_pool(lockstep: LockstepLike, pool_name: str, paid_ahead: int) -> int:
-    """Return the loss that a pool with a relative cap leaves uncovered because of earlier payments [wad]."""
+    """Return the loss that a pool's relative cap leaves uncovered after earlier payments [wad].
+
+    A payment lowers the pool's assets, and the cap with them.
+    """
     waterfall = get_contract(lockstep, "LossWaterfall")
     place = waterfall.ids[get_contract(lockstep, pool_name).address]
     cap = waterfall.stages[place - 1].cap_bps if place else 10_000

@@ -92,7 +92,7 @@ def reset_mode(lockstep: LockstepLike) -> None:
 def announce_facilitator_loss(
     lockstep: LockstepLike, collateral_type: int, random: Random
 ) -> BridgeFacilitator | None:
-    """Announce a random loss of a type's bridge and wait for its delay; return the bridge's facilitator.
+    """Announce a random loss of a type's bridge, wait for its delay, and return the facilitator.
 
     Returns None if the type is no bridge's or its debt is under one stablecoin.
     """
@@ -115,9 +115,10 @@ def announce_facilitator_loss(
 
 
 def crash_and_list_closable_auctions(lockstep: LockstepLike, collateral_type: int) -> list[int]:
-    """Let a type's price fall to 1 ray, liquidate its vaults and workouts, and return closable auctions.
+    """Let a type's price collapse and liquidate its vaults; return the auctions that can be closed.
 
-    The result is the ids of auctions that `close` would end. It is empty if the price cannot be reported.
+    The price falls to 1 ray, and workouts are foreclosed as well. The list is empty if the price cannot be
+    reported.
     """
     engine, auction = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "CollateralAuction")
     if not report_price(lockstep, collateral_type, 1):
@@ -232,7 +233,10 @@ def collect_tokens_from_holders(
 
 
 def report_price(lockstep: LockstepLike, collateral_type: int, price: int) -> bool:
-    """Report a price [ray] by all reporters until it is current and next; return whether that succeeded."""
+    """Report a price [ray] until it is current and next; return whether that succeeded.
+
+    All reporters report it, except adapters of aggregators.
+    """
     feed = get_contract(lockstep, "PriceFeed")
     config = feed.configs[collateral_type]
     for _ in range(2 + (config.confirmations if config.deviation else 0)):

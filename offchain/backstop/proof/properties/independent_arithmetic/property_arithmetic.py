@@ -33,7 +33,10 @@ def compute_recent_losses(borne: Any, now: int, length: int) -> int:
 
 
 def compute_power_as_256_bit_fraction(ray_base: int, exponent: int) -> int:
-    """Return `ray_base` (a ray) to the power `exponent`, as a fixed-point number with 256 fractional bits."""
+    """Return `ray_base` [ray] to the power `exponent` as a fixed-point number with 256 fractional bits.
+
+    Each multiplication is rounded down.
+    """
     square, result = ray_base * _ONE // RAY, _ONE
     while exponent:
         if exponent & 1:

@@ -49,7 +49,10 @@ _ACTS = [
 
 
 class _FinalBalances(NamedTuple):
-    """Final balances of a margin account: equity after haircuts, cash, deposits [wei] and lots by market."""
+    """Final balances of a margin account: equity, cash, deposits [wei] and lots by market.
+
+    The equity is after haircuts and includes bonds.
+    """
 
     wealth: int
     cash: int

@@ -37,7 +37,10 @@ _MOST_LOTS = 2**63 - 1
 
 @dataclass
 class _FundingClock:
-    """Funding state of a market: cumulative payment and rate of a lot, and trades since the last change."""
+    """Funding state of a market: cumulative payment of a lot, rate per second and recent trades.
+
+    The trades since the last change determine the next rate.
+    """
 
     paid: int = 0
     rate: int = 0

@@ -279,7 +279,9 @@ class MarketReplay:
         return sum(size * (self.read_mark(m) - self._fresh[m][1 + (size < 0)]) for m, size in lots)
 
     def is_open_interest_insured(self) -> bool:
-        """Return whether the spendable insurance covers the required share of open interest in all markets.
+        """Return whether spendable insurance covers the required share of all open interest.
+
+        Markets that ask for no insurance and markets that have ended do not count.
         """
         needed = 0
         for m in range(self.market_count):
@@ -325,5 +327,8 @@ class MarketReplay:
 
 
 def _convert_to_lot_price(lot: int, price: int) -> int:
-    """Return the price of a lot [wei] at a feed price [ray], rounded down and at least 1; 0 for price 0."""
+    """Return the price of a lot [wei] at a feed price [ray], rounded down and at least 1.
+
+    The result is 0 for a price of 0.
+    """
     return max(1, price * lot // RAY) if price else 0

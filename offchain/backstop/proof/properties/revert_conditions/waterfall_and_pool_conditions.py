@@ -62,7 +62,7 @@ def _has_reservation_by_any_stage(call: CallContext, collateral_type: int) -> bo
 
 
 def _build_changed_stage_condition(stage_field: str) -> Any:
-    """Return a revert condition that holds if a known stage is listed with another value of this field."""
+    """Return a revert condition that holds if a new list changes this field of a known stage."""
 
     def condition(call: CallContext, terms: Any) -> bool:
         for stage, pooled, asynchronous, lifted, owes, _, _ in terms:
@@ -239,7 +239,7 @@ def _is_pool_payment_paused(call: CallContext) -> bool | None:
 
 
 def _can_pool_pay_capped_cover(call: CallContext) -> bool | None:
-    """Return whether the pool could cover a part of a loss under a cap that is a share of its holdings.
+    """Return whether the pool could cover a part of a loss under its relative cap.
 
     Returns None if earlier stages may cover the whole loss, and for equity pools.
     """
