@@ -598,7 +598,10 @@ def print_system_comparison(comparison: dict[str, Any], directory: Path, as_json
 
 
 def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:
-    """Print a table of the accounts that gain and lose by each naive rule on the same prices."""
+    """Print a table of the accounts that gain and lose by each simpler rule of a preset.
+
+    The comparison is with the rules of Backstop on the same prices.
+    """
     if not rule_costs:
         return
     from rich.table import Table
@@ -625,7 +628,10 @@ def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:
 
 
 def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
-    """Print a table for each scenario on stdout: a row for each figure, a column for each guard."""
+    """Print a table for each scenario on stdout: a row for each figure, a column for each run.
+
+    Each run has other guards (rules that prevent losses) turned on.
+    """
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return

@@ -52,15 +52,16 @@ _DUST = 10_000
 
 @counterfactual_property(156)
 def unwind_order_changes_no_vault(lockstep: LockstepLike, random: Random) -> bool:
-    """Check that the order of unwinding does not change vaults or deficits in settlement (property 156).
+    """Check that the order of unwinding does not change vaults or deficits (property 156).
 
-    The trial plays two random orders of the same calls on a fork of model and chain. The calls return lots of
-    auctions and workouts to vaults, and take collateral for debt at the final price. A call that reverts is
-    repeated after another call. If settlement has not begun, the trial opens it and sets the final prices. It
-    then also adds a lot that still owes its penalty after its principal is repaid.
+    In settlement, unwinding returns lots of auctions and workouts to their vaults. Then collateral is taken
+    for each debt at the final price. The trial plays two random orders of these calls on a fork of model and
+    chain. A call that reverts is repeated after another call. If settlement has not begun, the trial opens it
+    and sets the final prices. It then also adds a lot that still owes its penalty after its principal is
+    repaid.
 
-    Returns False, without a trial, if the books are closed or a vault has no room for its returned lots.
-    Returns True after a trial, and raises PropertyViolationError if the two ends differ.
+    Returns False if the books are closed, fewer than two calls are possible, or a vault has no room for its
+    lots. Raises PropertyViolationError if the two ends differ.
     """
     settlement = get_contract(lockstep, "Settlement")
     if settlement.progress[()].fixed_at:
@@ -198,8 +199,8 @@ def _retry_calls_and_get_refusals(
 def _read_vaults_and_deficits(lockstep: LockstepLike) -> dict[Any, Any]:
     """Return collateral and debt of each vault, and deficit [rad] and salvage [wad] of each type.
 
-    The keys are `("vault", type, owner)`, `("deficit", type)` and `("salvage", type)`. The key `"settled"`
-    holds the debt that settlement has closed [rad].
+    Salvage is collateral that auctions left unsold. The keys are `("vault", type, owner)`, `("deficit",
+    type)` and `("salvage", type)`. The key `"settled"` holds the debt that settlement has closed [rad].
     """
     engine = get_contract(lockstep, "VaultEngine")
     found: dict[Any, Any] = {

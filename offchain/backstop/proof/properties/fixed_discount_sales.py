@@ -130,8 +130,8 @@ def discount_sale_books_loss_at_once(step: Transition, changes: Changes) -> None
     """Check that a sale at a discount books its loss in the same call (property 228).
 
     The payment repays principal first. Unpaid principal becomes a deficit. The protocol's fee in collateral
-    becomes salvage, and nothing goes to auction. A vault without collateral owes nothing afterwards. Raises
-    PropertyViolationError otherwise.
+    becomes salvage, which is sold for the type's buffer, and nothing goes to auction. A vault without
+    collateral owes nothing afterwards. Raises PropertyViolationError otherwise.
     """
     sales = list_discount_sales(step)
     for c in {sale.collateral_type for sale in sales}:

@@ -29,8 +29,8 @@ class LotRemainderReturnsToVault:
     """Checker that unsold collateral returns to the vault that it came from (property 182).
 
     It concerns the end of each auction and each workout (repayment of a called vault in instalments). The
-    remainder of a salvage sale becomes salvage again. So does the lot of an unwound auction if the vault
-    cannot store it.
+    remainder of a sale of salvage becomes salvage again, which belongs to the protocol. So does the lot of an
+    unwound auction if the vault cannot store it.
     """
 
     def __init__(self, model: ModelSystem) -> None:

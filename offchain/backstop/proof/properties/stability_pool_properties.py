@@ -195,7 +195,7 @@ class _Offset(NamedTuple):
         """Return the pool's payment [wad] for a debt [rad] and collateral [wad].
 
         It is the debt, or the collateral's value after the liquidator's reward if that is less, each rounded
-        up. The naive pool always pays the whole debt.
+        up. The naive pool InstantStabilityPool always pays the whole debt.
         """
         whole = Fraction(debt, RAY).__ceil__()
         if self.pool.KIND == "InstantStabilityPool":
@@ -239,8 +239,9 @@ def pool_pays_no_more_than_vaults_are_worth(step: Transition, changes: Changes) 
 
     The pool pays the debt, but no more than the collateral is worth without the liquidator's reward. It
     spends all its coins but one at most, up to rounding. It gets collateral worth the debt and the penalty. A
-    partial repayment and the remaining debt are each at least the debt floor. The naive pool pays the whole
-    debt. Product and sums change only in liquidations. Raises PropertyViolationError otherwise.
+    partial repayment and the remaining debt are each at least the debt floor. The naive pool
+    InstantStabilityPool pays the whole debt. The product and the sums, from which members' balances follow,
+    change only in liquidations. Raises PropertyViolationError otherwise.
     """
     called = get_pool_type(step) is not None and step.action.method == "liquidate"
     for path in (_STATE, "product_sum.collateral_sums"):
@@ -279,7 +280,11 @@ def pool_pays_no_more_than_vaults_are_worth(step: Transition, changes: Changes) 
 
 
 def _offset_coins(product: int, scale: int, coins: int, paid: int) -> tuple[int, int]:
-    """Return product and scale of a stability pool after it spends `paid` of its coins [wad]."""
+    """Return a stability pool's product and scale after it spends `paid` of its coins [wad].
+
+    The product is the share of coins that each deposit still has. It is multiplied by 1e9 when it becomes
+    small, and the scale counts these steps.
+    """
     left = Fraction(product * (coins - paid), coins)
     while left < _LEAST_PRODUCT:
         left, scale = left * _STEP, scale + 1
@@ -338,8 +343,8 @@ def pool_members_come_and_go_at_their_time(step: Transition, changes: Changes) -
     A deposit becomes active two epochs later. A withdrawal is paid a cooldown after its request. Neither
     happens while debt of the type is flagged or shortly after a price drop. A request covers active coins
     only, and a later deposit restarts its waiting time. In settlement all members may leave at once. Calls of
-    other accounts change no member's balance. The naive pool is exempt. Raises PropertyViolationError
-    otherwise.
+    other accounts change no member's balance. The naive pool InstantStabilityPool, built for comparison, is
+    exempt. Raises PropertyViolationError otherwise.
     """
     touched = {log.contract for log in step.outcome.logs if log.event == "EntriesAdmitted"}
     paths = (_STAKES, _ENTRIES, _REQUESTS, _GAINS)
@@ -448,8 +453,8 @@ def _check_withdrawal(step: Transition, name: str, pool: Any, owner: str) -> Non
 def no_vault_is_auctioned_that_pool_takes(step: Transition, changes: Changes) -> None:
     """Check that no vault is auctioned while the stability pool could repay its debt (property 234).
 
-    A pool with write-offs takes each vault. Nothing is checked at the last price of a dead feed, at which
-    pools take none. Raises PropertyViolationError otherwise.
+    A pool with write-offs takes each vault. Nothing is checked at a stale price, at which pools take no
+    vault. Raises PropertyViolationError otherwise.
     """
     if not step.is_call(_LIQUIDATIONS, "liquidate"):
         return

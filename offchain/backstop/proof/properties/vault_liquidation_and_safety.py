@@ -18,9 +18,10 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
     """Check that a vault is liquidated only if it is unsafe or missed its margin call (property 8).
 
     Unsafe means under the liquidation ratio. A margin call goes only to a vault under the call ratio and
-    gives it a grace period. The current price must be fresh, or be the last price of a dead feed. The market
-    must be neither halted nor in a grace period. An auction starts from the higher of current and next price.
-    A sale at a fixed discount needs a fresh price. Raises PropertyViolationError otherwise.
+    gives it a grace period. The current price must be fresh, or the last price of a dead feed (stale for a
+    set time). The market must be neither halted nor in a grace period. An auction starts from the higher of
+    current and next price. A sale at a fixed discount needs a fresh price. Raises PropertyViolationError
+    otherwise.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.called_at > old.called_at:

@@ -26,9 +26,9 @@ _WHOLE = 10_000
 def sale_starts_above_every_known_price(step: Transition, changes: Changes) -> None:
     """Check that a sale starts at the worst known price for its caller (property 150).
 
-    Lots of collateral, salvage and equity start at or above their buffer factor times each known price.
-    Surplus is sold for at least as much equity as any known price asks. An abandoned lot is nearly worthless
-    at each known price. Raises PropertyViolationError otherwise.
+    Collateral, unsold collateral of earlier auctions and equity start at or above their buffer factor times
+    each known price. Surplus is sold for at least as much equity as any known price asks. A lot that is given
+    up unsold is nearly worthless at each known price. Raises PropertyViolationError otherwise.
     """
     for log in step.outcome.logs:
         contract = step.model.world.contracts.get(log.contract)

@@ -223,7 +223,11 @@ def _project_final_price(
 
 
 class FinalPriceProgress(NamedTuple):
-    """Progress of a final price: counted seconds and price times seconds; once final, the price."""
+    """Progress of the price at which a perpetual market ends, the mean of its feed over six hours.
+
+    It has the counted seconds, and the sum of price times seconds [ray]. Once the price is final, `sum` is
+    the price.
+    """
 
     is_final: bool
     seconds: int
@@ -231,9 +235,10 @@ class FinalPriceProgress(NamedTuple):
 
 
 def compute_final_price_progress(step: Transition, market_id: int) -> FinalPriceProgress | None:
-    """Return the progress of a market's final price, or None if neither its end nor settlement began.
+    """Return the progress of the price at which a market ends, or None before its end begins.
 
-    Intervals up to the feed's last change are read from the feed. Later intervals are computed here.
+    The end begins at the announced time of a delisting, or with settlement. Intervals up to the feed's last
+    change are read from the feed. Later intervals are computed here.
     """
     base, now = step.read_post_state(POLICY, "underlyings", market_id), step.model.timestamp
     c = base.feed

@@ -37,9 +37,9 @@ def is_price_fresh(step: Transition, read: Read, collateral_type: int) -> bool:
 def list_known_prices(step: Transition, collateral_type: int) -> list[int]:
     """Return the publicly known prices of a market that count for sales [ray].
 
-    The current price counts while it is fresh, or if it is the last price of a dead feed. While it is fresh,
-    the next price counts as well. That includes a withheld price and a reported price that waits for
-    confirmation. The list is empty without a price.
+    The current price counts while it is fresh, or if it is the last price of a dead feed (stale for a set
+    time). While it is fresh, the next price counts as well. That includes a withheld price and a reported
+    price that waits for confirmation. The list is empty without a price.
     """
     prices, config = (
         step.read_post_state(_FEED, "prices", collateral_type),

@@ -349,9 +349,10 @@ def _debit_withdrawal_from_shadow(
 def _apply_fund_loss_payment(
     step: Transition, shadow: EagerSettlementModel, event_values: tuple[Any, ...], number: int
 ) -> None:
-    """Record a payment by the fund in the shadow model.
+    """Record a payment by the market's fund in the shadow model.
 
-    The payment is for late losses if there are any, and else for losses of the ending cycle.
+    The payment is for late losses (booked, but not paid by gains of their cycle) if there are any. Otherwise
+    it is for losses of the ending cycle.
     """
     loss, clawed, insured = event_values
     if shadow.due is not None:
@@ -367,7 +368,7 @@ def _apply_fund_loss_payment(
 def _compute_late_claim_on_profits(step: Transition, shadow: EagerSettlementModel) -> int | None:
     """Return the amount of late losses that the call claims at once on vesting profits [wei].
 
-    Returns None if the call makes no claim.
+    Late losses are booked losses that no gains of their cycle pay. Returns None if the call makes no claim.
     """
     if not shadow.late:
         return None

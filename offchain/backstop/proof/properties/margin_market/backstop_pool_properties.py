@@ -140,11 +140,11 @@ def only_flat_pool_changes_shares(step: Transition, changes: Changes) -> None:
 
 @transition_property(122, calls=[f"{POOL}.*"])
 def pool_exit_profit_vests_for_leaver(step: Transition, changes: Changes) -> None:
-    """Check that the backstop pool keeps no money and pays leaving members correctly (property 122).
+    """Check that the backstop pool keeps no money and pays leaving members fully (property 122).
 
-    The profit in a payment vests in the controller's name, rounded up. The rest is paid at once. While losses
-    are late, the payment is cut pro rata and only the controller may call. Raises PropertyViolationError
-    otherwise.
+    The profit in a payment vests in the controller's name, rounded up. The rest is paid at once. While the
+    market has late losses (booked, but not paid by gains of their cycle), the payment is cut pro rata. Then
+    only the controller may call. Raises PropertyViolationError otherwise.
     """
     if step.action.contract != POOL:
         return
@@ -209,8 +209,8 @@ def pool_position_stays_within_limits(step: Transition, changes: Changes) -> Non
     """Check that the backstop pool's positions grow only within its limits (property 123).
 
     The limits are a notional per market and a maximum leverage. Positions may not grow while a batch of exits
-    is due and the account is flat. One batch later they may not grow at all, unless losses are late. Raises
-    PropertyViolationError otherwise.
+    is due and the account is flat. One batch later they may not grow at all, unless the market has late
+    losses (booked, but not paid by gains of their cycle). Raises PropertyViolationError otherwise.
     """
     trade = build_trade_from_events(step) if step.action.contract == POOL else None
     if trade is None:

@@ -59,7 +59,8 @@ class EagerPosition:
 class EagerAccount:
     """Margin account: cash, deposits, value at the last cycle end and positions by market [wei].
 
-    It also holds bonds, late losses and settled haircuts that no event has reported yet.
+    It also holds bonds, late losses (booked, but not paid by gains of their cycle) and settled haircuts that
+    no event has reported yet.
     """
 
     cash: int = 0
@@ -310,7 +311,7 @@ class EagerSettlementModel:
     def charge_late_losses_to_gains(self, haircut_shares_by_market: Mapping[int, int]) -> int:
         """Charge late losses to gains of the last ended cycle, and return the charged amount [wei].
 
-        Late losses were booked after the cycle in which they arose was final. The shares [basis points] bound
+        Late losses are booked losses that no gains of their own cycle pay. The shares [basis points] bound
         the charge by market.
         """
         rooms = []

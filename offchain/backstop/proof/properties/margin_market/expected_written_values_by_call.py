@@ -95,9 +95,9 @@ def _predict_ranking_writes_and_events(step: Transition) -> tuple[Figures, Event
 
 
 def _count_unassigned_lots(step: Transition, market_id: int, side: int) -> int:
-    """Return how many more lots the given side has than the other side, 0 at least.
+    """Return by how many lots the given side of a market exceeds the other side, 0 at least.
 
-    These lots face unassigned lots of seized accounts.
+    The missing lots on the other side belong to accounts that were seized as insolvent.
     """
     lots = step.read_post_state(MARKET, LOTS, market_id)
     return int(lots[side] - min(lots))

@@ -30,8 +30,8 @@ def gains_bear_equal_haircut_share(step: Transition, changes: Changes) -> None:
     """Check that each gain of a final cycle bears the same share of losses (property 93).
 
     The share is that of its side of the market, rounded up. An account's booked shortfall is paid out as far
-    as its haircuts exceed its value. The value is that at the cycle's end or one cycle later, if that is
-    more. Raises PropertyViolationError otherwise.
+    as its haircuts (shares of others' losses) exceed its value. The value is that at the cycle's end with
+    later deposits, or one cycle later if that is more. Raises PropertyViolationError otherwise.
     """
     if not has_margin_market(step):
         return

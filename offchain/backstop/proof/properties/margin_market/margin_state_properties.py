@@ -41,9 +41,9 @@ _MOST_FUNDING = _MOST_PRICE // 10 * 2**32 // 28_800
 def margin_claims_equal_market_holdings(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Check that the margin market's liabilities equal its holdings and late losses (property 84).
 
-    The equation is cash + values of all lots + bonds + pot + fees == held + late, to the wei. Each side has
-    the lots of its accounts. The market holds all stablecoin that it has booked. Raises
-    PropertyViolationError otherwise.
+    The equation is cash + values of all lots + bonds + pot + fees == held + late, to the wei. Late losses are
+    booked and unpaid. Each side has the lots of its accounts. The market holds all stablecoin that it has
+    booked. Raises PropertyViolationError otherwise.
     """
     if MARKET not in snapshot:
         return

@@ -126,7 +126,7 @@ class WhatIfMarket:
             apply_or_raise(self.both, MARKET, "update_account", owner, by=VISITOR)
 
     def take_over_unassigned_lots(self) -> bool:
-        """Let a separate taker take over all unassigned lots; return whether none are left."""
+        """Let a separate taker take over all lots of seized accounts; return whether none are left."""
         left = abs(self.market.lots[self.m].long - self.market.lots[self.m].short)
         return (
             not left
@@ -213,8 +213,9 @@ def self_trades_and_touches_gain_nothing(lockstep: LockstepLike, random: Random)
 
     Of two equal holders one trades with itself, withdraws and is updated. It must not end with more than the
     other, apart from fees. If it only passes its position on to itself, it must not end with less. The
-    tolerance is 1 wei for each cycle, account, side and action. While lots are unassigned, it only passes its
-    position on. Returns False if the trial is not possible. Raises PropertyViolationError otherwise.
+    tolerance is 1 wei for each cycle, account, side and action. While lots of seized accounts have no owner,
+    it only passes its position on. Returns False if the trial is not possible. Raises PropertyViolationError
+    otherwise.
     """
     with lockstep.fork_state():
         stage = open_funded_what_if_market(lockstep, random)

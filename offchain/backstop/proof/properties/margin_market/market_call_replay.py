@@ -298,9 +298,9 @@ class MarketReplay:
         return int(min(has.amount, max(0, cap - has.spent * is_today)))
 
     def compute_takeover_reward(self, taken_notional: int) -> int:
-        """Return the reward from bonds for taking over unassigned lots of this notional [wei].
+        """Return the reward for taking over lots of seized accounts, of this notional [wei].
 
-        It is the lots' share by value of all unassigned lots.
+        It is paid from bonds, by the lots' share by value of all lots without an owner.
         """
         everything = sum(
             abs(self.lots[m][0] - self.lots[m][1]) * self.read_mark(m) for m in range(self.market_count)

@@ -270,7 +270,7 @@ def no_liquidation_above_maintenance_margin(step: Transition, changes: Changes) 
 
     The better ends of the current price ranges count. A market without a current price requires no margin. No
     account is liquidated at a final price. No more lots than needed are taken, and no dust is left. The
-    reward follows the terms. Takers take over no more unassigned lots than exist. Raises
+    reward follows the terms. Takers take over no more lots of seized accounts than exist. Raises
     PropertyViolationError otherwise.
     """
     if not has_margin_market(step) or step.action.method not in ("take", "liquidate"):

@@ -41,10 +41,10 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 def late_losses_cut_withdrawals_equally(step: Transition, changes: Changes) -> None:
     """Check amounts of margin market deposits and withdrawals (property 86).
 
-    Both are paid in full. While losses are late, a withdrawal is cut pro rata to the market's holdings.
-    Deposits leave first, and the rest is profit, which the fund locks. Without positions an account keeps the
-    cash that its unfinal gains may have to pay. After a final price, nothing leaves before the losses of that
-    cycle are final. Raises PropertyViolationError otherwise.
+    Both are paid in full. While the market has late losses (booked and unpaid), a withdrawal is cut pro rata
+    to the market's holdings. Deposits leave first. The rest is profit, which the market's fund holds until it
+    vests. Without positions an account keeps the cash that gains not yet final may have to pay. After a final
+    price, nothing leaves before the losses of that cycle are final. Raises PropertyViolationError otherwise.
     """
     method, args, sender = step.action.method, step.action.args, step.action.sender
     if step.action.contract != MARKET or method not in ("deposit", "withdraw"):
@@ -109,7 +109,7 @@ def _check_withdrawal_amounts(step: Transition, held_change: int, late_change: i
 
 
 def _sum_payments_for_late_losses(step: Transition) -> int:
-    """Return all payments for late losses in this call [wei].
+    """Return all payments in this call for late losses, which are booked and unpaid [wei].
 
     They come from unvested profits, insurance and the protocol.
     """

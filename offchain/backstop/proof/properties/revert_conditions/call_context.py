@@ -109,7 +109,10 @@ class CallContext:
         return bool(config.halted or self.now < config.grace_until)
 
     def read_last_price(self, collateral_type: int) -> int:
-        """Return the current price if fresh or the last of a dead feed [ray], else 0."""
+        """Return the current price [ray] if it is fresh or the feed is dead, else 0.
+
+        A feed is dead once it has been stale for a set time.
+        """
         prices, dead_after = (
             self.read(FEED, "prices", collateral_type),
             self.read(FEED, "configs", collateral_type).dead_after,
