@@ -75,7 +75,8 @@ def _iter_stakes(read: ReadSlot, owner: str) -> Iterator[tuple[int, int]]:
 def _compute_shares(read: ReadSlot, owner: str) -> list[_Share]:
     """Return the current coins, collateral and income of each stake of a member.
 
-    They are computed from products and sums, over all scales.
+    A stake's coins follow from the pool's running product, its gains from running sums since the stake's
+    record.
     """
     state, found = read(_STATE, ()), []
     for stake_id, coins in _iter_stakes(read, owner):

@@ -278,9 +278,10 @@ def pool_order_reduces_at_mark(step: Transition, changes: Changes) -> None:
 
 @transition_property(143, calls=[f"{POOL}.quote"])
 def pool_quote_begins_after_last_ends(step: Transition, changes: Changes) -> None:
-    """Check that a backstop pool quote starts after the last one and offers its share (property 143).
+    """Check that a new backstop pool quote starts only after the last one has ended (property 143).
 
-    The share of the position is rounded up. Raises PropertyViolationError otherwise.
+    A quote offers a set share of the pool's position in one market to other traders, rounded up. Raises
+    PropertyViolationError if time or share is wrong.
     """
     if not step.is_call(POOL, "quote"):
         return
