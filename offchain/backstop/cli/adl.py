@@ -110,7 +110,7 @@ def cli(
 def _print_deleveraging_queue(
     queue_figures: Mapping[str, Any], block_header: Mapping[str, Any], account: str | None, row_limit: int
 ) -> None:
-    """Print a table for each side with accounts; amounts in stablecoins."""
+    """Print the auto-deleveraging queue of each side with accounts, as a table in stablecoins."""
     from rich.console import Console
     from rich.table import Table
 

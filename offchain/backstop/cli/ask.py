@@ -302,7 +302,7 @@ def cli(
 
 
 def _check_no_other_options(question: str, options: tuple[str, ...]) -> None:
-    """Refuse an option that says nothing of the question."""
+    """Raise BackstopError if an option was given that the question does not use."""
     context = click.get_current_context()
     for each in context.command.params:
         if each.name is None or each.name in (*_ALWAYS, *options):
@@ -314,7 +314,7 @@ def _check_no_other_options(question: str, options: tuple[str, ...]) -> None:
 def _build_repeat_command(
     question: str, scenario: str, paths: int, engine: str, seed: int, given: Mapping[str, Any]
 ) -> str:
-    """Return the command that answers it again."""
+    """Return the shell command that answers the same question again, with all given options."""
     line = format_repeat_command(f"ask {question} {scenario}", seed=seed)
     if question != "falls":
         line = format_repeat_command(f"ask {question} {scenario}", paths=paths, engine=engine, seed=seed)

@@ -190,7 +190,7 @@ def cli(
 
 
 def _refuse_differences(witness: WitnessReport | None) -> None:
-    """Raise BackstopError if the independent witness has read something else."""
+    """Raise BackstopError if the second client has read values that differ from the audit's."""
     if witness is not None and witness.differences:
         raise BackstopError(
             f"{len(witness.differences)} values differ between the audit and {witness.client}: "

@@ -55,7 +55,7 @@ RUNS = Path("runs")
 
 
 class Command(click.Command):
-    """A command with help that names commands as it was started, and with old names of its options."""
+    """Click command that accepts old option names and shows help for the way it was started."""
 
     def __init__(
         self, *args: Any, old_options: Mapping[str, str] = MappingProxyType({}), **given: Any
@@ -81,7 +81,7 @@ class Command(click.Command):
 
 
 class LongChoice(click.Choice):
-    """A choice of many values: usage and errors name the command that lists them, not the values."""
+    """Click choice with many values; messages name the command that lists them, not the values."""
 
     def __init__(self, choices: Sequence[str], listed_by: str) -> None:
         super().__init__(choices)
@@ -104,7 +104,7 @@ class LongChoice(click.Choice):
 
 
 def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add --scenario NAME|FILE."""
+    """Add the option --scenario NAME|FILE to a command."""
     return click.option(
         "--scenario",
         "scenario_name",
@@ -116,7 +116,7 @@ def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def episode_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add --episode NAME."""
+    """Add the option --episode NAME to a command."""
     return click.option(
         "--episode",
         default=None,
@@ -128,7 +128,7 @@ def episode_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def host_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add --host, of which `model` is none."""
+    """Add the option --host to a command; the value `model` means to run without a chain."""
     return click.option(
         "--host",
         type=click.Choice((*HOSTS, "model")),
@@ -139,7 +139,7 @@ def host_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def seed_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add --seed N."""
+    """Add the option --seed N to a command."""
     return click.option(
         "--seed",
         type=click.IntRange(0, 2**63 - 1),
@@ -150,7 +150,10 @@ def seed_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def workers_options(command: Callable[P, T], default: int | None = 1) -> Callable[P, T]:
-    """Add --workers N, --dask ADDRESS; without a default the number of the machine's processors is meant."""
+    """Add the options --workers N and --dask ADDRESS to a command.
+
+    With `default` None the number of workers is the number of processors.
+    """
     count = click.option(
         "--workers",
         type=click.IntRange(1, 256),
@@ -168,7 +171,7 @@ def workers_options(command: Callable[P, T], default: int | None = 1) -> Callabl
 
 
 class _FolderOrStore(click.Path):
-    """A folder, or the address of one in an object store."""
+    """Click parameter type for a folder, or for the address of a folder in an object store."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str) or not value.startswith(SCHEME):
@@ -182,9 +185,10 @@ class _FolderOrStore(click.Path):
 def output_options(
     what: str, default: str = "", *, store: bool = False
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """--out DIR, --fresh: every command that writes a folder has both, and opens it with `open_output`.
+    """Return a decorator that adds the options --out DIR and --fresh to a command.
 
-    With `store` it may be in an object store; the command gets a folder all the same.
+    The command opens the folder with `open_output`. With `store` it may be in an object store; the command
+    then gets a local mirror folder. `what` begins the help text.
     """
     shown = f"  [default: {default}]" if default else ""
     where = "s3://BUCKET/PREFIX is a folder of an object store. " if store else ""
@@ -204,19 +208,19 @@ def output_options(
 
 
 def fresh_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add --fresh."""
+    """Add the option --fresh, which replaces an earlier result, to a command."""
     return click.option("--fresh", is_flag=True, help="Replace an earlier result of Backstop at --out.")(
         command
     )
 
 
 def json_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add --json."""
+    """Add the option --json, which prints JSON instead of a table, to a command."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
 
 
 def contracts_folder_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add --contracts DIR."""
+    """Add the option --contracts DIR, the folder of the Vyper sources, to a command."""
     return click.option(
         "--contracts",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -235,10 +239,10 @@ def open_output(
     fresh: bool = False,
     runs: Sequence[str] = (),
 ) -> OutputDirectory:
-    """Begin or take up a command's folder by the one rule of `outputs`; say so if its result is there.
+    """Open a command's output folder, new or to be resumed; print a note if it has a finished result.
 
-    `runs` are the modules that make the slow results: an edit of a module that they do not import changes
-    nothing.
+    `inputs` and `asked` identify the result, together with a hash of contracts and program. `runs` are the
+    modules that the hash covers. Edits of modules that these do not import do not count.
     """
     made_by = hash_program_and_contract_sources(contracts, *runs)
     output = OutputDirectory.open_directory(path, command, {**inputs, "program": made_by}, asked, fresh=fresh)
@@ -248,12 +252,12 @@ def open_output(
 
 
 def build_scenario_record_inputs(scenario: Scenario) -> dict[str, Any]:
-    """Return a scenario as inputs of a folder."""
+    """Return the scenario's name and content hash, which identify results in an output folder."""
     return {"scenario": scenario.name, "content of the scenario": hash_value_repr(scenario)}
 
 
 def get_run_directory(out: Path | None, scenario: str, seed: int, host: str, path: int | None = None) -> Path:
-    """Return the directory of a run."""
+    """Return the output directory of a run: `out`, or a default name from the run's inputs."""
     return out or RUNS / (f"{scenario}-{seed}-{host}" if path is None else f"{scenario}-{seed}-{path}-{host}")
 
 
@@ -261,9 +265,10 @@ def get_run_directory(out: Path | None, scenario: str, seed: int, host: str, pat
 
 
 def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
-    """Make a BackstopError one line on stderr and exit code 1.
+    """Return the command wrapped so that a BackstopError becomes one line on stderr and exit code 1.
 
-    A URL given as a path is one, an extra that is not installed, and another checkout's package.
+    The same holds for a URL given as a path, a missing optional extra and the package of another checkout.
+    Addresses of object stores become local mirror folders.
     """
 
     @functools.wraps(command)
@@ -292,9 +297,10 @@ def _raise_option_error(option: str, problem: str) -> NoReturn:
 def handle_stop_signals(
     text: str = "stopping, results so far are kept ...",
 ) -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM ask to stop: the yielded function says whether they did. A second one stops at once.
+    """Return a context manager that turns SIGINT and SIGTERM into a request to stop.
 
-    Importing ape breaks KeyboardInterrupt, so the handlers are our own.
+    It yields a function that returns whether a stop was requested. A second signal exits at once. The
+    handlers are set here because importing ape breaks KeyboardInterrupt.
     """
     asked = False
 
@@ -328,7 +334,11 @@ def run_once(
     progress: Progress,
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Run a scenario into its run directory unless it is there; return its summary."""
+    """Simulate a scenario into its run directory and return the summary.
+
+    A finished result of the same inputs is returned without a new run. `stop` interrupts the run with
+    RunInterruptedError.
+    """
     from backstop.report.result_kinds import refresh_containing_study_page
     from backstop.report.run_page import write_run_page
     from backstop.simulation.progress_and_interruption import RunInterruptedError
@@ -360,9 +370,10 @@ def run_once(
 
 @contextmanager
 def show_progress_bar(shows_counts: bool = True) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar on stderr if that is a terminal: call it with (done, total, what).
+    """Return a context manager for a progress bar on stderr, if that is a terminal.
 
-    Without `counts` only the bar shows the two numbers: the text names their unit.
+    It yields a function that takes (done, total, text). Without `shows_counts` the bar shows no numbers, and
+    the text names them.
     """
     from rich.console import Console
     from rich.progress import (
@@ -387,7 +398,10 @@ def show_progress_bar(shows_counts: bool = True) -> Iterator[Callable[[int, int,
 
 
 def format_repeat_command(command: str, **options: Any) -> str:
-    """Return the command that repeats the run, as this one was started; omit options that are None or off."""
+    """Return the shell command that repeats a run, with the given options.
+
+    Options that are None or False are left out.
+    """
     words = format_command_as_started(command).split()
     for option, value in options.items():
         if value is True:
@@ -398,7 +412,10 @@ def format_repeat_command(command: str, **options: Any) -> str:
 
 
 def format_given_command(command: str) -> str:
-    """Return the command that does it again, with the options that were given but --out and --fresh."""
+    """Return the shell command that repeats the current command with its given options.
+
+    The options --out, --fresh and --json are left out.
+    """
     context = click.get_current_context()
     words = format_command_as_started(command).split()
     for each in context.command.params:
@@ -417,7 +434,7 @@ def format_given_command(command: str) -> str:
 def print_run_summary(
     run_summary: dict[str, Any], directory: Path | None, report: Path | None, as_json: bool
 ) -> None:
-    """Print a run's results on stdout."""
+    """Print the summary of a run as a table or as JSON on stdout."""
     if as_json:
         print(
             json.dumps(
@@ -473,7 +490,10 @@ def print_run_summary(
 
 
 def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Return the rows of losses: created, paid by each payer, and unpaid, of vaults and margin market."""
+    """Yield table rows of losses: created, paid by each payer, and unpaid.
+
+    Losses of vaults and of the margin market are both listed.
+    """
     from backstop.report.amounts import format_duration_text
 
     head, margin = compute_loss_totals(run_summary), run_summary["margin"]
@@ -532,7 +552,10 @@ def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, 
 
 
 def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
-    """Print the table of a comparison on stdout: a line for each figure, a column for each preset."""
+    """Print a comparison of presets on stdout as a table or as JSON.
+
+    The table has a row for each figure and a column for each preset.
+    """
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -575,7 +598,10 @@ def print_system_comparison(comparison: dict[str, Any], directory: Path, as_json
 
 
 def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:
-    """Print the gainers and the payers of each naive rule, compared with ours on the same prices."""
+    """Print a table of the accounts that gain and lose by each simpler rule of a preset.
+
+    The comparison is with the rules of Backstop on the same prices.
+    """
     if not rule_costs:
         return
     from rich.table import Table
@@ -602,7 +628,10 @@ def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:
 
 
 def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
-    """Print a table for each scenario on stdout: a line for each figure, a column for each run."""
+    """Print a table for each scenario on stdout: a row for each figure, a column for each run.
+
+    Each run has other guards (rules that prevent losses) turned on.
+    """
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -616,7 +645,7 @@ def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> 
 
 
 def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[str, Any]], name: str) -> None:
-    """Print a line for each figure, a column for each run."""
+    """Print a table with a row for each figure and a column for each run."""
     from rich.table import Table
 
     from backstop.studies.comparison.run_comparison_lines import read_figure
@@ -636,7 +665,7 @@ def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[st
 def _print_model_agreement_and_files(
     runs: Sequence[Mapping[str, Any]], directory: Path, file_stem: str, columns: int = 0
 ) -> None:
-    """Print whether model and chain agreed, and where the files are."""
+    """Print whether model and chain agreed, and the paths of the result files."""
     console = wide_console(columns or len(runs))
     differences = sum(run["differences"] for run in runs)
     compared = sum(run["fields_compared"] for run in runs)
@@ -648,14 +677,17 @@ def _print_model_agreement_and_files(
 
 
 def wide_console(columns: int) -> Console:
-    """Return a console as wide as its text: a reader's pager or file may be wider than this terminal."""
+    """Return a console on stdout with a width for this number of columns, whatever the terminal.
+
+    A pager or a file may be wider than the terminal.
+    """
     from rich.console import Console
 
     return Console(file=sys.stdout, highlight=False, width=40 + 16 * columns)
 
 
 def format_figure(value: int, unit: str) -> str:
-    """Whole stablecoins, a share, or a time."""
+    """Return a figure as text: stablecoins, percent, count or duration, depending on its unit."""
     from backstop.report.amounts import format_duration_text, format_percent
 
     if unit == "bps":
@@ -670,5 +702,5 @@ def format_figure(value: int, unit: str) -> str:
 
 
 def format_whole_coins(amount: str, units_per_coin: int) -> str:
-    """Whole stablecoins, rounded to the nearest."""
+    """Return an amount as text in whole stablecoins, rounded half up, with thousands separators."""
     return f"{(2 * int(amount) + units_per_coin) // (2 * units_per_coin):,}"

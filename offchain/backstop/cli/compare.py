@@ -195,7 +195,7 @@ _OF_OPTION = {"systems": ("paths", "has_inputs", "workers", "dask"), "presets": 
 
 
 def _refuse_unused_options(chosen: str) -> None:
-    """Raise BackstopError for an option of the other kind of comparison: nothing is ignored."""
+    """Raise BackstopError if an option was given that belongs to the other kind of comparison."""
     context = click.get_current_context()
     given = [
         parameter.opts[0]
@@ -223,7 +223,10 @@ def _compare_systems(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Take whole systems apart on one crash; print the figures and where the page is."""
+    """Compare whole systems on one crash, write the result page, and print the figures.
+
+    A finished result is printed without a new run.
+    """
     from backstop.files.output_directories import hash_value_repr
     from backstop.parallel.worker_backend_selection import select_workers
     from backstop.report.system_comparison_page import write_page

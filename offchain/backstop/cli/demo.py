@@ -114,7 +114,10 @@ def cli(host: str | None, seed: int, fresh: bool) -> None:
 
 
 def describe_planted_bug_difference(trace: ProtocolTrace) -> str:
-    """Replay a run against contracts with one line changed; the first difference, in words."""
+    """Replay a trace on contracts with one wrong line, and return the first difference as text.
+
+    Raises BackstopError if model and chain do not differ.
+    """
     from backstop.hosts.artifacts import Artifacts
     from backstop.hosts.host_registry import open_host
     from backstop.lockstep.lockstep_difference import DivergenceError

@@ -126,7 +126,10 @@ def cli(
 
 
 def _list_refused_rules_or_exit(rule_findings: Sequence[RuleFinding], allows_unsafe: bool) -> tuple[str, ...]:
-    """Return the rules that refuse the parameters, or end the command and say where they do not fit."""
+    """Return the names of the rules that the parameters break.
+
+    Each broken rule is printed. The command exits if there is one and unsafe parameters are not allowed.
+    """
     broken = [found for found in rule_findings if found.rule.verdict == REFUSED]
     for found in broken:
         click.echo(f"refused: {found}", err=True)

@@ -242,7 +242,10 @@ def cli(
 
 
 def _read_histories(given: dict[str, Any]) -> list[OwnerHistory]:
-    """Read each file of events with its book, its prices and its period; write faults where that is asked."""
+    """Return the owners' history from each file of events, with its vault book, prices and period.
+
+    If a table is malformed, its faults are written to the named file and the error is raised again.
+    """
     from backstop.simulation.sources.table_reader import TableFaultsError
     from backstop.studies.calibration.owner_history import read_owner_history
 
@@ -313,7 +316,10 @@ def _read_book_file(file: str, given: dict[str, Any], names: dict[str, str]) -> 
 
 
 def _spread_option(option: str, given: Sequence[str], count: int) -> list[str | None]:
-    """Return a value for each file of events: one counts for all, none is none."""
+    """Return the option's value for each of `count` event files, or None if it was not given.
+
+    A single value applies to all files. Raises BackstopError for any other number of values.
+    """
     if len(given) in (0, 1):
         return [given[0] if given else None] * count
     if len(given) != count:

@@ -216,7 +216,10 @@ def cli(
 def _shrink_failures(
     progress: CampaignProgress, out: Path, artifacts: Artifacts, has_ended: Callable[[], bool]
 ) -> Iterator[ShrunkFailure]:
-    """Shrink what failed, while there is time."""
+    """Yield each failure with its trace reduced to a minimal failing one, while there is time.
+
+    A failure that cannot be reduced is printed to stderr instead.
+    """
     for failure in progress.failures:
         trace = out / failure["trace"]
         reason = f"{format_command_as_started('shrink')} does it"

@@ -47,7 +47,7 @@ RUN_BY = ("backstop.studies.exploit_search.search_campaign",)
 
 
 class AlarmChoice(click.Choice):
-    """The alarms; their old names work for one release."""
+    """Click choice of alarms of the attack search, which also accepts their old names."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         new = OLD_ALARMS.get(value, value)
@@ -213,7 +213,10 @@ def _search_reverted_fixes(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Hunt under each old rule; raise BackstopError unless each has a story of its own."""
+    """Search for attacks with each fix reverted, and print the results.
+
+    Raises BackstopError unless an attack is found for each.
+    """
     require_checkout("hunt --reverted-fix")
     from backstop.proof.reverted_fixes import build_mutant_pair_from_patch, list_reverted_fixes
     from backstop.studies.exploit_search_score.mutant_search_trials import (
@@ -246,7 +249,10 @@ def _search_reverted_fixes(
 
 
 def _split_random_and_bred_plans(plan_count: int) -> tuple[int, int]:
-    """Return how many plans are drawn at random, and how many are bred."""
+    """Return how many attack plans are drawn at random, and how many are bred from good ones.
+
+    A quarter is random, rounded down, and one at least.
+    """
     first = max(1, plan_count // 4)
     return first, plan_count - first
 

@@ -122,7 +122,7 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
 
 
 def _refuse_price_options_without_prices() -> None:
-    """Refuse options that say something of prices where there are none."""
+    """Raise BackstopError if an option that needs prices was given without --prices."""
     context = click.get_current_context()
     for name in (*_OF_PRICES, "use", *OF_SCENARIO):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:

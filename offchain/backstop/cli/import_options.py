@@ -232,21 +232,24 @@ OF_SCENARIO = (
 
 
 def add_input_file_options(command: Callable[P, T]) -> Callable[P, T]:
-    """Add the options that name the files to read, and the meaning of their columns."""
+    """Add the options for input files, and for the meaning of their columns, to a command."""
     for option in reversed(_READING):
         command = option(command)
     return command
 
 
 def add_imported_scenario_options(command: Callable[P, T]) -> Callable[P, T]:
-    """Add the options of the scenario that files become."""
+    """Add the options of the scenario that imported files become to a command."""
     for option in reversed(_SCENARIO):
         command = option(command)
     return command
 
 
 def read_book_and_prices(given_options: Mapping[str, Any]) -> tuple[VaultBook, PriceHistory | None]:
-    """Read the positions, and the prices if there is a file of them; write the faults where that is asked."""
+    """Return the imported vault positions, and the price history or None without a price file.
+
+    If a table is malformed, its faults are written to the named file and the error is raised again.
+    """
     from backstop.simulation.sources.book_reader import read_book
     from backstop.simulation.sources.price_reader import read_prices
     from backstop.simulation.sources.table_reader import TableFaultsError
@@ -293,7 +296,7 @@ def read_book_and_prices(given_options: Mapping[str, Any]) -> tuple[VaultBook, P
 
 
 def parse_scenario_writer_options(given_options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scenario's options as `write_scenario` takes them."""
+    """Return the scenario options of a command, parsed as arguments of `write_scenario`."""
     found = {name: given_options[name] for name in OF_SCENARIO}
     ratios, rows = (
         parse_name_values("--ratio", given_options["ratios"]),
@@ -307,13 +310,16 @@ def parse_scenario_writer_options(given_options: Mapping[str, Any]) -> dict[str,
 
 
 def get_output_inputs(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scenario's options that define a folder."""
+    """Return the scenario options that identify the result in an output folder."""
     found = {name: given[name] for name in OF_SCENARIO}
     return found | {name: list(found[name]) for name in ("ratios", "rows", "pools")}
 
 
 def parse_name_values(option: str, given: Sequence[str]) -> dict[str, str]:
-    """Read options of the form NAME=VALUE."""
+    """Return options of the form NAME=VALUE as a dictionary.
+
+    Raises BackstopError, with the option's name, for any other form.
+    """
     found = {}
     for text in given:
         name, sign, value = text.partition("=")
@@ -324,14 +330,17 @@ def parse_name_values(option: str, given: Sequence[str]) -> dict[str, str]:
 
 
 def _parse_count(option: str, text: str) -> int:
-    """Read whole stablecoins, as 1000000 or 1_000_000."""
+    """Return a number of whole stablecoins from text such as 1000000 or 1_000_000.
+
+    Raises BackstopError, with the option's name, for other text.
+    """
     if text.replace("_", "").isdecimal():
         return int(text)
     raise BackstopError(f"{option}: {text!r} is invalid; expected whole stablecoins, as 1000000")
 
 
 def write_table_faults_csv(faults_error: TableFaultsError, path: Path | None) -> None:
-    """Write every fault of a table, where a file is named."""
+    """Write all faults of an input table to a CSV file; do nothing without a path."""
     if path is None:
         return
     try:
@@ -348,7 +357,7 @@ def write_table_faults_csv(faults_error: TableFaultsError, path: Path | None) ->
 
 
 def describe_time_span(prices: PriceHistory) -> str:
-    """Print the first and last time of the prices, and their interval."""
+    """Return the first and last time of the prices and their interval, as text."""
     from backstop.simulation.scenario.quantity_units import format_duration_text
     from backstop.simulation.sources.price_reader import format_utc_time
 
@@ -359,7 +368,7 @@ def describe_time_span(prices: PriceHistory) -> str:
 
 
 def print_book_import_summary(vault_book: VaultBook) -> None:
-    """Print the imported rows, and their changes."""
+    """Print the number of imported vaults, the columns used, and the changes to the rows."""
     from backstop.model.arithmetic import WAD
 
     owed = f"{(vault_book.debt + WAD // 2) // WAD:,}"

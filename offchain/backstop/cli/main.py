@@ -84,7 +84,7 @@ BENCHMARKS = ("gas", "bench", "bench-lockstep")
 
 
 class Commands(click.Group):
-    """All commands; each is imported when it is asked for."""
+    """Click group of all commands; each command's module is imported on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(chain.from_iterable(QUESTIONS.values()))
@@ -112,7 +112,7 @@ class Commands(click.Group):
 
 
 def get_module_name(command: str) -> str:
-    """Return where a command is."""
+    """Return the name of the Python module that defines a command."""
     stem = {"import": "import_book"}.get(command, command.replace("-", "_"))
     return f"{'benchmarks' if command in BENCHMARKS else 'backstop'}.cli.{stem}"
 

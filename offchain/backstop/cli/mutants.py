@@ -325,7 +325,10 @@ def _hunt_correlated_mutants(
 def _select_correlated_mutants(
     correlated_mutants: Iterable[CorrelatedMutant], contracts: Iterable[str], mutant_names: Sequence[str]
 ) -> list[CorrelatedMutant]:
-    """Return the pairs that are named, or that concern the contracts; all if neither is."""
+    """Return the mutant pairs with these names or in these contracts, or all if neither is given.
+
+    A mutant pair is the same mistake in contract and model.
+    """
     from backstop.proof.mutation.contract_mutants import list_own_files
     from backstop.proof.mutation.correlated_mutants import select_correlated_mutants
 
@@ -335,7 +338,7 @@ def _select_correlated_mutants(
 
 
 def _print_results(content: list[Any], tables: Iterable[Any], as_json: bool) -> None:
-    """Print results, as JSON or as tables."""
+    """Print results as JSON or as tables on stdout."""
     if as_json:
         print(json.dumps(content, indent=2))
         return
@@ -345,7 +348,7 @@ def _print_results(content: list[Any], tables: Iterable[Any], as_json: bool) -> 
 
 
 def _require_complete_without_complaints(is_complete: bool, complaint_texts: Iterable[str]) -> None:
-    """Raise BackstopError if it was stopped, or if anything is wrong with the results."""
+    """Raise BackstopError if the run was stopped early, or if there is a complaint about its results."""
     if not is_complete:
         raise BackstopError("stopped: these are the results so far; the same command goes on")
     if complaints := list(complaint_texts):

@@ -16,14 +16,14 @@ OLD_ALARMS = {"taken": "extraction", **load_rename_table().names["alarms"]}
 
 
 def warn_old_name(kind: str, old: str, new: str) -> None:
-    """Print to standard error that a command or an option has a new name."""
+    """Print a warning to stderr that a command, an option or a value has a new name."""
     click.echo(
         f"Warning: the {kind} {old} is called {new} now; the old name goes with the next release", err=True
     )
 
 
 def translate_old_presets(ctx: click.Context, param: click.Parameter, names: str) -> str:
-    """Return presets, with commas between them, under the names of today; a warning for each old one."""
+    """Return a comma-separated list of presets with old names replaced; warn about each old name."""
     given = names.split(",")
     found = [load_rename_table().translate_name("presets", name.strip()) for name in given]
     for old, new in zip(given, found, strict=True):
@@ -33,7 +33,7 @@ def translate_old_presets(ctx: click.Context, param: click.Parameter, names: str
 
 
 def build_old_command(old: str, command: click.Command) -> click.Command:
-    """Return a hidden copy of a command under its old name, which warns and then runs."""
+    """Return a hidden copy of a command under its old name, which prints a warning and then runs."""
     hidden, run = copy(command), command.callback
     assert run is not None
 

@@ -147,7 +147,10 @@ def cli(
 
 
 def _print_pair_gains_by_price_jump(coin_day_files: tuple[str, ...], as_json: bool) -> None:
-    """Print the table of jumps, with the counted days of each coin or those of a file."""
+    """Print the gains of a hedged pair of positions by size of price jump, as a table or as JSON.
+
+    The frequency of jumps is counted from daily prices of each coin, built in or from `COIN=FILE`.
+    """
     from backstop.errors import BackstopError
     from backstop.report.self_hedge_console_table import print_pair_gains_by_jump
     from backstop.studies.self_hedge.daily_move_counts import (

@@ -34,7 +34,10 @@ PRICES = {"WETH": 2_000 * RAY, "WBTC": 60_000 * RAY, "XAU": 2_500 * RAY}
 
 @contextmanager
 def limit_checks_to_written_slots(system: System) -> Iterator[None]:
-    """Compare only the slots that a step writes; the next step outside compares the whole state."""
+    """Return a context manager that limits state comparisons to the slots that each step writes.
+
+    The first step after it compares the whole state again. Without a lockstep it does nothing.
+    """
     if not isinstance(system, ProtocolLockstep):
         yield
         return
@@ -47,7 +50,10 @@ def limit_checks_to_written_slots(system: System) -> Iterator[None]:
 
 
 class LocalProtocol:
-    """A deployment in lockstep; arguments of type `address` may be the name of a contract or an account."""
+    """Deployment on model and chain in this process, called with names instead of addresses.
+
+    An argument of type `address` may be the name of a contract or of an account.
+    """
 
     def __init__(self, both: ProtocolLockstep) -> None:
         self.lockstep = both
@@ -64,9 +70,10 @@ class LocalProtocol:
         return self.lockstep.timestamp
 
     def address(self, name: str) -> str:
-        """Return the address of a contract or of an account; any lower-case word is an account.
+        """Return the address of a contract or an account; any lower-case word is an account.
 
-        The name of a trader (see `deposit_margin`) is the account of its key, "anna#1" another one of it.
+        A trader's name (see `deposit_margin`) stands for the account of its key. "anna#1" is another account
+        of the same key.
         """
         if name.startswith("0x"):
             return name.lower()
@@ -79,13 +86,14 @@ class LocalProtocol:
         return found
 
     def get_collateral_type(self, symbol: str) -> int:
-        """Return the number of the collateral type with this symbol."""
+        """Return the id of the collateral type with this token symbol."""
         return [c.symbol for c in self.parameters.collateral_types].index(symbol)
 
     def do(self, call: str, *args: Any, sender: str) -> Any:
-        """Submit the call "Contract.method" and return its value; `last` keeps the outcome with its events.
+        """Submit the call "Contract.method" to model and chain, and return its value.
 
-        Raises RevertError with the reason where model and contract revert.
+        The attribute `last` keeps the outcome with its events. Raises RevertError with the reason if the call
+        reverts.
         """
         contract, method = call.rsplit(".", 1)
         action = Action(
@@ -97,22 +105,25 @@ class LocalProtocol:
         return self.last.value
 
     def read(self, call: str, *args: Any) -> Any:
-        """Return the value of the view "Contract.method"."""
+        """Return the result of the view "Contract.method" on model and chain."""
         contract, method = call.rsplit(".", 1)
         return self.lockstep.view(contract, method, *self._resolve_arguments(contract, method, args))
 
     def table(self, contract: str, path: str, key: Any = ()) -> Any:
-        """Return a record of a storage variable as the chain stores it."""
+        """Return the record at `key` of a contract's storage variable `path`, as the chain stores it."""
         return self.lockstep.snapshot()[contract][path][key]
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
-        """Advance the time by seconds and the chain by blocks, by default one block for each slot of 12 s."""
+        """Advance the time by `seconds` and the chain by `blocks`.
+
+        The default is one block for each slot of 12 seconds.
+        """
         self.lockstep.advance(seconds, blocks)
 
     # ------------------------------------------------------------------ prices
 
     def report(self, symbol: str, price: int) -> None:
-        """Submit a report of a price by each reporter of the type [ray for 1e18 of collateral]."""
+        """Report a price by each reporter of the collateral type [ray for 1e18 of collateral]."""
         self.submit_reports(
             self.get_collateral_type(symbol), price, self._get_collateral_parameters(symbol).feed.reporters
         )
@@ -120,9 +131,10 @@ class LocalProtocol:
     def submit_reports(
         self, market: int, price: int, reporter_count: int, low: int | None = None, high: int | None = None
     ) -> None:
-        """Submit a report of a price by each reporter; only the last report compares the whole state.
+        """Report a price [ray] by each reporter of a feed market.
 
-        With a margin market each report has a range as well, by default of one price, and makes a mark.
+        Only the last report compares the whole state of model and chain. With a margin market each report
+        also has a price range, which is the price itself by default.
         """
         *others, last = [f"reporter_{i + 1}" for i in range(reporter_count)]
         call, args = "PriceFeed.report", [market, price]
@@ -135,7 +147,10 @@ class LocalProtocol:
         self.do(call, *args, sender=last)
 
     def post_next(self, symbol: str, price: int) -> None:
-        """Wait until the feed can step, report a price and poke, so that the price is the next one."""
+        """Make a price [ray] the next price of the feed.
+
+        The function waits until the feed can be updated, reports the price and updates the feed.
+        """
         c, feed = self.get_collateral_type(symbol), self._get_collateral_parameters(symbol).feed
         averages = self.lockstep.model.world.contracts["PriceFeed"].tables["averages"]
         self.advance(max(0, averages[c].stepped_at + feed.step - self.timestamp))
@@ -143,13 +158,13 @@ class LocalProtocol:
         self.do("PriceFeed.poke", c, sender="stranger")
 
     def post_price(self, symbol: str, price: int) -> None:
-        """Make a price the current and the next price of the feed, in one or two steps."""
+        """Make a price [ray] both the current and the next price of the feed, in one or two updates."""
         self.post_next(symbol, price)
         if self._read_prices(symbol).current != price:
             self.post_next(symbol, price)
 
     def get_or_renew_risk_price(self, symbol: str) -> int:
-        """Return the price for new risk [ray]; a stale price is posted again first."""
+        """Return the price for new risk [ray]; a stale price is first reported again."""
         c = self.get_collateral_type(symbol)
         if self.read("PriceFeed.risk_price", c) == 0:
             self.post_price(symbol, self._read_prices(symbol).next or PRICES[symbol])
@@ -158,31 +173,40 @@ class LocalProtocol:
     # ------------------------------------------------------------------- money
 
     def mint_and_approve_collateral(self, symbol: str, who: str, amount: int) -> None:
-        """Mint collateral for an account [wad, at least one raw unit] and approve the vault engine."""
+        """Mint collateral for an account [wad] and approve the vault engine to spend it.
+
+        The amount is rounded up to whole units of the token.
+        """
         raw = -(-amount // 10 ** (18 - self.read(f"{symbol}.decimals")))
         self.do(f"{symbol}.mint", who, raw, sender=who)
         self.do(f"{symbol}.approve", "VaultEngine", MAX_UINT256, sender=who)
 
     def borrow(self, who: str, symbol: str, collateral: int, debt: int) -> None:
-        """Mint collateral for an account, lock it and draw a debt, both in wad."""
+        """Mint collateral for an account, lock it in the account's vault and draw a debt, both in wad."""
         if collateral:
             self.mint_and_approve_collateral(symbol, who, collateral)
         c = self.get_collateral_type(symbol)
         self.do("VaultEngine.deposit_and_draw", c, who, collateral, debt, who, sender=who)
 
     def give_stablecoin(self, who: str, amount: int) -> None:
-        """Transfer stablecoin [wad] to an account, drawn in a well-secured vault of the market maker."""
+        """Transfer stablecoin [wad] to an account.
+
+        The market maker draws it on a vault with about three times as much collateral.
+        """
         draw = max(amount, self._get_collateral_parameters("WETH").debt_floor * WAD)
         self.borrow("market_maker", "WETH", 3 * draw * RAY // self.get_or_renew_risk_price("WETH"), draw)
         self.do("Stablecoin.transfer", who, amount, sender="market_maker")
 
     def deploy_token(self, kind: str, name: str, symbol: str, decimals: int) -> str:
-        """Deploy a token contract and return its name, which is its symbol."""
+        """Deploy a token contract, and return its name, which is its symbol.
+
+        `kind` is the name of the contract's source.
+        """
         self.lockstep.create_contract(kind, symbol, name, symbol, decimals)
         return symbol
 
     def provide(self, symbol: str, collateral: int, stable: int) -> None:
-        """Set both reserves of the market of a symbol [wad]."""
+        """Set both reserves of a collateral token's constant-product market [wad]."""
         market = f"Market.{symbol}"
         raw = -(-collateral // 10 ** (18 - self.read(f"{symbol}.decimals")))
         self.do(f"{symbol}.mint", "market_maker", raw, sender="market_maker")
@@ -194,10 +218,10 @@ class LocalProtocol:
     # ----------------------------------------------------------- margin market
 
     def deposit_margin(self, trader: str, amount: int) -> None:
-        """Pay stablecoin [wad] into a trader's account of the margin market.
+        """Deposit stablecoin [wad] into a trader's account of the margin market.
 
-        From then on the name stands for that account, which is the address of the trader's key. A stale price
-        of collateral is posted again first, which takes an hour: then marks have to be renewed.
+        From then on the name stands for that account, which is the address of the trader's key. A stale
+        collateral price is reported again first. That takes an hour, after which marks have to be renewed.
         """
         self.traders.add(trader.partition("#")[0])
         self.give_stablecoin("payer", amount)
@@ -205,7 +229,10 @@ class LocalProtocol:
         self.do("PerpetualMarket.deposit", trader, amount, sender="payer")
 
     def post_mark(self, market: int, price: int, low: int | None = None, high: int | None = None) -> None:
-        """Report a price of a perpetual market and its range of the seconds before, all in wei a lot."""
+        """Report the price of a perpetual market and its recent range, and update the mark [wei per lot].
+
+        The range is the price itself by default.
+        """
         assert self.parameters.margin is not None
         terms = self.parameters.margin.markets[market]
         feed = self.get_collateral_type(terms.symbol)
@@ -216,21 +243,21 @@ class LocalProtocol:
         self.do("PerpetualMarket.accrue", market, sender="keeper")
 
     def renew_marks(self) -> None:
-        """Report the last mark of each perpetual market again, with the present time."""
+        """Report the last mark of each perpetual market again, so that all marks are current."""
         assert self.parameters.margin is not None
         for market in range(len(self.parameters.margin.markets)):
             if mark := self.read("PerpetualMarket.mark_of", market):
                 self.post_mark(market, mark)
 
     def sign_order(self, order: Order) -> tuple[Order, bytes]:
-        """Return an order with the name of a trader for its account, and its signature."""
+        """Return an order with the trader's name replaced by its account, and the order's signature."""
         signed = order._replace(account=get_trader_account(order.account))
         return signed, sign_order(order.account, signed, CHAIN_ID, self.address("MarginOrders"))
 
     def trade(self, maker: str, taker: str, lots: int, market: int = 0, price: int | None = None) -> None:
-        """Fill two signed orders: the maker buys lots of the taker at a price [wei a lot], or the last mark.
+        """Fill two signed orders: the maker buys lots from the taker.
 
-        Below zero the maker sells.
+        With negative `lots` the maker sells. The price [wei per lot] is the last mark by default.
         """
         limit = self.read("PerpetualMarket.mark_of", market) if price is None else price
         nonce = self.lockstep.steps
@@ -239,7 +266,10 @@ class LocalProtocol:
         self.do("MarginOrders.fill", *bought, *sold, abs(lots), sender="matcher")
 
     def advance_cycle(self) -> None:
-        """Wait until the pending cycle may be final, renew all marks, and roll."""
+        """Wait until the margin market's cycle can end, renew all marks, and end the cycle.
+
+        A cycle is the market's accounting period.
+        """
         assert self.parameters.margin is not None
         clock, margin = self.read("PerpetualMarket.clock_of"), self.parameters.margin
         soonest = max(clock.rolled_at + margin.window, clock.booked_at + margin.quiet)
@@ -248,7 +278,10 @@ class LocalProtocol:
         self.do("PerpetualMarket.advance_cycle", sender="keeper")
 
     def get_equity(self, account: str) -> int:
-        """Return an account's worth at the last marks, after its known haircuts and up to date [wad]."""
+        """Update a margin account, and return its equity at the last marks after known haircuts [wad].
+
+        A haircut is the part of a gain that pays others' losses.
+        """
         self.do("PerpetualMarket.update_account", account, sender="keeper")
         standing = self.read("PerpetualMarket.standing_of", account)
         return int(standing.own - standing.haircut)
@@ -256,7 +289,10 @@ class LocalProtocol:
     # --------------------------------------------------------------- situations
 
     def earn_fees(self, symbol: str) -> None:
-        """Charge a year of fees on a vault, so that buffer and reserve are not empty; prices stay."""
+        """Open a vault and charge a year of fees on it, so that buffer and reserve have funds.
+
+        The prices are the same afterwards.
+        """
         prices = {c.symbol: self.get_or_renew_risk_price(c.symbol) for c in self.parameters.collateral_types}
         debt = 10 * self._get_collateral_parameters(symbol).debt_floor * WAD
         self.borrow("fee_payer", symbol, 10 * debt * RAY // prices[symbol], debt)
@@ -266,7 +302,10 @@ class LocalProtocol:
             self.post_price(each, price)
 
     def make_deficit(self, symbol: str) -> int:
-        """Charge a year of fees, make the collateral of a vault worthless, and return the deficit [rad]."""
+        """Make a vault's collateral worthless, close its auction, and return the deficit [rad].
+
+        A year of fees is charged first, so that buffer and reserve have funds.
+        """
         c, collateral = self.get_collateral_type(symbol), self._get_collateral_parameters(symbol)
         self.earn_fees(symbol)
         price = self.get_or_renew_risk_price(symbol)
@@ -309,7 +348,7 @@ class LocalProtocol:
 def open_protocol(parameters: Parameters | None = None) -> LocalProtocol:
     """Deploy model and contracts in this process, post the first prices, and return the protocol.
 
-    The contracts run on revm. Without parameters the deployment has the standard ones: WETH at 2,000, WBTC
+    The contracts run on the host revm. The default parameters are the standard ones, with WETH at 2,000, WBTC
     at 60,000 and XAU at 2,500 stablecoins.
     """
     protocol = LocalProtocol(deploy_lockstep(RevmHost(), parameters, traces=None))

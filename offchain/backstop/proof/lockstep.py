@@ -43,7 +43,10 @@ from backstop.system import Snapshot
 
 
 class ProtocolLockstep(Lockstep):
-    """A lockstep of the protocol: parameters, questions about the future, states of other deployments."""
+    """The protocol's model and a chain in lockstep: each step runs on both and results are compared.
+
+    Numbered properties are checked as well.
+    """
 
     def __init__(
         self,
@@ -60,7 +63,10 @@ class ProtocolLockstep(Lockstep):
         traces: Path | None = TRACES,
         known: Lockstep | None = None,
     ) -> None:
-        """Compare a model and a chain; `known` is a lockstep of the same state, whose slots are copied."""
+        """Set up the comparison of a model and a chain that have the same state.
+
+        `known` is a lockstep of the same state; its tracked storage slots are copied.
+        """
         self.parameters = parameters
         self.promises = promises
         super().__init__(
@@ -77,18 +83,27 @@ class ProtocolLockstep(Lockstep):
 
     @asserts_property(20)
     def apply_pending_chain_steps(self) -> None:
-        """Have the chain take the steps that it has not taken yet, and compare each."""
+        """Apply the steps that only the model has taken to the chain, and compare each (property 20).
+
+        Raises DivergenceError if outcome, return value, events or storage differ.
+        """
         super().apply_pending_chain_steps()
 
     def create_contract(self, kind: str, name: str, *args: Any) -> str:
-        """Add a contract from an account of its own, and return its address."""
+        """Deploy a contract on model and chain from an account of its own, and return its address.
+
+        `kind` names the contract's source, and `args` are its constructor arguments.
+        """
         deployer = get_account(f"deployer_of_{name}")
         creation = Creation(name, kind, args, compute_contract_address(deployer, 0))
         self.add_contract(creation)
         return creation.address
 
     def check_counterfactual_property(self, counterfactual_seed: CounterfactualSeed) -> bool:
-        """Ask a counterfactual property; False if it has nothing to try here. Nothing changes."""
+        """Check a what-if property on the present state, and revert; return whether a trial was possible.
+
+        Raises an error with the step's place in the trace if the property is violated.
+        """
         self.apply_pending_chain_steps()
         try:
             return check_counterfactual_property(self, counterfactual_seed)
@@ -98,7 +113,10 @@ class ProtocolLockstep(Lockstep):
             raise
 
     def build_trace(self, reason: str = "") -> ProtocolTrace:
-        """Return all steps so far, to be written or replayed."""
+        """Return all steps so far as a trace that can be written and replayed.
+
+        Raises BackstopError if the deployment was not made from parameters.
+        """
         if self.parameters is None:
             raise BackstopError("only a deployment that was made from parameters can be traced")
         return ProtocolTrace(
@@ -139,7 +157,10 @@ class ProtocolLockstep(Lockstep):
         load_state(self.model.world, state)
 
     def find_unmodelled_slots(self) -> Set[Slot]:
-        """Return the slots of variables without a table: scalars, mappings by known addresses."""
+        """Return the chain's storage slots of variables that the model does not store in tables.
+
+        These are single values and mappings by known addresses.
+        """
         chain = self.chain
         ignored = set()
         deployers = [get_account("admin"), *(get_account(f"deployer_of_{name}") for name in chain.addresses)]
@@ -186,7 +207,12 @@ def deploy_lockstep(
     traces: Path | None = TRACES,
     promises: bool = False,
 ) -> ProtocolLockstep:
-    """Set up a configured deployment on the model and on a host; `promises` are asserted only if asked."""
+    """Deploy the protocol on the model and on a host, and return the two in lockstep.
+
+    `check_every` is the interval of full state comparisons in steps, `block` the number of steps in a block.
+    `promises` also checks properties that today's rules do not keep. `traces` is the folder for traces of
+    failures.
+    """
     parameters = parameters or build_standard_parameters()
     _, model, chain = deploy_protocol(host, parameters, artifacts)
     assert chain is not None
@@ -212,7 +238,10 @@ def replay_trace_in_lockstep(
     check_every: int | None = 1,
     block: int = 1,
 ) -> ProtocolLockstep:
-    """Run a trace again from its start; raises DivergenceError where it did."""
+    """Replay a trace on a new deployment of model and host, and return the lockstep.
+
+    Raises DivergenceError if model and chain differ.
+    """
     both = deploy_lockstep(
         host,
         trace.parameters,

@@ -26,7 +26,7 @@ _OLD_NAMES = 3
 
 @dataclass(frozen=True)
 class ProtocolTrace(Trace):
-    """Steps on a fresh, configured deployment of some parameters."""
+    """Trace of steps on a new deployment with the given parameters."""
 
     parameters: Parameters = field(kw_only=True)
     # Whether promises that are not kept yet are asserted as well.
@@ -34,7 +34,7 @@ class ProtocolTrace(Trace):
 
 
 def write_trace_json(trace: ProtocolTrace, path: Path) -> None:
-    """Write the file at once or not at all."""
+    """Write a trace to a JSON file atomically."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "seed": trace.seed,
@@ -49,7 +49,11 @@ def write_trace_json(trace: ProtocolTrace, path: Path) -> None:
 
 
 def read_trace(path: Path, artifacts: Artifacts) -> ProtocolTrace:
-    """Read a trace; the contracts' ABI tells numbers, bytes and text apart. Old names are translated."""
+    """Return the trace in a JSON file.
+
+    The contracts' ABI tells numbers, bytes and text apart. Names of version 3 are translated. Raises
+    BackstopError if the file is malformed.
+    """
     content = read_versioned_json(
         path, "trace", SCHEMA_VERSION, "check the path", "record it again", older_versions=(_OLD_NAMES,)
     )

@@ -43,7 +43,7 @@ _STALE = re.compile(r"does not compile|\b(?:NameError|AttributeError|ImportError
 
 @dataclass(frozen=True)
 class AttackResult:
-    """What an attack does on the present rule and on the old one."""
+    """Result of an attack on the present rule and on the old rule that a patch restores."""
 
     name: str
     fails_today: bool
@@ -52,12 +52,15 @@ class AttackResult:
 
     @property
     def is_possible_only_before_fix(self) -> bool:
-        """Whether the attack needs the old rule, and succeeds on it."""
+        """Whether the attack succeeds on the old rule and fails on the present one."""
         return self.fails_today and bool(self.figures) and not self.trouble
 
 
 def list_reverted_fixes(names: Iterable[str] = ()) -> list[str]:
-    """Return the kept rules, all or those named: each is the stem of its attack's file."""
+    """Return the names of the stored fixes that can be reverted, all or the given ones, sorted.
+
+    Raises BackstopError for an unknown name.
+    """
     found = sorted(path.stem for path in PATCHES.glob("*.patch"))
     if unknown := sorted(set(names) - set(found)):
         known = describe_choices(unknown[0], found, "docs/explanation/reverted-fixes.md")
@@ -68,7 +71,10 @@ def list_reverted_fixes(names: Iterable[str] = ()) -> list[str]:
 def replay_attacks_on_both_rules(
     names: Iterable[str], show: Callable[[AttackResult], None] = lambda played: None, host: str = "revm"
 ) -> list[AttackResult]:
-    """Play each attack on the present rule and on its old one, in a copy of the checkout."""
+    """Run each attack's test on the present rule and with its fix reverted, and return the results.
+
+    The tests run in a temporary copy of the checkout. `show` is called with each result.
+    """
     results = []
     with tempfile.TemporaryDirectory(prefix="backstop-reverted-fixes-") as folder:
         copy = Path(folder)
@@ -80,7 +86,7 @@ def replay_attacks_on_both_rules(
 
 
 def build_mutant_pair_from_patch(patch_name: str) -> CorrelatedMutant:
-    """Return an old rule as a pair, to be tried as one: each hunk of its patch is a change."""
+    """Return a reverted fix as a mutant pair: each hunk of its patch becomes one text change."""
     changes = []
     for part in (PATCHES / f"{patch_name}.patch").read_text().split("diff --git ")[1:]:
         head, *hunks = _HUNK.split(part)
@@ -92,7 +98,7 @@ def build_mutant_pair_from_patch(patch_name: str) -> CorrelatedMutant:
 
 
 def explain_patch_failure(name: str, root: Path = ROOT) -> str:
-    """Return why a patch does not apply; empty if it does."""
+    """Return git's reason why a patch does not apply, or an empty string if it does."""
     return _get_git_error(root, "apply", "--check", str(PATCHES / f"{name}.patch"))
 
 
@@ -121,7 +127,10 @@ def _replay_attack_on_both_rules(checkout_copy: Path, attack_name: str, host: st
 
 @contextmanager
 def _revert_fix_temporarily(checkout_copy: Path, fix_name: str) -> Iterator[None]:
-    """Put an old rule back for a while."""
+    """Return a context manager that applies a patch to the copied checkout and reverts it on exit.
+
+    Raises BackstopError if the patch does not apply.
+    """
     patch = str(PATCHES / f"{fix_name}.patch")
     if why := _get_git_error(checkout_copy, "apply", patch):
         raise BackstopError(f"the patch does not apply: {why}")
@@ -156,7 +165,10 @@ def _get_pytest_code_and_output(
 
 
 def _get_git_error(folder: Path, *arguments: str) -> str:
-    """Run git; return what it says if it fails."""
+    """Run a git command in a folder, and return its last error line, or an empty string on success.
+
+    Raises BackstopError if git is not installed.
+    """
     if shutil.which("git") is None:
         raise BackstopError("old rules are put back with git, which is not installed")
     # A copy is in no repository, whatever lies above it.

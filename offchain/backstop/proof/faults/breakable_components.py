@@ -11,11 +11,11 @@ from backstop.proof.faults.failure_modes import FAILS, LIES, OF_CONTRACTS, OF_ST
 
 @dataclass(frozen=True)
 class Component:
-    """A breakable component, and the contracts and stages that may stop with it.
+    """Component that a fault test breaks, and the contracts and stages that depend on it.
 
-    `contract` gets other code; without one the reporters of `markets` fall silent or lie. `dry` are the
-    stages that may pay less, or nothing, without it; `heirs` may pay more by the amount that those have not
-    taken. `own` are the contracts, or the tables of one, that may differ afterwards.
+    `contract` gets other code. Without a contract, the `reporters` of `markets` fall silent or report false
+    prices. `dry` names the waterfall stages that may pay less. `heirs` may pay the unpaid difference. `own`
+    names contracts or tables that may differ afterwards.
     """
 
     name: str
@@ -90,7 +90,7 @@ of collateral, settlement, the stablecoin, margin markets and orders.
 
 
 def get_breakable_component(name: str) -> Component:
-    """Return a part by its name."""
+    """Return a breakable component by name; raise BackstopError if the name is unknown."""
     for each in PARTS:
         if each.name == name:
             return each

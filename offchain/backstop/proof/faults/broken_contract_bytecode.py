@@ -33,7 +33,7 @@ _WORDS = 32
 
 
 def make_constant_answer(word: bytes) -> bytes:
-    """Return code that answers every call with 32 words, each what `word` pushes."""
+    """Return EVM code that answers each call with 32 copies of the word that the code `word` pushes."""
     stores = b"".join(word + bytes([0x61, *(32 * i).to_bytes(2, "big"), 0x52]) for i in range(_WORDS))
     return stores + bytes([0x61, *(32 * _WORDS).to_bytes(2, "big"), 0x5F, 0xF3])
 
@@ -50,7 +50,10 @@ _AMOUNT = bytes.fromhex("602435")
 
 
 def _make_false_answer_stage_code(absorb_answer_code: bytes) -> bytes:
-    """Return a stage that holds 2**180 rad and has an `absorb` that answers the two words in memory."""
+    """Return EVM code of a stage that claims a capacity of 2**180 rad and pays nothing.
+
+    Its `absorb` answers with the two words that `absorb_answer_code` writes to memory.
+    """
     held = bytes.fromhex("600160b41b5f5260205ff3")
     head = bytes.fromhex("5f3560e01c63") + _ABSORB + bytes.fromhex("14")
     return (
@@ -82,9 +85,10 @@ _FAR = 2**14
 
 
 def make_reentrant_code(host: RevmHost, original: bytes, target: str, call_data: bytes) -> bytes:
-    """Return code that does the original's work, and calls `target` before and after, ignoring the result.
+    """Return EVM code that runs the original code and re-enters `target` before and after it.
 
-    In a call that may write nothing it makes no call. The original is put beside it on the host.
+    The results of the two calls are ignored. In a static call no call is made. The original code is stored at
+    a helper address of the host.
     """
     host.set_code(_PROBE, _PROBES)
     host.set_code(_ORIGINAL, original)
@@ -98,13 +102,16 @@ def make_reentrant_code(host: RevmHost, original: bytes, target: str, call_data:
 
 
 def build_target_call_bytecode(host: RevmHost, target: str, call_data: bytes) -> bytes:
-    """Return code that calls `target` on every call, ignores the result, and answers nothing."""
+    """Return EVM code that calls `target` on each call, ignores the result, and returns no data."""
     host.set_code(_PROBE, _PROBES)
     return _append_call_instructions(b"", target, call_data) + b"\x00"
 
 
 def _append_call_instructions(code: bytes, target: str, call_data: bytes) -> bytes:
-    """Return the code with one call at its end; its result is dropped."""
+    """Return `code` with instructions for one call added, which is skipped in a static context.
+
+    The result of the call is dropped.
+    """
     code += _encode_call_instructions(_PROBE, _PROBE_GAS, 0)
     size = len(call_data)
     padded = call_data + bytes(-size % 32)
@@ -118,6 +125,9 @@ def _append_call_instructions(code: bytes, target: str, call_data: bytes) -> byt
 
 
 def _encode_call_instructions(target: str, gas: int, data_size: int) -> bytes:
-    """Return code that makes a call with data that lies at _FAR, and leaves whether it succeeded."""
+    """Return EVM code for a call with data at memory offset _FAR.
+
+    The code leaves the call's success flag on the stack.
+    """
     arguments = bytes([0x5F, 0x5F, 0x61, *data_size.to_bytes(2, "big"), 0x61, *_FAR.to_bytes(2, "big"), 0x5F])
     return arguments + b"\x73" + bytes.fromhex(target[2:]) + b"\x62" + gas.to_bytes(3, "big") + b"\xf1"

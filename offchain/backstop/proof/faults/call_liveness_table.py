@@ -23,7 +23,10 @@ WORKS, FAILS, WRONG = "works", "fails", "wrong"
 
 
 class FaultTableCell(NamedTuple):
-    """One call with one component broken in one way; `note` is the reason of a failure or the difference."""
+    """Result of one call with one component broken in one way.
+
+    `note` is the revert reason of a failure, or the first wrong difference.
+    """
 
     part: str
     way: str
@@ -39,7 +42,10 @@ def list_fault_table_cells(
     artifacts: Artifacts | None = None,
     progress_callback: Callable[[int], None] = lambda done: None,
 ) -> list[FaultTableCell]:
-    """Return all cells of these parts, ways and calls, in the order of parts, ways and calls."""
+    """Run each call with each component broken in each way, and return the results in that order.
+
+    Combinations that do not apply are left out. `progress_callback` gets the number of finished cells.
+    """
     found: dict[tuple[Component, str, LivenessCall], FaultTableCell] = {}
     asked = list(_iter_applicable_fault_cells(components, failure_modes, liveness_calls))
     for moment, it in chain(iter_core_scenario_moments(artifacts), iter_margin_scenario_moments(artifacts)):
@@ -58,7 +64,7 @@ def count_applicable_fault_cells(
     failure_modes: Sequence[str] | None,
     liveness_calls: Sequence[LivenessCall] = CALLS,
 ) -> int:
-    """Return how many cells the table has."""
+    """Return the number of cells that list_fault_table_cells fills for the same arguments."""
     return sum(1 for _ in _iter_applicable_fault_cells(components, failure_modes, liveness_calls))
 
 
@@ -67,9 +73,9 @@ def _iter_applicable_fault_cells(
     failure_modes: Sequence[str] | None,
     liveness_calls: Sequence[LivenessCall],
 ) -> Iterator[tuple[Component, str, LivenessCall]]:
-    """Yield each component with each of its failure modes and each call that can do without it.
+    """Yield each combination of component, failure mode and call that the call must survive.
 
-    A re-entering component does its work, so every call can do with it.
+    A call that needs the component is left out, except for a re-entering component, which does its work.
     """
     for part in components:
         for way in part.ways:
@@ -82,7 +88,10 @@ def _iter_applicable_fault_cells(
 def judge_call_under_failure(
     call_runner: CallRunner, call: LivenessCall, component: Component, failure_mode: str
 ) -> FaultTableCell:
-    """Run a call unbroken and broken, and compare."""
+    """Run a call with the component intact and broken, and return the result as a table cell.
+
+    The result is that the call works, fails or goes wrong.
+    """
     right = call_runner.run_call_without_fault(call, component, failure_mode)
     run = call_runner.run_steps_and_roll_back(
         call_runner.list_steps(call, component, failure_mode), component, failure_mode, right
@@ -100,7 +109,10 @@ def _find_difference_outside_component(
     unbroken_result: CallResult,
     broken_result: CallResult,
 ) -> str | None:
-    """Return the first difference from the unbroken run outside the component's own storage."""
+    """Return the first storage difference from the intact run outside the component's own storage.
+
+    Returns None without a difference.
+    """
     for i, (expected, found) in enumerate(zip(unbroken_result.words, broken_result.words, strict=True)):
         place = call_runner.chain.places[i]
         if expected != found and not {place.contract, f"{place.contract}.{place.path}"} & set(component.own):
@@ -113,7 +125,7 @@ def _find_difference_outside_component(
 
 
 def _format_key(key: Any) -> str:
-    """Return a key as it is shown."""
+    """Return a storage key in brackets, or an empty string for a single value."""
     return "" if key == () else f"[{key}]"
 
 
@@ -124,7 +136,11 @@ def _find_wrong_stage_payment(
     unbroken_result: CallResult,
     broken_result: CallResult,
 ) -> str | None:
-    """Say which stage paid what it should not: all that work pay in their order, as much as they hold."""
+    """Return a message about the first waterfall stage that paid a wrong amount, or None.
+
+    Working stages must pay in order, as much as they hold. Stages in `dry` may pay less, and those in `heirs`
+    the difference.
+    """
     it = call_runner.it
     types = range(it.read_view("VaultEngine.collateral_types")) if call.moment != LOSS else (call.loss,)
     before = call_runner.sum_stage_payments(
@@ -169,7 +185,11 @@ def _find_wrong_leaver_payout(
     unbroken_result: CallResult,
     broken_result: CallResult,
 ) -> str | None:
-    """Say whether the leaver gets more; less may be right, since a broken stage bears no loss before him."""
+    """Return a message if a leaving member of a pool was paid a wrong amount, or None.
+
+    More than in the intact run is wrong. Less is allowed if the component stops a stage that would bear
+    losses first.
+    """
     if broken_result.value > unbroken_result.value:
         return f"pays {broken_result.value / WAD:,.2f} instead of {unbroken_result.value / WAD:,.2f}"
     if not component.dry and broken_result.value < unbroken_result.value:

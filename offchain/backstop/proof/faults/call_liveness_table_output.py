@@ -19,12 +19,12 @@ _KIND = "faults"
 
 
 def build_fault_table_json(cells: Sequence[FaultTableCell]) -> dict[str, Any]:
-    """Return the table as it is written."""
+    """Return the table of fault results as a JSON object."""
     return {"schema_version": SCHEMA_VERSION, "kind": _KIND, "cells": [cell._asdict() for cell in cells]}
 
 
 def refuse_overwriting_other_file(path: Path) -> None:
-    """Raise a BackstopError if a file is there that is no table of faults."""
+    """Raise BackstopError if the path is a file other than a table of fault results."""
     if not path.exists():
         return
     mend = "name another file with --out"
@@ -33,12 +33,12 @@ def refuse_overwriting_other_file(path: Path) -> None:
 
 
 def write_table(cells: Sequence[FaultTableCell], path: Path) -> None:
-    """Write the table to a file."""
+    """Write the table of fault results to a JSON file."""
     write_json(build_fault_table_json(cells), path)
 
 
 def build_success_terminal_table(cells: Sequence[FaultTableCell]) -> Table:
-    """Return a row for each part: how many of the calls asked for work, by the way it breaks."""
+    """Return a table of the share of working calls, by component and failure mode."""
     ways = list(dict.fromkeys(cell.way for cell in cells))
     asked = Counter((cell.part, cell.way) for cell in cells)
     works = Counter((cell.part, cell.way) for cell in cells if cell.verdict == WORKS)
@@ -53,7 +53,10 @@ def build_success_terminal_table(cells: Sequence[FaultTableCell]) -> Table:
 
 
 def build_failure_terminal_table(cells: Sequence[FaultTableCell]) -> Table:
-    """Return a row for each part and call that does not work: by which ways, and why in the first of them."""
+    """Return a table of failing or wrong calls, by component and call.
+
+    Each row has the failure modes and the note of the first of them.
+    """
     groups: dict[tuple[str, str, str], list[FaultTableCell]] = {}
     for cell in cells:
         if cell.verdict != WORKS:
@@ -67,11 +70,11 @@ def build_failure_terminal_table(cells: Sequence[FaultTableCell]) -> Table:
 
 
 def format_verdict_counts(cells: Sequence[FaultTableCell]) -> str:
-    """Return the last line."""
+    """Return one line with the number of cells in total and by result."""
     counts = Counter(cell.verdict for cell in cells)
     return f"cells={len(cells)} " + " ".join(f"{name}={counts[name]}" for name in ("works", "fails", "wrong"))
 
 
 def format_json(cells: Sequence[FaultTableCell]) -> str:
-    """Return the table as text."""
+    """Return the table of fault results as indented JSON text."""
     return json.dumps(build_fault_table_json(cells), indent=2)

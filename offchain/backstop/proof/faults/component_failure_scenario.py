@@ -22,12 +22,18 @@ REPORTERS = ("reporter_1", "reporter_2", "reporter_3", "reporter_4")
 
 
 def list_reporters(symbol: str) -> tuple[str, ...]:
-    """Return the accounts that report for a market; where the adapter does, it stands for the last."""
+    """Return the accounts that report prices for a market.
+
+    In the market with an aggregator, its adapter takes the place of the last account.
+    """
     return REPORTERS[:-1] if symbol == ADAPTED else REPORTERS
 
 
 class FaultScenario:
-    """Calls and prices by name; any revert while the stage is set is an error."""
+    """Deployment on model and chain for fault tests, with contracts, accounts and prices by name.
+
+    Any revert while the scenario is set up is an error.
+    """
 
     def __init__(self, both: ProtocolLockstep) -> None:
         assert both.parameters is not None
@@ -40,58 +46,65 @@ class FaultScenario:
         self._codes: dict[str, bytes] = {}
 
     def get_address(self, name: str) -> str:
-        """Return the address of a contract or of an account."""
+        """Return the address of a contract or an account by name."""
         return self.both.addresses.get(name) or get_account(name)
 
     def build_action(self, call: str, *args: Any, by: str) -> Action:
-        """Return "Contract.method" as an action; addresses may be given as names."""
+        """Return a call "Contract.method" as an action; addresses may be given as names."""
         contract, method = call.rsplit(".", 1)
         inputs = self.both.chain.get_function(contract, method, len(args)).inputs
         values = tuple(self._resolve_address(p, value) for p, value in zip(inputs, args, strict=True))
         return Action(contract, method, values, self.get_address(by))
 
     def run_call_or_raise(self, call: str, *args: Any, by: str) -> Any:
-        """Run "Contract.method"; return its value."""
+        """Execute "Contract.method" on model and chain and return its value.
+
+        Addresses may be given as names. Raises BackstopError on a revert.
+        """
         return self.run_action_or_raise(self.build_action(call, *args, by=by))
 
     @property
     def host(self) -> RevmHost:
-        """The chain, on which alone something can break."""
+        """Host that runs the chain; only there can a component be broken."""
         host = self.both.chain.host
         assert isinstance(host, RevmHost)
         return host
 
     def get_code(self, name: str) -> bytes:
-        """Return a contract's own code; it has to be asked for before another is put in its place."""
+        """Return a contract's own code, cached at the first request.
+
+        The first request must come before the code is replaced.
+        """
         if name not in self._codes:
             self._codes[name] = self.host.get_code(self.get_address(name))
         return self._codes[name]
 
     def encode_call(self, call: str, *args: Any) -> bytes:
-        """Encode "Contract.method" as it is called."""
+        """Return the ABI-encoded call data of "Contract.method"."""
         contract, method = call.rsplit(".", 1)
         return self.both.chain.get_function(contract, method, len(args)).encode_call(args)
 
     def run_action_or_raise(self, action: Action) -> Any:
-        """Run an action; return its value."""
+        """Execute an action on model and chain and return its value; raise BackstopError on a revert."""
         outcome = self.both.apply(action)
         if outcome.reason is not None:
             raise BackstopError(f"the scene cannot be set: {action} reverted with {outcome.reason!r}")
         return outcome.value
 
     def read_view(self, call: str, *args: Any) -> Any:
-        """Call a view."""
+        """Return the result of the view "Contract.method" on model and chain."""
         contract, method = call.rsplit(".", 1)
         return self.both.view(contract, method, *args)
 
     def advance_time(self, seconds: int) -> None:
-        """Let time pass."""
+        """Advance the time of model and chain by `seconds`."""
         self.both.advance(seconds)
 
     def post_prices(self, **prices: int | Fraction) -> None:
-        """Have the feed step until these prices (coins) count beside the old, an hour a step.
+        """Update the feed for three hours until these prices [stablecoins] count.
 
-        One step shows a price that is far off, one confirms it, one has it count.
+        Prices given before are reported again. An hourly step first shows a far price, the next confirms it,
+        and the third makes it current.
         """
         self.prices |= prices
         for _ in range(3):
@@ -110,7 +123,7 @@ class FaultScenario:
                 self.run_call_or_raise("PriceFeed.poke", self.markets[symbol], by="poker")
 
     def open_vault(self, who: str, symbol: str, ratio: int, debt: int) -> None:
-        """Lock collateral worth `ratio` basis points of a debt, and draw the debt, wad."""
+        """Lock collateral worth `ratio` [basis points] of a debt [wad], and draw this debt."""
         decimals = self.parameters.collateral_types[self.markets[symbol]].decimals
         unit = 10 ** (18 - decimals)
         locked = -int(-debt * ratio // 10_000 // self.prices[symbol] // unit) * unit
@@ -122,7 +135,7 @@ class FaultScenario:
     def approve_given_contracts_without_limit(
         self, owner: str, *contracts: str, token: str = "Stablecoin"
     ) -> None:
-        """Approve contracts for an owner without limit."""
+        """Approve contracts to spend an owner's tokens without limit."""
         for contract in contracts:
             self.run_call_or_raise(f"{token}.approve", contract, MAX_UINT256, by=owner)
 

@@ -50,7 +50,10 @@ WORTHLESS = Fraction(1, 10**6)
 
 
 def build_core_scenario_parameters() -> Parameters:
-    """Return the parameters: every guard, the margin market, and little equity, so that stages run dry."""
+    """Return parameters with all guards and a margin market, and with little equity.
+
+    The waterfall's stages so run out of funds.
+    """
     with_margin = build_margin_parameters()
     return replace(
         build_guarded_parameters(),
@@ -62,7 +65,11 @@ def build_core_scenario_parameters() -> Parameters:
 
 
 def iter_core_scenario_moments(artifacts: Artifacts | None = None) -> Iterator[tuple[str, FaultScenario]]:
-    """Play the scene on the model and on revm; yield at each moment, and resume from the state found then."""
+    """Play the core scenario on model and chain; yield the name and scenario of each moment.
+
+    The moments are a small loss, a storm of losses, a sale of staked equity, and closed books. The scenario
+    resumes from the state at which the caller leaves it.
+    """
     it = FaultScenario(
         deploy_lockstep(
             RevmHost(), build_core_scenario_parameters(), artifacts=artifacts, check_every=0, traces=None
@@ -86,7 +93,10 @@ def iter_core_scenario_moments(artifacts: Artifacts | None = None) -> Iterator[t
 
 
 def build_order_fill_action(scenario: FaultScenario, lots: int) -> Action:
-    """Return the match of two signed orders: `long` buys so many lots of `short`, or sells them under 0."""
+    """Return an action that fills two signed orders at the mark, of traders `long` and `short`.
+
+    Trader `long` buys `lots` from `short`, or sells if `lots` is negative.
+    """
     price = scenario.read_view("PerpetualMarket.mark_of", WETH)
     orders: list[object] = []
     for name, size in zip(TRADERS, (lots, -lots), strict=True):
@@ -96,10 +106,10 @@ def build_order_fill_action(scenario: FaultScenario, lots: int) -> Action:
 
 
 def list_settlement_calls(scenario: FaultScenario) -> list[tuple[Action, bool, int]]:
-    """Return the calls of a settlement that was announced, from its beginning until the books are closed.
+    """Return the calls from the start of an announced settlement to closed books.
 
-    With each, whether settlement needs it, and how many seconds pass before: no reporter reports while final
-    prices are made, and they come at their deadline.
+    Each comes with a flag for whether settlement needs it, and the seconds to wait before it. Final prices
+    come at their deadline, because nobody reports while they are made.
     """
     snapshot = scenario.both.model.get_live_tables()
     lots = snapshot["CollateralAuction"]["lots"]
@@ -136,7 +146,7 @@ def list_settlement_calls(scenario: FaultScenario) -> list[tuple[Action, bool, i
 
 
 def prepare_feeds_and_vaults(scenario: FaultScenario) -> None:
-    """Have prices, an aggregator behind one reporter, coins, and a year of fees in buffers and reserve."""
+    """Set up prices, an aggregator behind one reporter, vaults, and a year of accrued fees."""
     at = {
         name: compute_contract_address(get_account(f"deployer_of_{name}"), 0)
         for name in (AGGREGATOR, ADAPTER)
@@ -166,7 +176,7 @@ def prepare_feeds_and_vaults(scenario: FaultScenario) -> None:
 
 
 def _accrue_year(scenario: FaultScenario) -> None:
-    """Have fees in buffers and reserve."""
+    """Advance a year and accrue fees, which fill the buffers and the reserve."""
     scenario.advance_time(365 * DAY)
     for c in (WETH, WBTC, XAU):
         scenario.run_call_or_raise("VaultEngine.accrue", c, by="accruer")
@@ -174,7 +184,7 @@ def _accrue_year(scenario: FaultScenario) -> None:
 
 
 def _fund_pools_and_bidders(scenario: FaultScenario) -> None:
-    """Deposit into each pool, stake, and let holders of coins approve every auction."""
+    """Deposit into each pool, stake equity, and let token holders approve the auctions."""
     for who, amount in {"saver": 60_000, "bidder": 100_000, "rich": 100_000}.items():
         scenario.run_call_or_raise("Stablecoin.transfer", who, amount * WAD, by="maker")
     scenario.approve_given_contracts_without_limit("saver", *POOLS)
@@ -188,7 +198,7 @@ def _fund_pools_and_bidders(scenario: FaultScenario) -> None:
 
 
 def _cause_first_loss(scenario: FaultScenario) -> None:
-    """Have Junior's members get claims for a loss, and the claims some cash."""
+    """Cause a loss for pool Junior, so that its member has recovery claims with some cash."""
     scenario.open_vault("first", "XAU", 20_000, 10_000 * WAD)
     _cause_loss(scenario, {"XAU": "first"})
     scenario.run_call_or_raise("LossWaterfall.cover", XAU, by="coverer")
@@ -198,7 +208,7 @@ def _cause_first_loss(scenario: FaultScenario) -> None:
 
 
 def _open_margin_positions(scenario: FaultScenario) -> None:
-    """Open a position of two traders, fund accounts, and request withdrawals of savers."""
+    """Open a margin position between two traders, and close exit batches with a saver's requests."""
     for name in (*TRADERS, IDLE):
         scenario.run_call_or_raise("PerpetualMarket.deposit", get_trader_account(name), MARGIN, by="rich")
     scenario.run_call_or_raise("PerpetualMarket.accrue", WETH, by="marker")
@@ -221,14 +231,14 @@ def _open_margin_positions(scenario: FaultScenario) -> None:
 
 
 def _cause_junior_pool_loss(scenario: FaultScenario) -> None:
-    """Have a loss of bitcoin that reaches Junior, and one of gold that is still on sale."""
+    """Cause a bitcoin loss that reaches pool Junior, and open the large gold vault of the next moment."""
     scenario.open_vault("small", "WBTC", 20_000, 8_000 * WAD)
     scenario.open_vault("large", "XAU", 20_000, 100_000 * WAD)
     _cause_loss(scenario, {"WBTC": "small"})
 
 
 def _cause_gold_loss_beyond_all_stages(scenario: FaultScenario) -> None:
-    """Have a loss of gold beyond all stages, unsafe vaults of two types, and an auction that runs."""
+    """Cause a gold loss beyond all stages, with unsafe vaults of two types and running auctions."""
     _cause_loss(scenario, {"XAU": "large"})
     for symbol in ("WETH", "WBTC"):
         scenario.open_vault("unsafe", symbol, 16_000, 10_000 * WAD)
@@ -248,7 +258,7 @@ def _cause_gold_loss_beyond_all_stages(scenario: FaultScenario) -> None:
 
 
 def _cause_loss(scenario: FaultScenario, owner_by_symbol: dict[str, str]) -> None:
-    """Have a type's price collapse until the vault's auction can be closed; then the price is back."""
+    """Let prices collapse, liquidate the named vaults, close their auctions, and restore the prices."""
     prices = dict(scenario.prices)
     scenario.post_prices(**{symbol: WORTHLESS for symbol in owner_by_symbol})
     ids = [

@@ -44,7 +44,7 @@ WAYS = (*OF_STAGES, SILENT, LIES)
 
 
 def check_failure_mode(name: str) -> None:
-    """Raise a BackstopError unless there is such a way."""
+    """Raise BackstopError if the name is no known failure mode."""
     if name not in WAYS:
         known = describe_choices(name, WAYS, "docs/how-to/faults.md")
         raise BackstopError(f"failure mode {name!r} is unknown; {known}")
@@ -53,7 +53,10 @@ def check_failure_mode(name: str) -> None:
 def break_contract(
     scenario: FaultScenario, address: str, original_code: bytes, failure_mode: str, moment: str
 ) -> None:
-    """Replace the code at an address; a re-entering contract has an open loss covered."""
+    """Replace the code at an address by the code of a failure mode.
+
+    A re-entering contract keeps its code and also covers an open loss.
+    """
     host = scenario.host
     code = PROGRAMS.get(failure_mode)
     if code is None:

@@ -31,10 +31,10 @@ _SILENCE = 5
 
 
 class CallResult(NamedTuple):
-    """The result of a call: the reason of a failure, or the payments of its claims and all storage words.
+    """Result of a call: failure reason, or payments and all storage words afterwards.
 
-    `wrong` is a property of the state that no longer holds; it is looked for where the words are not those of
-    the unbroken run.
+    `wrong` is the message of a violated state property. It is checked only if the words differ from those of
+    the intact run.
     """
 
     reason: str | None
@@ -46,7 +46,7 @@ class CallResult(NamedTuple):
 def _build_action_with_viewed_first_argument(
     system: ProtocolLockstep | ChainSystem, call_step: CallStep
 ) -> Action:
-    """Return a step's action, with the current answer of a view as its first argument."""
+    """Return a step's action; its first argument is a view's current result if the step names a view."""
     if not call_step.first:
         return call_step.action
     contract, _, args, sender = call_step.action
@@ -54,13 +54,13 @@ def _build_action_with_viewed_first_argument(
 
 
 def shorten_reason(reason: str) -> str:
-    """Return a reason as one short line."""
+    """Return a revert reason shortened to one line of at most 60 characters."""
     text = reason.strip("\0")
     return (text[:60] if text else f"a reason of {len(reason)} bytes") if reason else "no reason"
 
 
 class CallRunner:
-    """One moment of a play, in which parts can be broken one at a time."""
+    """Runner of calls at one moment of a scenario, with components intact or broken one at a time."""
 
     def __init__(self, scenario: FaultScenario, moment: str) -> None:
         self.it = scenario
@@ -70,7 +70,10 @@ class CallRunner:
         self._track_slots_of_fault_writes()
 
     def list_steps(self, call: LivenessCall, component: Component, failure_mode: str) -> list[CallStep]:
-        """Return all that happens in a cell: the hours that a silence takes, and the call."""
+        """Return all steps of a table cell: steps of silence or false reports first, then the call.
+
+        For a re-entering component, covers of the losses follow.
+        """
         found = []
         if failure_mode == SILENT:
             found += self._list_feed_steps_without_component(component)
@@ -89,7 +92,10 @@ class CallRunner:
     def run_call_without_fault(
         self, call: LivenessCall, component: Component, failure_mode: str
     ) -> CallResult:
-        """Run a call with nothing broken, after as much time as the way takes; raise if it fails."""
+        """Run a call with all components intact and return its result, cached by call and failure mode.
+
+        The same time passes as in the broken run. Raises BackstopError if the call fails.
+        """
         name = f"{call.name} ({failure_mode})" if failure_mode in (SILENT, LIES, RE_ENTERS) else call.name
         if name not in self._plain:
             steps = self.list_steps(call, Component(""), failure_mode)
@@ -104,7 +110,7 @@ class CallRunner:
         return found
 
     def register_slots_written_by_steps(self, call_steps: Sequence[CallStep]) -> None:
-        """Have the model and the chain, which must agree, run the steps once: all that they write is read."""
+        """Run the steps once on a fork of model and chain, so that all slots that they write are tracked."""
         both = self.it.both
         with both.fork_state():
             for step in call_steps:
@@ -118,9 +124,9 @@ class CallRunner:
         failure_mode: str | None,
         unbroken_result: CallResult | None = None,
     ) -> CallResult:
-        """Run the steps, with the part broken unless `way` is None, and take all of it back.
+        """Run the steps with a component broken, revert the chain, and return the result.
 
-        `right` is the unbroken run, if there was one: its state is sound.
+        Nothing is broken if `failure_mode` is None. With `unbroken_result`, an equal state counts as sound.
         """
         with self._revert_chain_on_exit(), self._break_component_temporarily(broken_component, failure_mode):
             value = 0
@@ -171,7 +177,7 @@ class CallRunner:
             host.set_code(address, original)
 
     def _list_false_price_report_steps(self, misreporting_component: Component) -> list[CallStep]:
-        """Return a step of the feed to which the part reports a thousandth of each price."""
+        """Return the steps of a feed update in which the component reports 1/1000 of each price."""
         found = []
         liars = [self.it.get_address(name) for name in misreporting_component.reporters]
         for step in list_price_report_steps(self.it, None):
@@ -183,7 +189,7 @@ class CallRunner:
         return [found[0]._replace(wait=STEP), *found[1:]]
 
     def _list_feed_steps_without_component(self, silent_component: Component) -> list[CallStep]:
-        """Return the steps of a feed without the part's reports for so long that its last price is old."""
+        """Return feed updates without the component's reports, until its last price is stale."""
         found = []
         for _ in range(_SILENCE):
             first, *others = [
@@ -193,7 +199,10 @@ class CallRunner:
         return found
 
     def _track_slots_of_fault_writes(self) -> None:
-        """Have read what is written only when something is broken: losses, payments, claims, dust."""
+        """Track storage slots that are written only if something is broken.
+
+        These are slots of losses, stage payments, exit batches and claims.
+        """
         self.it.both.track_slot("PerpetualMarket", "cycle_book.fees", ())
         for pool in POOLS:
             self.it.both.track_slot(pool, "line.claimed", (1, get_account("saver")))
@@ -219,7 +228,7 @@ class CallRunner:
                 self.it.both.track_slot("LossWaterfall", "missed", (k, c))
 
     def sum_stage_payments(self, words: Sequence[int], *, types: Sequence[int]) -> list[int]:
-        """Return what each stage has paid for losses of these types, of all epochs, in wei."""
+        """Return the total payment of each stage for losses of these types, over all epochs [wei]."""
         paid = [0] * len(self.it.stages)
         for place, word in zip(self.chain.places, words, strict=False):
             if place.contract == "LossWaterfall" and place.path == "covered":

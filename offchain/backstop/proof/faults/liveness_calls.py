@@ -41,9 +41,9 @@ SAME, SPLIT, AT_MOST = "same", "split", "at most"
 
 
 class CallStep(NamedTuple):
-    """One transaction, after so many seconds; one that need not succeed may fail.
+    """Transaction after a waiting time; if `needed` is false, it may fail.
 
-    Where a view is named, it tells the caller's first argument when the time has come.
+    If `first` names a view, its result at that time is the first argument.
     """
 
     action: Action
@@ -54,9 +54,9 @@ class CallStep(NamedTuple):
 
 @dataclass(frozen=True)
 class LivenessCall:
-    """A call that must be possible at a moment: its steps, and the components it cannot do without.
+    """Call that must work at a moment of the scenario: its steps and the components that it needs.
 
-    With `parts`, only those are broken: the others have nothing to do with it.
+    With `parts`, only these components are broken for this call.
     """
 
     name: str
@@ -68,19 +68,19 @@ class LivenessCall:
     parts: tuple[str, ...] = ()
 
     def is_affected(self, component: Component) -> bool:
-        """Return whether a part has anything to do with it."""
+        """Return whether the table has this call for this broken component."""
         return component.name in self.parts if self.parts else component.name not in OF_CYCLES
 
 
 def _make_single_step_builder(
     call: str, *args: object, by: str
 ) -> Callable[[FaultScenario, Component | None], list[CallStep]]:
-    """Return the steps of one transaction."""
+    """Return a function that builds the one step of this call."""
     return lambda it, broken: [CallStep(it.build_action(call, *args, by=by))]
 
 
 def _list_vault_liveness_calls(symbol: str, collateral_type: int) -> list[LivenessCall]:
-    """Return what owners of vaults and liquidators of a type must be able to do."""
+    """Return the calls of vault owners, liquidators and buyers that must work for a type."""
     draw, repay = "VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"
     feed = f"feed of {symbol}"
     return [
@@ -122,7 +122,7 @@ def _list_vault_liveness_calls(symbol: str, collateral_type: int) -> list[Livene
 def _list_fee_fix_and_repayment_steps(
     scenario: FaultScenario, broken_component: Component | None
 ) -> list[CallStep]:
-    """Have the admin fix a type's fee; then repay."""
+    """Return steps in which the admin makes a type's fee static, and a vault is repaid."""
     repay = WETH, "careful", MAX_UINT256, 0, "careful"
     return [
         CallStep(scenario.build_action("VaultEngine.set_fee_dynamic", WETH, False, by="admin")),
@@ -152,7 +152,7 @@ def _make_auction_take_step_builder(
 
 
 def _list_small_cover_steps(scenario: FaultScenario, broken_component: Component | None) -> list[CallStep]:
-    """Cover; if that begins to sell staked equity, buy it."""
+    """Return steps that cover a loss, and buy staked equity if the cover starts its sale."""
     return [
         CallStep(scenario.build_action("LossWaterfall.cover", WBTC, by="coverer")),
         _build_equity_purchase_step(scenario, "StakeAuction", WBTC),
@@ -160,7 +160,7 @@ def _list_small_cover_steps(scenario: FaultScenario, broken_component: Component
 
 
 def _build_equity_purchase_step(scenario: FaultScenario, auction: str, collateral_type: int) -> CallStep:
-    """Buy all that an auction of equity sells, if it runs."""
+    """Return an optional step that buys all equity of a running auction."""
     take = scenario.build_action(
         f"{auction}.take", collateral_type, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder"
     )
@@ -170,7 +170,7 @@ def _build_equity_purchase_step(scenario: FaultScenario, auction: str, collatera
 def _list_large_loss_cover_steps(
     scenario: FaultScenario, broken_component: Component | None
 ) -> list[CallStep]:
-    """Cover; whenever an auction of equity has begun, buy all of it, and cover again, until all have paid."""
+    """Return steps that cover a loss and buy all auctioned equity in turns until all stages have paid."""
     cover = CallStep(scenario.build_action("LossWaterfall.cover", XAU, by="coverer"))
     steps = [cover]
     # What is sold above the floor leaves a little more to sell, under the same cap.
@@ -181,7 +181,7 @@ def _list_large_loss_cover_steps(
 
 def _make_pool_exit_step_builder(pool: str) -> Callable[[FaultScenario, Component | None], list[CallStep]]:
     def steps(it: FaultScenario, broken: Component | None) -> list[CallStep]:
-        """Have the batch paid that waits for it, and claim."""
+        """Return steps that settle the pool's due batch and claim its payment."""
         settle = CallStep(it.build_action(f"{pool}.settle", by="crank"))
         claim = it.build_action(f"{pool}.redeem", 0, get_account("saver"), get_account("saver"), by="saver")
         return [settle, CallStep(claim, first="maxRedeem")]
@@ -190,9 +190,9 @@ def _make_pool_exit_step_builder(pool: str) -> Callable[[FaultScenario, Componen
 
 
 def _list_stake_exit_steps(scenario: FaultScenario, broken_component: Component | None) -> list[CallStep]:
-    """Return exit steps after steps that cover and auction the stage's losses.
+    """Return steps that cover losses, sell staked equity, and then leave the pool of staked equity.
 
-    A stake is paid only while no loss is known.
+    Stakes are paid only while no loss is known.
     """
     cover = CallStep(scenario.build_action("LossWaterfall.cover", WBTC, by="coverer"), False)
     sales = [cover, _build_equity_purchase_step(scenario, "StakeAuction", WBTC)] * _SALES
@@ -202,7 +202,7 @@ def _list_stake_exit_steps(scenario: FaultScenario, broken_component: Component 
 def _list_auction_end_or_release_steps(
     scenario: FaultScenario, equity_auction: str, collateral_type: int, wait: int = 0
 ) -> list[CallStep]:
-    """End an auction of equity; if it cannot be ended, have the waterfall release what it has reserved."""
+    """Return optional steps that end an equity auction, or release its stage's reservation otherwise."""
     k = scenario.stages.index(equity_auction)
     return [
         CallStep(scenario.build_action(f"{equity_auction}.end", collateral_type, by="settler"), False, wait),
@@ -229,7 +229,7 @@ def _list_settlement_steps(scenario: FaultScenario, broken_component: Component 
 def _list_cover_steps_after_sale(
     scenario: FaultScenario, broken_component: Component | None
 ) -> list[CallStep]:
-    """End the auction of staked equity once no reservation may last longer; have later stages cover."""
+    """Return steps that end the sale of staked equity at its time limit and let later stages cover."""
     cover = CallStep(scenario.build_action("LossWaterfall.cover", XAU, by="coverer"))
     ends = _list_auction_end_or_release_steps(scenario, "StakeAuction", XAU, MAX_RESERVATION + 1)
     return [*ends, cover, *[_build_equity_purchase_step(scenario, "MintAuction", XAU), cover] * _SALES]
@@ -238,7 +238,7 @@ def _list_cover_steps_after_sale(
 def _list_settlement_steps_after_cover(
     scenario: FaultScenario, broken_component: Component | None
 ) -> list[CallStep]:
-    """Return the steps of a settlement during an auction of equity, or after one that a broken stage left."""
+    """Return steps of a settlement that starts during or after an equity auction."""
     covers = [
         CallStep(scenario.build_action("LossWaterfall.cover", c, by="coverer"), False) for c in (WBTC, XAU)
     ]
@@ -293,7 +293,7 @@ def _list_margin_withdrawal_steps(
 
 
 def _build_report_steps_function(symbol: str) -> Callable[[FaultScenario, Component | None], list[CallStep]]:
-    """Have a type's healthy reporters say the price, and the feed take a step."""
+    """Return a function that lists the reports of a type's intact reporters and the feed update."""
 
     def steps(it: FaultScenario, broken: Component | None) -> list[CallStep]:
         said = list_price_report_steps(it, broken, symbol)
@@ -305,7 +305,10 @@ def _build_report_steps_function(symbol: str) -> Callable[[FaultScenario, Compon
 def list_price_report_steps(
     scenario: FaultScenario, broken_component: Component | None, *symbols: str
 ) -> list[CallStep]:
-    """Return the reports of these prices or of all, by every unbroken reporter, and the steps of the feed."""
+    """Return reports of these prices by all intact reporters, each market followed by a feed update.
+
+    Without symbols, all markets are reported.
+    """
     found = []
     for symbol in symbols or scenario.prices:
         price = scenario.prices[symbol]
@@ -331,7 +334,7 @@ def list_price_report_steps(
 def _list_parameter_repair_steps(
     scenario: FaultScenario, broken_component: Component | None
 ) -> list[CallStep]:
-    """Do what the admin can: roles, caps, limits and fees."""
+    """Return steps of the admin that change roles, caps, limits and fees."""
     terms = [
         scenario.read_view("LossWaterfall.stage_terms", k)
         for k in scenario.read_view("LossWaterfall.stage_ids")
@@ -352,7 +355,7 @@ def _list_parameter_repair_steps(
 
 
 def _list_feed_repair_steps(scenario: FaultScenario, broken_component: Component | None) -> list[CallStep]:
-    """Stop a type's prices, and give each type other reporters."""
+    """Return steps of the admin that halt a market and replace each type's reporters."""
     reporters = tuple(get_account(f"reporter_{i + 1}") for i in range(4))
     steps = [CallStep(scenario.build_action("PriceFeed.set_halted", WETH, True, by="admin"))]
     for c in (WETH, WBTC, XAU):

@@ -36,7 +36,10 @@ PARTS_OF_CYCLES = (*_CONCERNED, "PerpetualTrading")
 
 
 def iter_margin_scenario_moments(artifacts: Artifacts | None = None) -> Iterator[tuple[str, FaultScenario]]:
-    """Play the scene on the model and on revm up to its moment."""
+    """Play the margin market scenario on model and chain; yield name and scenario of each moment.
+
+    The moments are a pending loss, a delisted market with its final price, and an ended market.
+    """
     found = replace(build_core_scenario_parameters(), margin=build_margin_parameters(1_000, 500, 0).margin)
     it = FaultScenario(deploy_lockstep(RevmHost(), found, artifacts=artifacts, check_every=0, traces=None))
     prepare_feeds_and_vaults(it)
@@ -63,7 +66,10 @@ def iter_margin_scenario_moments(artifacts: Artifacts | None = None) -> Iterator
 
 
 def _build_fill_action(scenario: FaultScenario, trader_name: str, lots: int) -> Action:
-    """Return the match of two signed orders at the mark: the trader buys lots of `short`, or sells them."""
+    """Return an action that fills two signed orders at the mark: the trader buys `lots` from `short`.
+
+    With negative `lots` the trader sells and only reduces its position.
+    """
     price, orders = scenario.read_view(f"{_MARKET}.mark_of", WETH), list[object]()
     for who, size in ((trader_name, lots), (SHORT, -lots)):
         order = Order(get_trader_account(who), WETH, size, price, MAX_UINT256, scenario.both.steps, lots < 0)

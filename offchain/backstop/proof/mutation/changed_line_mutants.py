@@ -32,20 +32,20 @@ _LONGEST = 900.0
 
 @dataclass(frozen=True)
 class ContractOnlyMistake:
-    """A mutant as a mistake of the contracts alone."""
+    """Mutant that is applied to the contracts only, and not to the model."""
 
     mutant: Mutant
 
     def apply(self, root: Path) -> None:
-        """Put the mutant into a checkout's contracts."""
+        """Write the mutant into the contracts of a checkout."""
         path = root / "contracts" / self.mutant.file
         path.write_text(self.mutant.apply(path.read_text()))
 
 
 def read_changed_lines(revision: str, root: Path = CONTRACTS.parent) -> dict[str, set[int]]:
-    """Return the numbers of the lines of each contract file that were added since a commit.
+    """Return the line numbers of each contract file that were added since a git revision.
 
-    Raises BackstopError if git does not know the commit.
+    Raises BackstopError if git does not know the revision.
     """
     options = ("--unified=0", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
     command = ["git", "diff", *options, revision, "--", "contracts"]
@@ -67,7 +67,10 @@ def read_changed_lines(revision: str, root: Path = CONTRACTS.parent) -> dict[str
 def shuffle_mutants_of_lines(
     lines_by_file: Mapping[str, set[int]], seed: int, root: Path = CONTRACTS
 ) -> list[Mutant]:
-    """Return all mutants of these lines, shuffled by the seed."""
+    """Return all mutants of these lines, shuffled by the seed.
+
+    A mutant is a contract with one small fault.
+    """
     found = [
         mutant
         for contract in FILES
@@ -81,7 +84,10 @@ def shuffle_mutants_of_lines(
 def try_mutants(
     mutants: list[Mutant], count: int, steps: int, seed: int, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[tuple[Mutant, DetectorVerdict]]:
-    """Yield a number of mutants with a campaign's verdict on each; skip those that do not compile."""
+    """Yield `count` mutants with the verdict of a fuzz campaign on each.
+
+    Mutants that do not compile are skipped. `stopped` ends the iteration early.
+    """
     Artifacts().load()  # copies take over what is compiled
     for mutant in mutants:
         if count == 0 or stopped():
@@ -96,7 +102,7 @@ def try_mutants(
 
 
 def list_results(done: list[tuple[Mutant, DetectorVerdict]]) -> Iterator[str]:
-    """Yield a line for each mutant, and the sum."""
+    """Yield the report lines of each tried mutant, and a last line with the number of detected ones."""
     for mutant, word in done:
         told = f"noticed at step {word.step:,}: {word.by or word.said.partition(chr(10))[0]}"
         place = f"{mutant.file}:{mutant.line} {mutant.function}, {mutant.operator}"

@@ -80,7 +80,10 @@ FILES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One edit of one file, known by its text and not by its line, so that it outlives other edits."""
+    """Small fault in one contract file, identified by its text rather than its line number.
+
+    It so stays valid after edits elsewhere in the file.
+    """
 
     file: str
     function: str
@@ -100,11 +103,11 @@ class Mutant:
         return hashlib.sha256("\0".join(self.key).encode()).hexdigest()[:12]
 
     def apply(self, text: str) -> str:
-        """Return the file's text with the fault in it."""
+        """Return the file's text with the fault applied."""
         return text[: self.edit.start] + self.edit.text + text[self.edit.end :]
 
     def make_diff(self, root: Path = CONTRACTS) -> str:
-        """Return the fault as a unified diff."""
+        """Return the fault as a unified diff of the contract file."""
         text = (root / self.file).read_text()
         before, after = text.splitlines(), self.apply(text).splitlines()
         name = f"contracts/{self.file}"
@@ -112,7 +115,10 @@ class Mutant:
 
 
 def list_own_files(contract: str) -> tuple[str, ...]:
-    """Return the files of a contract that are its own."""
+    """Return the source files that are tested as a part of this contract.
+
+    Raises BackstopError if the contract is unknown.
+    """
     if contract not in FILES:
         known = describe_choices(contract, FILES, "docs/reference/contracts.md")
         raise BackstopError(f"contract {contract!r} is unknown; {known}")
@@ -120,7 +126,7 @@ def list_own_files(contract: str) -> tuple[str, ...]:
 
 
 def list_mutants(contract: str, root: Path = CONTRACTS) -> list[Mutant]:
-    """Return all mutants of a contract's files, in the order of the text."""
+    """Return all mutants of a contract's own files, in the order of the text."""
     return [
         mutant
         for file in list_own_files(contract)
@@ -129,14 +135,17 @@ def list_mutants(contract: str, root: Path = CONTRACTS) -> list[Mutant]:
 
 
 def shuffle_mutants(contract: str, seed: int, root: Path = CONTRACTS) -> list[Mutant]:
-    """Return all mutants of a contract in the order in which a sample takes them."""
+    """Return all mutants of a contract, shuffled by the seed; samples take the first ones."""
     found = list_mutants(contract, root)
     Random(f"{seed} {contract}").shuffle(found)
     return found
 
 
 def list_file_mutants(file: str, text: str) -> list[Mutant]:
-    """Return all mutants of one Vyper file, in the order of its text."""
+    """Return all mutants of one Vyper file, in the order of its text.
+
+    `file` is the file's path, and `text` its content.
+    """
     source = VyperSource(text)
     return [
         mutant
@@ -158,7 +167,7 @@ def list_file_mutants(file: str, text: str) -> list[Mutant]:
 def build_mutants(
     file: str, function: str, source: SourceText, edits_and_operators: Iterable[tuple[TextEdit, str]]
 ) -> Iterator[Mutant]:
-    """Yield the mutants that edits of one function make, in the order of the text."""
+    """Yield the mutants that the given edits of one function make, in the order of the text."""
     seen: Counter[tuple[str, ...]] = Counter()
     for edit, operator in sorted(edits_and_operators):
         start, end = source.widen_to_lines(edit.start, edit.end)

@@ -18,7 +18,7 @@ MOST_EQUIVALENT = 5
 
 @dataclass
 class ContractScore:
-    """The mutants of one contract that were run and counted."""
+    """Mutation score of one contract: its killed, surviving and equivalent mutants."""
 
     contract: str
     killed: list[tuple[Mutant, MutantResult]] = field(default_factory=list)
@@ -26,7 +26,11 @@ class ContractScore:
     equivalent: list[Mutant] = field(default_factory=list)
 
     def add_mutant(self, mutant: Mutant, result: MutantResult, argued: bool) -> None:
-        """Count a mutant. A killed one is killed, also if it was argued to be equivalent."""
+        """Count a tried mutant as killed, survived or equivalent.
+
+        `argued` says that the mutant is argued to have no effect. A killed mutant counts as killed all the
+        same.
+        """
         if result.outcome == "killed":
             self.killed.append((mutant, result))
         elif result.outcome == "survived":
@@ -38,7 +42,7 @@ class ContractScore:
 
     @property
     def percent(self) -> float:
-        """Killed mutants, of those that are not equivalent [percent]."""
+        """Share of killed mutants among those that are not equivalent [percent]."""
         return 100 * len(self.killed) / max(1, len(self.killed) + len(self.survived))
 
     @property
@@ -47,7 +51,10 @@ class ContractScore:
         return 100 * killed >= LEAST_KILLED * (killed + survived)
 
     def to_json(self, argued: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
-        """Return the score, with the survivors in full."""
+        """Return the score as a JSON object, with the diffs of surviving and equivalent mutants.
+
+        `argued` gives the argument for each equivalent mutant.
+        """
         return {
             "contract": self.contract,
             "mutants": self.mutant_count,
@@ -63,7 +70,10 @@ class ContractScore:
 def iter_score_complaints(
     scores: Iterable[ContractScore], argued: Mapping[tuple[str, ...], str]
 ) -> Iterator[str]:
-    """Yield the reasons why a run does not pass."""
+    """Yield each reason for which a mutation run does not pass.
+
+    Reasons are a low score, a killed mutant that is argued to be equivalent, and too many equivalent mutants.
+    """
     scores = list(scores)
     for score in scores:
         if not score.enough:
@@ -77,7 +87,7 @@ def iter_score_complaints(
 
 
 def build_score_terminal_table(scores: Iterable[ContractScore]) -> Table:
-    """Return a table with a row for each contract."""
+    """Return a table with the mutation score of each contract."""
     found = Table(box=None, pad_edge=False)
     found.add_column("contract")
     for name in ("mutants", "killed", "survived", "equivalent", "score"):

@@ -26,7 +26,11 @@ READ_FOR_ONE = 6
 
 
 def draw_mutants(count: int, seed: int, known: Iterable[str], root: Path = CONTRACTS) -> list[Mutant]:
-    """Return the mutants that a draw of so many pairs reads, in its order; `known` are of earlier draws."""
+    """Return a random sample of new mutants from which `count` mutant pairs are written by hand.
+
+    A pair is the same mistake in contract and model. Six mutants are drawn for each pair, because most are
+    passed over. Mutants in `known` are left out.
+    """
     before = set(known)
     found = [
         mutant
@@ -40,7 +44,7 @@ def draw_mutants(count: int, seed: int, known: Iterable[str], root: Path = CONTR
 
 
 def read_drawn_mutant_ids(folder: Path = PAIRS) -> set[str]:
-    """Return the ids of all mutants that an earlier draw took, read or passed over."""
+    """Return the ids of all mutants that earlier draws contain, whether used for a pair or skipped."""
     pairs = [*read_mutant_pairs_from_yaml_files(folder), *read_mutant_pairs_from_yaml_files(HUNTED)]
     ids = {pair.origin for pair in pairs if pair.source == DRAWN}
     for file in folder.parent.glob("skipped*.yaml"):
@@ -51,7 +55,7 @@ def read_drawn_mutant_ids(folder: Path = PAIRS) -> set[str]:
 
 
 def write_draw(mutants: Iterable[Mutant], count: int, seed: int, file: Path) -> None:
-    """Write a draw; raise BackstopError if the file is there: a draw is made once."""
+    """Write drawn mutants to a YAML file; raise BackstopError if the file exists."""
     if file.exists():
         raise BackstopError(f"{file}: the draw is made already; expected a new file")
     entries: list[dict[str, Any]] = [

@@ -37,7 +37,7 @@ LOOKED_AT = ("model", "proof/properties", "proof/fuzz", "deployment")
 
 @dataclass(frozen=True)
 class MutantPairResult:
-    """The final verdict on one pair, and the witness that gave it."""
+    """Final verdict on one mutant pair (the same mistake in contract and model)."""
 
     key: str  # hash of all it hangs on
     witness: str
@@ -49,12 +49,12 @@ class MutantPairResult:
 
     @property
     def detector_or_outcome(self) -> str:
-        """The detector that noticed the mistake, or the outcome if none did."""
+        """Detector that noticed the mistake, "nobody" if none did, or another outcome."""
         return {NOTICED: self.by, SILENT: "nobody"}.get(self.outcome, self.outcome)
 
 
 class MutantPairResultStore:
-    """Results by the pair's name, in one file."""
+    """Results of mutant pairs by name, kept in one file."""
 
     def __init__(self, file: Path, fresh: bool = False) -> None:
         self.file = file
@@ -68,12 +68,12 @@ class MutantPairResultStore:
                 raise BackstopError(f"{file} is not a valid file of results ({error!r}): {mend}") from None
 
     def get_result(self, mutant_pair: CorrelatedMutant, input_hash: str) -> MutantPairResult | None:
-        """Return what is known of a pair and still holds."""
+        """Return the stored result of a pair, or None if there is none or its inputs have changed."""
         result = self._found.get(mutant_pair.name)
         return result if result is not None and result.key == input_hash else None
 
     def add_result(self, mutant_pair: CorrelatedMutant, result: MutantPairResult) -> None:
-        """Keep a result, at once also on disk."""
+        """Store a pair's result and write the file at once."""
         self._found[mutant_pair.name] = result
         pairs = {name: asdict(each) for name, each in self._found.items()}
         write_json({"schema_version": SCHEMA_VERSION, "pairs": pairs}, self.file)
@@ -86,7 +86,10 @@ def try_mutant_pairs(
     seed: int = 1,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[CorrelatedMutant, MutantPairResult]]:
-    """Yield the pairs one after the other with their results, until `stopped` returns True."""
+    """Yield each mutant pair with its stored or new result, until `stopped` returns True.
+
+    `steps` and `seed` define the fuzz campaign.
+    """
     Artifacts().load()  # copies take over what is compiled
     package = ROOT / "offchain" / "backstop"
     sources = [*CONTRACTS.rglob("*.vy*"), *(p for each in LOOKED_AT for p in (package / each).rglob("*.py"))]
@@ -107,7 +110,10 @@ def try_mutant_pairs(
 def _find_first_detector_verdict(
     mutant_pair: CorrelatedMutant, task: DetectorTask
 ) -> tuple[str, DetectorVerdict]:
-    """Ask one witness after the other; return the first that is not silent."""
+    """Run the detectors one after another, and return the first name and verdict that is not silent.
+
+    A silent detector noticed nothing. If all are silent, the name is empty.
+    """
     with copy_checkout(mutant_pair) as copy:
         for name, ask in WITNESSES.items():
             word = ask(copy, task)
@@ -119,7 +125,7 @@ def _find_first_detector_verdict(
 def build_mutant_pair_console_table(
     pair_results: Iterable[tuple[CorrelatedMutant, MutantPairResult]],
 ) -> Table:
-    """Return a table with a row for each pair."""
+    """Return a table with the detector and the step of detection of each mutant pair."""
     found = Table("pair", "kind", "noticed by", box=None, pad_edge=False)
     found.add_column("step", justify="right")
     for pair, result in pair_results:
@@ -130,7 +136,7 @@ def build_mutant_pair_console_table(
 
 
 def format_noticed_pair_count(pair_results: Sequence[tuple[CorrelatedMutant, MutantPairResult]]) -> str:
-    """Return the sum in one line."""
+    """Return one line with the number of noticed mutant pairs."""
     noticed = sum(result.outcome == NOTICED for _, result in pair_results)
     return f"noticed {noticed} of {len(pair_results)}"
 
@@ -138,7 +144,7 @@ def format_noticed_pair_count(pair_results: Sequence[tuple[CorrelatedMutant, Mut
 def iter_invalid_mutant_pair_violations(
     pair_results: Iterable[tuple[CorrelatedMutant, MutantPairResult]],
 ) -> Iterator[str]:
-    """Yield what is wrong with pairs that are none."""
+    """Yield a message for each pair that cannot run or makes contract and model differ."""
     for pair, result in pair_results:
         if result.outcome == DIFFERENCE:
             yield f"{pair.name} is not a pair, contract and model differ: {result.said}"

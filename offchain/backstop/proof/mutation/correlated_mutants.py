@@ -28,14 +28,17 @@ DRAWN, BY_HAND = "drawn", "by hand"
 
 @dataclass(frozen=True)
 class TextChange:
-    """One text of a file in place of another; `file` is relative to the root of a checkout."""
+    """Replacement of one text in a file; `file` is relative to the root of a checkout."""
 
     file: str
     before: str
     after: str
 
     def apply(self, root: Path) -> None:
-        """Change a checkout's file; raise BackstopError unless the text is there exactly once."""
+        """Apply the replacement in a checkout.
+
+        Raises BackstopError unless the old text occurs exactly once.
+        """
         path = root / self.file
         text = path.read_text() if path.is_file() else ""
         if (found := text.count(self.before)) != 1:
@@ -46,7 +49,10 @@ class TextChange:
 
 @dataclass(frozen=True)
 class CorrelatedMutant:
-    """A wrong rule: its text and its beneficiary, its origin, and its changes on both sides."""
+    """The same mistake in a contract and in its model, so that comparing the two does not reveal it.
+
+    `wrong` describes the mistake, and `gains` the account that it favours.
+    """
 
     name: str
     wrong: str
@@ -56,7 +62,7 @@ class CorrelatedMutant:
     changes: tuple[TextChange, ...]
 
     def apply(self, root: Path) -> None:
-        """Make the mistake in both sides of a checkout."""
+        """Apply the mistake to the contracts and to the model of a checkout."""
         for change in self.changes:
             try:
                 change.apply(root)
@@ -68,7 +74,10 @@ class CorrelatedMutant:
 
 
 def read_mutant_pairs_from_yaml_files(folder: Path = PAIRS) -> list[CorrelatedMutant]:
-    """Read all pairs of a folder; raise BackstopError if one is not whole, or two have one name."""
+    """Return all mutant pairs of a folder's YAML files.
+
+    Raises BackstopError if there are none, one is incomplete, or two have the same name.
+    """
     pairs = [pair for file in sorted(folder.glob("*.yaml")) for pair in read_mutant_pair_file(file)]
     if not pairs:
         raise BackstopError(f"there are no pairs in {folder}: it holds them as *.yaml")
@@ -82,7 +91,10 @@ def read_mutant_pairs_from_yaml_files(folder: Path = PAIRS) -> list[CorrelatedMu
 def select_correlated_mutants(
     correlated_mutants: Iterable[CorrelatedMutant], names: Iterable[str], contract_files: Iterable[str]
 ) -> list[CorrelatedMutant]:
-    """Return the pairs of these names, and those that change one of these contracts; all without either."""
+    """Return the pairs with these names and those that change one of these contract files.
+
+    Returns all pairs if neither is given. Raises BackstopError for an unknown name.
+    """
     correlated_mutants, names, contract_files = (
         list(correlated_mutants),
         set(names),
@@ -100,7 +112,7 @@ def select_correlated_mutants(
 
 
 def read_mutant_pair_file(file: Path) -> list[CorrelatedMutant]:
-    """Return the pairs of one file; raise BackstopError if one is not whole."""
+    """Return the mutant pairs of one YAML file; raise BackstopError if one is incomplete."""
     try:
         content = yaml.safe_load(file.read_text())
         if content["schema_version"] != SCHEMA_VERSION:

@@ -13,7 +13,10 @@ EQUIVALENT = ROOT / "tests" / "backstop" / "proof" / "mutation" / "equivalent.ya
 
 
 def read_equivalence_arguments(file: Path = EQUIVALENT) -> dict[tuple[str, ...], str]:
-    """Read the argument for each mutant, by `Mutant.key`."""
+    """Return the argument why a mutant has no observable effect, by `Mutant.key`.
+
+    Raises BackstopError if the file is malformed.
+    """
     found: dict[tuple[str, ...], str] = {}
     try:
         for entry in yaml.safe_load(file.read_text()) or []:

@@ -27,13 +27,13 @@ _WORDS = 300
 
 
 class Mistake(Protocol):
-    """A change of a copy of the checkout: a pair, for one."""
+    """Interface of a mistake that can be applied to a copy of the checkout."""
 
     def apply(self, root: Path) -> None: ...
 
 
 class DetectorVerdict(NamedTuple):
-    """The verdict of a witness: the detector and the step, a difference, or why it cannot look."""
+    """Verdict of a detector on a mistake: outcome, detector, step and message."""
 
     outcome: str  # NOTICED, SILENT, DIFFERENCE: the two sides are wrong in two ways, BROKEN: it cannot run
     by: str = ""
@@ -43,7 +43,7 @@ class DetectorVerdict(NamedTuple):
 
 @dataclass(frozen=True)
 class CheckoutCopy:
-    """A changed checkout: package, contracts, and their compiled artifacts."""
+    """Copy of the checkout with a mistake applied: package, contracts and compiled artifacts."""
 
     root: Path
 
@@ -53,7 +53,7 @@ class CheckoutCopy:
 
 
 class DetectorTask(NamedTuple):
-    """The task of a witness: steps at most, the seed, the time limit."""
+    """Task of a detector: maximum number of steps, seed, time limit [seconds] and stop signal."""
 
     steps: int
     seed: int
@@ -63,7 +63,10 @@ class DetectorTask(NamedTuple):
 
 @contextmanager
 def copy_checkout(mistake: Mistake) -> Iterator[CheckoutCopy]:
-    """Yield a copy of this checkout with the mistake in it; unchanged contracts stay compiled."""
+    """Return a context manager for a temporary copy of the checkout with the mistake applied.
+
+    The compiled artifacts are copied, so that unchanged contracts need no compilation.
+    """
     with tempfile.TemporaryDirectory(prefix="backstop-pair-") as folder:
         copy = CheckoutCopy(Path(folder))
         package = Path("offchain") / "backstop"
@@ -76,7 +79,10 @@ def copy_checkout(mistake: Mistake) -> Iterator[CheckoutCopy]:
 
 
 def run_campaign(copy: CheckoutCopy, task: DetectorTask) -> DetectorVerdict:
-    """Play random steps in lockstep with all properties, until something fails."""
+    """Run a fuzz campaign on the copy with all properties, and return its verdict.
+
+    Random steps are played on model and chain until a check fails, the steps are done or time is up.
+    """
     began = time.monotonic()
 
     def has_ended() -> bool:

@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class MutantResult:
-    """The fate of one mutant."""
+    """Result of running the tests on one mutant."""
 
     outcome: str  # killed, survived, invalid: does not compile, same code: compiles to the same
     seconds: float
@@ -28,12 +28,15 @@ class MutantResult:
 
     @property
     def counts(self) -> bool:
-        """True if there was a fault to find."""
+        """True if the mutant compiled to other code, so that the tests could detect a fault."""
         return self.outcome in ("killed", "survived")
 
 
 class MutantResultStore:
-    """Results by mutant; they hold for the contracts they were made with, survivors for the tests too."""
+    """Results by mutant, kept in one file.
+
+    A result is valid for the same contracts. A surviving mutant's result also needs the same tests.
+    """
 
     def __init__(self, file: Path, fresh: bool = False) -> None:
         self.file = file
@@ -48,7 +51,7 @@ class MutantResultStore:
             self._load_records_and_killers(fresh)
 
     def get_result(self, mutant: Mutant) -> MutantResult | None:
-        """Return what is known of a mutant and still holds; None if it has to be tried."""
+        """Return a mutant's stored result, or None if it is missing or no longer valid."""
         record = self._records.get(mutant.id)
         if record is None:
             return None
@@ -56,13 +59,13 @@ class MutantResultStore:
         return None if result.outcome == "survived" and result.suite != self.suite else result
 
     def list_killers(self, mutant: Mutant) -> list[str]:
-        """Return tests that killed it or its like before, the last first."""
+        """Return up to five tests that killed this mutant or others of its function, latest first."""
         own, like = ((mutant.id,), (mutant.file, mutant.function))
         found = [*reversed(self._killers.get(own, [])), *reversed(self._killers.get(like, []))]
         return list(dict.fromkeys(found))[:5]
 
     def add_result(self, mutant: Mutant, result: MutantResult) -> None:
-        """Keep a result, at once also on disk."""
+        """Store a mutant's result and write the file at once."""
         fields = {k: v for k, v in vars(mutant).items() if k != "edit"}
         self._records[mutant.id] = {**fields, **asdict(result)}
         self._remember_killer(mutant.id)
@@ -76,9 +79,9 @@ class MutantResultStore:
                 self._killers.setdefault(key, []).append(by)
 
     def _load_records_and_killers(self, should_discard_results: bool) -> None:
-        """Read what an earlier run has left.
+        """Load the results of an earlier run.
 
-        With `fresh`, and of other contracts, only which test killed what: it is a hint, and holds for longer.
+        If they are to be discarded, or the contracts have changed, only the killing tests are kept as hints.
         """
         again = "choose another --out, or remove it"
         content = read_versioned_json(self.file, "file of results", SCHEMA_VERSION, "run it first", again)

@@ -30,7 +30,7 @@ Show = Callable[[str, Mutant, MutantResult], None]
 
 @dataclass
 class _MutantQueue:
-    """The mutants of a contract that are still to be tried, until enough of them counted."""
+    """Queue of a contract's untried mutants, and how many of them may still count."""
 
     waiting: list[Mutant]
     left: float  # how many may still count
@@ -47,7 +47,10 @@ class _MutantQueue:
 
 
 class MutantRuns:
-    """The trials of mutants, in an order that only the seed decides; results are kept after each."""
+    """Mutation test of some contracts: the tests run on each sampled mutant in several processes.
+
+    The order depends on the seed only. Results are saved after each mutant.
+    """
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class MutantRuns:
 
     @property
     def expected_mutant_count(self) -> int:
-        """The number of mutants that will have counted in the end, as far as one can tell."""
+        """Expected number of counted mutants at the end of the run."""
         left = sum(min(queue.left, len(queue.waiting)) for queue in self._queues.values())
         return int(left) + sum(score.mutant_count for score in self.scores.values())
 
@@ -81,7 +84,10 @@ class MutantRuns:
         stopped: Callable[[], bool] = lambda: False,
         show: Show = lambda contract, mutant, result: None,
     ) -> bool:
-        """Try the mutants; return whether all were tried."""
+        """Run the tests on all queued mutants in worker processes; return whether all were tried.
+
+        `show` is called after each mutant. Raises BackstopError if a worker fails.
+        """
         Artifacts().load()
         with tempfile.TemporaryDirectory(prefix="backstop-mutants-") as folder:
             threads = [
@@ -100,7 +106,7 @@ class MutantRuns:
         return all(queue.over for queue in self._queues.values())
 
     def _drive_worker(self, folder: Path, stopped: Callable[[], bool], show: Show) -> None:
-        """Hand one process mutant after mutant."""
+        """Send mutants to one worker process until none is left or the run is stopped."""
         folder.mkdir()
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(
@@ -135,7 +141,7 @@ class MutantRuns:
             process.wait()
 
     def _take_untried_mutant(self, show: Show) -> tuple[str, Mutant] | None:
-        """Take the next mutant of which nothing is known."""
+        """Return the next mutant without a valid result, counting the known ones on the way, or None."""
         with self._lock:
             for contract, queue in self._queues.items():
                 while (mutant := queue.take()) is not None:
@@ -153,7 +159,11 @@ class MutantRuns:
         self.scores[contract].add_mutant(mutant, result, mutant.key in self.argued)
 
     def _measure_patience(self, process: subprocess.Popen[str], mutant: Mutant) -> float:
-        """Return how long the tests may take; without a fault they have to pass [seconds]."""
+        """Return the time limit for the tests on a mutant [seconds].
+
+        It is five times the duration without a fault, and 60 seconds at least. Raises BackstopError if the
+        tests fail without a fault.
+        """
         text = (CONTRACTS / mutant.file).read_text()
         result = self._run_tests(process, mutant, text, LONGEST, is_unchanged=True)
         if result.outcome != "survived":
@@ -183,6 +193,6 @@ class MutantRuns:
 
 
 def _list_test_folders(file: str) -> list[str]:
-    """Return the folders of a file's unit tests: its own first, then those of the contract that runs it."""
+    """Return the unit test folders for a contract file: its own first, then its contract's."""
     contract = next(name for name, files in FILES.items() if file in files)
     return [Path(file).with_suffix("").as_posix(), contract]

@@ -73,7 +73,7 @@ SYMBOLS = {
 
 
 def comparison(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Move a bound to its other side, and turn it round: < becomes <= and >=."""
+    """Yield edits that include or exclude a comparison's bound, or turn it round: < to <= and >=."""
     if isinstance(node, vy_ast.Compare):
         symbol = SYMBOLS[type(node.op)]
         for other in COMPARISONS[symbol]:
@@ -81,7 +81,7 @@ def comparison(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
 
 
 def logic(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Put `and` for `or` and back; drop a `not`."""
+    """Yield edits that exchange `and` and `or`, or drop a `not`."""
     if isinstance(node, vy_ast.BoolOp):
         symbol = SYMBOLS[type(node.op)]
         for left, right in pairwise(node.values):
@@ -91,7 +91,10 @@ def logic(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
 
 
 def arithmetic(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Put the inverse operation: + for -, * for //, << for >>, | for & or ^, min for max; drop a ~."""
+    """Yield edits that replace an operator by its opposite, such as + by - and min by max.
+
+    A bitwise complement (~) is dropped.
+    """
     if isinstance(node, vy_ast.BinOp):
         symbol = SYMBOLS[type(node.op)]
         yield source.build_operator_replacement(node.left, node.right, symbol, ARITHMETIC[symbol])
@@ -107,7 +110,7 @@ def arithmetic(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
 
 
 def rounding(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Round a quotient the other way; put True for False where a call takes the direction."""
+    """Yield edits that round a quotient the other way, or flip a boolean argument of a call."""
     if isinstance(node, vy_ast.BinOp) and isinstance(node.op, vy_ast.FloorDiv):
         yield source.build_node_replacement(
             node, _render_ceil(source.get_text(node.left), source.get_text(node.right))
@@ -124,7 +127,7 @@ def rounding(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
 
 
 def off_by_one(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Make each number one higher and one lower."""
+    """Yield edits that raise or lower an integer literal by one."""
     if isinstance(node, vy_ast.Int):
         yield source.build_node_replacement(node, str(node.value + 1))
         if node.value:
@@ -132,25 +135,25 @@ def off_by_one(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
 
 
 def dropped_assert(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Leave a check out."""
+    """Yield an edit that removes an assertion."""
     if isinstance(node, vy_ast.Assert):
         yield source.build_node_replacement(node, "pass")
 
 
 def dropped_write(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Leave a write out."""
+    """Yield an edit that removes an assignment."""
     if isinstance(node, vy_ast.Assign | vy_ast.AugAssign):
         yield source.build_node_replacement(node, "pass")
 
 
 def dropped_call(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Leave out a call with an unused result, or an event."""
+    """Yield an edit that removes an event, or a call with an unused result."""
     if isinstance(node, vy_ast.Log) or (isinstance(node, vy_ast.Expr) and _is_call(node)):
         yield source.build_node_replacement(node, "pass")
 
 
 def swapped_operands(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Swap neighbours among a call's arguments or a record's fields, or the sides of a difference."""
+    """Yield edits that swap neighbouring arguments of a call, or the operands of a directed operator."""
     if isinstance(node, vy_ast.BinOp) and SYMBOLS[type(node.op)] in DIRECTED:
         left, right = source.get_text(node.left), source.get_text(node.right)
         yield source.build_node_replacement(node, f"({right}) {SYMBOLS[type(node.op)]} ({left})")
@@ -163,7 +166,10 @@ def swapped_operands(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]
 
 
 def swapped_order(function_node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Swap two statements in a row: one reads what the other writes, or one calls out of the contract."""
+    """Yield edits that swap two consecutive statements with dependent effects.
+
+    One statement reads what the other writes, or one makes an external call and the other has an effect.
+    """
     if isinstance(function_node, vy_ast.FunctionDef):
         for statements in iter_statement_blocks(function_node):
             for first, second in pairwise(statements):
@@ -213,9 +219,9 @@ def _is_statement_order_relevant(first: VyperNode, second: VyperNode, source: Vy
 
 
 def _list_targets(statement: VyperNode, source: VyperSource) -> list[str]:
-    """Return the names that a statement writes, without indices: `self.lots` of `self.lots[id] = word`.
+    """Return the names that a statement assigns, without indices.
 
-    Declarations do not count: uses of a name before its declaration do not compile.
+    Declarations are left out, because a use before a declaration does not compile.
     """
     if not isinstance(statement, vy_ast.Assign | vy_ast.AugAssign):
         return []
@@ -225,14 +231,17 @@ def _list_targets(statement: VyperNode, source: VyperSource) -> list[str]:
 
 
 def _is_mentioned(text: str, target: str) -> bool:
-    """Return whether a text reads or writes a target, itself or as a whole record; not as in `owner=`."""
+    """Return whether a text uses an assigned name or its whole record.
+
+    The name of a keyword argument does not count.
+    """
     whole = target.split(".")[0]
     names = [target] if whole in ("self", "ledger") else [target, whole]
     return any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.]|=[^=])", text) for name in names)
 
 
 def _has_effect(statement: VyperNode, source: VyperSource) -> bool:
-    """Return whether a statement has an outside effect: storage, an event, a call."""
+    """Return whether a statement writes storage, logs an event or makes a call."""
     if isinstance(statement, vy_ast.Log) or (isinstance(statement, vy_ast.Expr) and _is_call(statement)):
         return True
     return any(target.startswith(("self.", "ledger.")) for target in _list_targets(statement, source))

@@ -31,7 +31,7 @@ OPTIONS = ("-s", "-q", "--durations=0", "-m", MARKS, "-p", "no:cacheprovider", "
 
 
 class MutantTestPlugin:
-    """A pytest plugin: in place of running the tests once, run them for each job."""
+    """Pytest plugin that runs the collected tests once for each mutant job from standard input."""
 
     def __init__(self, folder: Path, answers: TextIO) -> None:
         self.root = folder / "contracts"
@@ -78,7 +78,10 @@ class MutantTestPlugin:
 
     @contextmanager
     def _apply_mutant_temporarily(self, file: str, text: str) -> Iterator[None]:
-        """Put the fault into the copy of the contracts for a while."""
+        """Return a context manager that writes a mutant's text into the copied contracts.
+
+        On exit the original text is restored, and compiled files of the mutant are deleted.
+        """
         path = self.root / file
         original = path.read_bytes()
         path.write_text(text)
@@ -90,7 +93,7 @@ class MutantTestPlugin:
                 compiled.unlink()
 
     def _run_tests_in_child(self, session: pytest.Session, job: dict[str, Any], result_pipe: int) -> None:
-        """Run the tests in the fork, report the mutant's result, and end."""
+        """Run the tests in the forked process, write the result to the pipe, and exit."""
         try:
             with os.fdopen(result_pipe, "w") as pipe:
                 json.dump(self._compile_and_test_mutant(session, job), pipe)
@@ -112,7 +115,7 @@ class MutantTestPlugin:
         return {"outcome": "survived"}
 
     def _compile_bytecode_without_metadata(self) -> dict[str, bytes]:
-        """Return the code of all contracts of the protocol, without the hash of the source that ends it."""
+        """Return the bytecode of all protocol contracts, without the source hash at its end."""
         artifacts = Artifacts(self.root, self.cache)
         codes = {}
         for kind, path in artifacts.paths.items():
@@ -123,7 +126,7 @@ class MutantTestPlugin:
 
 
 def _rank_test_by_job_hints(test_id: str, job: dict[str, Any]) -> int:
-    """Order the tests: first those that probably kill."""
+    """Return the sort rank of a test: the likelier it is to kill the mutant, the lower."""
     if test_id in job["hints"]:
         return 0
     for folder in job["folders"]:
@@ -133,7 +136,10 @@ def _rank_test_by_job_hints(test_id: str, job: dict[str, Any]) -> int:
 
 
 def answer_mutant_jobs() -> None:
-    """Answer jobs until the input ends. The command tells when to stop, signals do not."""
+    """Run pytest as a worker process that answers mutant jobs until standard input ends.
+
+    Interrupt signals are ignored, since the main process decides when to stop.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Only answers may go out here: what tests print goes to the log.
     answers = os.fdopen(os.dup(1), "w")

@@ -20,7 +20,7 @@ HINTS = frozenset({"bound", "skip_contract_check"})
 
 
 class TextEdit(NamedTuple):
-    """A replacement of the text from `start` to `end`."""
+    """Replacement of the text from `start` to `end` by another text."""
 
     start: int
     end: int
@@ -28,23 +28,23 @@ class TextEdit(NamedTuple):
 
 
 class SourceText:
-    """The text of one file, of any language."""
+    """Text of a source file of any language."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
     def get_line_number(self, position: int) -> int:
-        """Return the number of a line, from 1."""
+        """Return the line number of a text position, counted from 1."""
         return self.text.count("\n", 0, position) + 1
 
     def widen_to_lines(self, start: int, end: int) -> tuple[int, int]:
-        """Widen a stretch to whole lines."""
+        """Return start and end of the whole lines that contain a span of text."""
         newline = self.text.find("\n", end)
         return self.text.rfind("\n", 0, start) + 1, len(self.text) if newline < 0 else newline
 
 
 class VyperSource(SourceText):
-    """One Vyper file."""
+    """Vyper source file with its syntax tree."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -52,12 +52,12 @@ class VyperSource(SourceText):
         self._starts = [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
 
     def find_span(self, node: VyperNode) -> tuple[int, int]:
-        """Return where a node starts and ends, without the parentheses around it."""
+        """Return start and end position of a node's text, without enclosing parentheses."""
         start = self._starts[node.lineno - 1] + node.col_offset
         return start, self._starts[node.end_lineno - 1] + node.end_col_offset
 
     def get_text(self, node: VyperNode) -> str:
-        """Return a node's text."""
+        """Return the source text of a syntax node."""
         start, end = self.find_span(node)
         return self.text[start:end]
 
@@ -67,17 +67,17 @@ class VyperSource(SourceText):
     def build_operator_replacement(
         self, left_node: VyperNode, right_node: VyperNode, old: str, new: str
     ) -> TextEdit:
-        """Replace an operator that stands between two nodes."""
+        """Return an edit that replaces the operator between two nodes."""
         start = self.text.index(old, self.find_span(left_node)[1], self.find_span(right_node)[0])
         return TextEdit(start, start + len(old), new)
 
     def build_node_swap(self, first: VyperNode, second: VyperNode) -> TextEdit:
-        """Return an edit that exchanges two nodes; the text between them stays."""
+        """Return an edit that exchanges the texts of two nodes and keeps the text between them."""
         (start, end), (start_2, end_2) = self.find_span(first), self.find_span(second)
         return TextEdit(start, end_2, self.get_text(second) + self.text[end:start_2] + self.get_text(first))
 
     def iter_functions_and_constants(self) -> Iterator[tuple[str, VyperNode]]:
-        """Yield what a fault can be put into: each function, and each constant's value, with its name."""
+        """Yield name and syntax node of each function and of each constant's value."""
         for node in self.module.body:
             if isinstance(node, vy_ast.FunctionDef):
                 yield node.name, node
@@ -86,9 +86,10 @@ class VyperSource(SourceText):
 
 
 class _ColumnAdjustments(dict[tuple[int, int], int]):
-    """The distances by which Vyper's stand-ins for its keywords moved a column, known where tokens start.
+    """Column offsets between Vyper source and the Python text that the Vyper parser makes of it.
 
-    Ends of nodes need it too: a move of the last token before a column also moved the column.
+    Offsets are known at the starts of tokens. Other columns, such as ends of nodes, use the last offset of
+    their line.
     """
 
     def __init__(self, at_tokens: dict[tuple[int, int], int]) -> None:
@@ -101,7 +102,7 @@ class _ColumnAdjustments(dict[tuple[int, int], int]):
 
 
 def parse_vyper(text: str) -> vy_ast.Module:
-    """Parse like `vyper.ast.parse_to_ast`, but with right ends of nodes around `log` or `extcall`."""
+    """Return the syntax tree of Vyper source, with correct end positions around `log` and `extcall`."""
     pre_parser = PreParser(is_interface=False)
     pre_parser.parse(text)
     pre_parser.adjustments = _ColumnAdjustments(pre_parser.adjustments)
@@ -112,7 +113,10 @@ def parse_vyper(text: str) -> vy_ast.Module:
 
 
 def iter_code(node: VyperNode) -> Iterator[VyperNode]:
-    """Yield a node and all below it that runs: no types, no hints to the compiler, no documentation."""
+    """Yield a node and all executable nodes below it.
+
+    Types, compiler hints and documentation are left out.
+    """
     yield node
     if isinstance(node, vy_ast.FunctionDef):
         below = node.body
@@ -129,7 +133,7 @@ def iter_code(node: VyperNode) -> Iterator[VyperNode]:
 
 
 def iter_statement_blocks(node: VyperNode) -> Iterator[list[VyperNode]]:
-    """Yield the lists of statements in a node."""
+    """Yield each list of consecutive statements in a node."""
     for each in iter_code(node):
         for name in ("body", "orelse"):
             if isinstance(statements := getattr(each, name, None), list) and statements:

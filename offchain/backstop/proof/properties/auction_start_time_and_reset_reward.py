@@ -18,9 +18,12 @@ _MOST_PRICE = 2**112 - 1
 
 @transition_property(205, events=[f"{_SALES}.AuctionStarted", f"{_SALES}.AuctionReset"])
 def auction_start_time_and_reset_reward_are_exact(step: Transition, changes: Changes) -> None:
-    """Check that a sale begins at the clock of now, and that salvage is sold for its worth at the top.
+    """Check the start of each collateral auction and the reward of each reset (property 205).
 
-    A reset pays tip and chip as far as penalty has come in, for a lot and a target that are no crumbs.
+    An auction starts at the current time. It offers salvage (collateral that an earlier auction left unsold)
+    for its value at the starting price. A reset restarts an auction at a new price. It pays the flat tip and
+    the proportional chip, but no more than the penalty already collected. For a lot or a debt below the
+    minimum it pays nothing. Raises PropertyViolationError otherwise.
     """
     for log in step.outcome.logs:
         if (log.contract, log.event) == (_SALES, "AuctionStarted"):

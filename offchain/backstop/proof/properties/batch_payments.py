@@ -16,10 +16,12 @@ _SCALE, _MOST_RUNS = 10**47, 20
 
 @transition_property(209, events=["*.BatchPaid"])
 def batches_receive_all_beyond_losses(step: Transition, changes: Changes) -> None:
-    """Check that withdrawing members are paid all above one and a half times the known losses.
+    """Check that a pool pays its exit batches all but 1.5 times the known losses (property 209).
 
-    Runs at that level or above it, and batches that have passed their wait, become one run; no other run
-    merges. The payment is all that the run holds above its ceiling, in whole wei.
+    An exit batch holds the shares that members committed to a withdrawal within one period. Batches that have
+    waited long enough, and earlier groups at or above the payment level, merge into one group. No other group
+    merges. The payment is everything that the merged group holds above its new ceiling, rounded down to the
+    wei. Raises PropertyViolationError otherwise.
     """
     pool = step.action.contract
     if (
@@ -82,10 +84,12 @@ def batches_receive_all_beyond_losses(step: Transition, changes: Changes) -> Non
 
 @transition_property(210, events=["*.BatchCut", "*.Withdraw"])
 def reserve_gets_unvested_exit_income(step: Transition, changes: Changes) -> None:
-    """Check that income that has not vested on a leaver's shares goes to the reserve, and no other does.
+    """Check that income not yet vested on withdrawn shares moves to the reserve (property 210).
 
-    The income is forfeited when a batch is cut, or at once in a pool without a cooldown. If no shares remain,
-    all unvested income is forfeited. In settlement, and in a pool that may not pay, it stays in the pool.
+    Withdrawing members forfeit this income when their batch closes. In a pool without a cooldown they forfeit
+    it at once. If no shares remain, all unvested income is forfeited. In settlement the income stays in the
+    pool, and so it does if the pool lacks the STAGE role. Raises PropertyViolationError if the reserve gets
+    another amount.
     """
     pool, now = step.action.contract, step.model.timestamp
     contract = step.get_contract(pool)
@@ -116,7 +120,11 @@ def reserve_gets_unvested_exit_income(step: Transition, changes: Changes) -> Non
 
 @transition_property(211, events=["*.RoundPaid"])
 def equity_pool_pays_due_batches(step: Transition, changes: Changes) -> None:
-    """Check that an equity pool pays all shares of due batches at one price, rounded down."""
+    """Check that an equity pool pays all shares of due exit batches at one price (property 211).
+
+    A batch is due once it has waited for the cooldown and the observation time. The payment is rounded down.
+    Raises PropertyViolationError otherwise.
+    """
     for log in step.outcome.logs:
         if log.event != "RoundPaid":
             continue
@@ -149,10 +157,11 @@ def equity_pool_pays_due_batches(step: Transition, changes: Changes) -> None:
 
 @transition_property(215, calls=["*.redeem", "*.withdraw"])
 def batch_claim_pays_exact_share(step: Transition, changes: Changes) -> None:
-    """Check that a claim pays all that the named shares were paid, of the earliest batches first.
+    """Check that a claim of a completed withdrawal pays its exact part (property 215).
 
-    A part of a request is paid the same part of the claimable amount, rounded down. A claim by assets counts
-    the shares that these assets are worth, rounded up.
+    The earliest batches are paid first. A claim for some of the shares gets the same fraction of the
+    claimable amount, rounded down. A claim stated in assets uses up the shares that these assets are worth,
+    rounded up. Raises PropertyViolationError otherwise.
     """
     pool, method = step.action.contract, step.action.method
     contract = step.get_contract(pool)

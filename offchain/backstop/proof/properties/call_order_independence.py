@@ -31,7 +31,7 @@ from backstop.proof.properties.what_if_steps_and_state_readings import (
 
 
 class PublicCall(NamedTuple):
-    """A permissionless call."""
+    """Call that any account may make: contract, method and arguments."""
 
     contract: str
     method: str
@@ -52,11 +52,16 @@ _DUST = 10_000
 
 @counterfactual_property(156)
 def unwind_order_changes_no_vault(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that vaults and deficits end equal, in any order of returned lots and skimmed vaults.
+    """Check that the order of unwinding does not change vaults or deficits (property 156).
 
-    A refused call is repeated after another one. Settlement is opened, and its prices are set, if they are
-    not yet. If that succeeds, one more lot is added, with its principal repaid and its penalty not.
-    Exempt are states in which a vault has no room for all its returned lots: the last lot is salvage then.
+    In settlement, unwinding returns lots of auctions and workouts to their vaults. Then collateral is taken
+    for each debt at the final price. The trial plays two random orders of these calls on a fork of model and
+    chain. A call that reverts is repeated after another call. If settlement has not begun, the trial opens it
+    and sets the final prices. It then also adds a lot that still owes its penalty after its principal is
+    repaid.
+
+    Returns False if the books are closed, fewer than two calls are possible, or a vault has no room for its
+    lots. Raises PropertyViolationError if the two ends differ.
     """
     settlement = get_contract(lockstep, "Settlement")
     if settlement.progress[()].fixed_at:
@@ -89,7 +94,7 @@ def unwind_order_changes_no_vault(lockstep: LockstepLike, random: Random) -> boo
 
 
 def _can_vaults_hold_auctioned_collateral(lockstep: LockstepLike) -> bool:
-    """Return whether each vault has room for its collateral and for all its lots."""
+    """Return whether each vault can store its collateral plus all its lots at auction."""
     auction, locked = get_contract(lockstep, "CollateralAuction"), Counter[Any]()
     for key, vault in get_contract(lockstep, "VaultEngine").vaults.items():
         locked[key] += vault.locked_collateral
@@ -99,9 +104,11 @@ def _can_vaults_hold_auctioned_collateral(lockstep: LockstepLike) -> bool:
 
 
 def _create_lot_owing_only_penalty(lockstep: LockstepLike, random: Random) -> None:
-    """Have the visitor's vault liquidated and its principal bought back; it borrows anew, and prices fall.
+    """Create an auction that has repaid its principal and still owes its penalty.
 
-    As far as the state lets it: a call that is refused ends it.
+    The visitor's vault is liquidated after a price drop, and the visitor buys just enough of the lot to repay
+    the principal. The visitor then opens the vault again, and the price falls to a hundredth. The function
+    returns early at the first call that reverts.
     """
     engine, feed = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "PriceFeed")
     c = pick_item(
@@ -144,12 +151,12 @@ def _create_lot_owing_only_penalty(lockstep: LockstepLike, random: Random) -> No
 
 
 def _apply_visitor_call(lockstep: LockstepLike, call: PublicCall) -> bool:
-    """Make a call as the visitor; return whether it is not refused."""
+    """Submit a call from the visitor account; return True if it does not revert."""
     return attempt_call_and_get_outcome(lockstep, call.contract, call.method, *call.args, by=VISITOR).ok
 
 
 def _iter_lot_and_vault_settlement_calls(lockstep: LockstepLike) -> Iterator[PublicCall]:
-    """Yield what is left to be done with lots and vaults."""
+    """Yield the settlement calls that are still possible for auctions, workouts and vaults."""
     auction, engine = get_contract(lockstep, "CollateralAuction"), get_contract(lockstep, "VaultEngine")
     vaults = {key for key, vault in engine.vaults.items() if vault.normalized_debt}
     for auction_id, lot in sorted(auction.lots.items()):
@@ -168,7 +175,11 @@ def _iter_lot_and_vault_settlement_calls(lockstep: LockstepLike) -> Iterator[Pub
 def _retry_calls_and_get_refusals(
     lockstep: LockstepLike, calls: Iterable[PublicCall]
 ) -> dict[PublicCall, str | None]:
-    """Make all calls, the first that is not refused first; return why those are refused that are left."""
+    """Submit calls, retrying those that revert, and return the revert reasons of the rest.
+
+    After each success the function starts again with the first remaining call. It stops when all remaining
+    calls revert. The result is empty if all calls succeeded.
+    """
     todo, moved = list(calls), True
     refused: dict[PublicCall, str | None] = {}
     while todo and moved:
@@ -186,7 +197,11 @@ def _retry_calls_and_get_refusals(
 
 
 def _read_vaults_and_deficits(lockstep: LockstepLike) -> dict[Any, Any]:
-    """Return each vault, and the deficit and the buffer of each type."""
+    """Return collateral and debt of each vault, and deficit [rad] and salvage [wad] of each type.
+
+    Salvage is collateral that auctions left unsold. The keys are `("vault", type, owner)`, `("deficit",
+    type)` and `("salvage", type)`. The key `"settled"` holds the debt that settlement has closed [rad].
+    """
     engine = get_contract(lockstep, "VaultEngine")
     found: dict[Any, Any] = {
         ("vault", *key): (vault.locked_collateral, vault.normalized_debt)
@@ -202,15 +217,16 @@ def _read_vaults_and_deficits(lockstep: LockstepLike) -> dict[Any, Any]:
 
 @counterfactual_property(159)
 def call_order_changes_no_bystander_balance(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that an account that makes no call ends equal for either order of two strangers' calls.
+    """Check that an inactive account ends equal for either order of two calls (property 159).
 
-    Both calls are permissionless and take no part in a sale. A refused call is repeated after the other one.
-    At the end all permissionless calls about income and losses are made.
+    Two strangers submit permissionless calls in one second, on a fork of model and chain. Neither call is a
+    sale. A call that reverts is repeated after the other call. At the end all permissionless upkeep of income
+    and losses is executed.
 
-    The known exceptions are left out. One second is not enough to flag debt that was unsafe before. The first
-    liquidator chooses the vaults while there is not room for all. The first cover of a type decides which
-    stages and borrowers absorb the loss, where stages of types are behind others, and whether due fees pay
-    first. Rounding, and the rewards of the two calls, are left out as well.
+    Known order effects are left out: flagging debt that was unsafe before, scarce room for auctions, and the
+    first cover of a deficit. Differences up to 10,000 wei plus the rewards of the two calls are tolerated.
+    Returns False if no such pair of calls exists or a call stays refused in one order only. Raises
+    PropertyViolationError if an account's holdings differ.
     """
     if lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
         return False
@@ -252,7 +268,10 @@ def call_order_changes_no_bystander_balance(lockstep: LockstepLike, random: Rand
 
 
 def _iter_permissionless_calls(lockstep: LockstepLike) -> Iterator[PublicCall]:
-    """Yield permissionless calls about other accounts' balances; no sale and no price report."""
+    """Yield permissionless calls that can change other accounts' balances.
+
+    Purchases and price reports are left out.
+    """
     contracts = lockstep.model.world.contracts
     engine, auction = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "CollateralAuction")
     for (c, owner), vault in engine.vaults.items():
@@ -291,13 +310,17 @@ def _iter_permissionless_calls(lockstep: LockstepLike) -> Iterator[PublicCall]:
 
 
 def _can_succeed(lockstep: LockstepLike, call: PublicCall) -> bool:
-    """Return whether a call is not refused in the present state."""
+    """Return whether a call would succeed now, by a dry run from the visitor account."""
     with lockstep.fork_state():
         return _apply_visitor_call(lockstep, call)
 
 
 def _is_known_order_effect(lockstep: LockstepLike, one: PublicCall, other: PublicCall) -> bool:
-    """Return whether the order of two calls is known to matter."""
+    """Return whether the order of two calls is known to affect other accounts.
+
+    Examples are a payment beside a flag, two liquidations that compete for auction room, and two covers of
+    deficits.
+    """
     methods = {one.method, other.method}
     if methods & _PAYERS and methods & _FLAGS:
         return True
@@ -311,7 +334,7 @@ def _is_known_order_effect(lockstep: LockstepLike, one: PublicCall, other: Publi
 
 
 def _is_redistribution_stage_configured(lockstep: LockstepLike) -> bool:
-    """Return whether borrowers bear losses: those of the second in which one is covered."""
+    """Return whether the waterfall has a stage that adds losses to the debts of all borrowers."""
     return bool(lockstep.parameters and lockstep.parameters.has_stage("redistribution"))
 
 
@@ -321,7 +344,11 @@ def _accrue_all_types(lockstep: LockstepLike) -> None:
 
 
 def _run_income_and_loss_upkeep(lockstep: LockstepLike) -> None:
-    """Execute all permissionless calls about income and losses."""
+    """Execute all permissionless calls that charge fees, cover deficits and pay pools and claims.
+
+    The calls accrue fees, cover deficits, close and pay exit batches, collect recovery claims and distribute
+    the treasury's surplus.
+    """
     _accrue_all_types(lockstep)
     for c in list_collateral_types(lockstep):
         if read_deficit(lockstep, c):
@@ -338,19 +365,26 @@ def _run_income_and_loss_upkeep(lockstep: LockstepLike) -> None:
 
 
 def _list_holders_and_leavers(lockstep: LockstepLike, pool_name: str) -> list[str]:
-    """Return the accounts with shares of a pool or with a withdrawal request; no contracts, no visitor."""
+    """Return the accounts that hold shares of a pool or have requested a withdrawal.
+
+    Contracts and the visitor account are left out. The list is sorted.
+    """
     pool = get_contract(lockstep, pool_name)
     found = {*pool.list_holders(), *(who for _, who in pool.tables["line.requests"])}
     return sorted(found - {VISITOR, *lockstep.model.world.addresses})
 
 
 def _read_visitor_stablecoin_balance(lockstep: LockstepLike) -> int:
-    """Return what the visitor has of stablecoin [wad]: rewards."""
+    """Return the visitor's stablecoin balance [wad], which shows the rewards of its calls."""
     return int(get_contract(lockstep, "Stablecoin").balances[VISITOR])
 
 
 def _build_holdings_by_account_asset(lockstep: LockstepLike) -> dict[tuple[str, ...], int]:
-    """Return the holdings of each account but the visitor, by account and kind [wei]."""
+    """Return the holdings of each account except the visitor, by account and asset.
+
+    Values are token balances, locked collateral, debts, pool shares as assets and claims as outstanding debt,
+    in the token's smallest unit [wei or wad]. Contracts are left out.
+    """
     contracts = lockstep.model.world.contracts
     engine, found = get_contract(lockstep, "VaultEngine"), dict[tuple[str, ...], int]()
     strangers = {VISITOR, *lockstep.model.world.addresses}

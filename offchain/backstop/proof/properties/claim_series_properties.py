@@ -19,10 +19,11 @@ _EVENTS = ("LossRecorded", "Repaid", "Converted", "Collected", "Credited")
 
 @transition_property(208, events=[f"*.{event}" for event in _EVENTS])
 def claim_tokens_share_series_debt(step: Transition, changes: Changes) -> None:
-    """Check that a loss creates tokens at the price of a claim, and a payment is for all tokens equally.
+    """Check that recovery claims share their series' debt pro rata (property 208).
 
-    A holder that converts or collects gets its whole part, rounded down. The tokens that a loss creates are
-    rounded up.
+    A loss mints claim tokens at the price of the outstanding claims, rounded up. A repayment counts for all
+    tokens equally. A holder that converts or collects receives its full part, rounded down. Raises
+    PropertyViolationError otherwise.
     """
     kinds: dict[str, list[Any]] = {}
     for log in step.outcome.logs:
@@ -92,7 +93,11 @@ def _check_claim_conversion_price(
 def _check_credited_claim_cash(
     step: Transition, claims_name: str, claim_logs: list[Any], changes: Changes
 ) -> None:
-    """Check that cash grows by credits and shrinks by collections, and that each holder gets its due."""
+    """Check that collectable cash of claims grows by credits and falls by collections.
+
+    After a collection, a transfer or a conversion, each holder must be credited its full share of payments
+    since its last update. Raises PropertyViolationError otherwise.
+    """
     credited: dict[str, int] = {}
     for log in claim_logs:
         if log.event == "Credited":
@@ -128,11 +133,11 @@ def _check_credited_claim_cash(
 
 @transition_property(216, calls=["*.collect_claims"], events=["*.LossRecorded"])
 def depositors_receive_claims_pro_rata(step: Transition, changes: Changes) -> None:
-    """Check that a loss's tokens are recorded for each share and handed out for all of a member's shares.
+    """Check that a loss's claim tokens reach pool members in proportion to shares (property 216).
 
-    Handed out are the tokens since the member was settled last. The sums are those of one generation of
-    shares: claims of another series no longer count. Rounding takes less than a ray for each share, and less
-    than a token.
+    The tokens of each loss are recorded per share. A member receives those recorded since its last update,
+    for all its shares. Tokens of an earlier, fully repaid series no longer count. Rounding costs a member
+    less than a ray for each share, and less than one token. Raises PropertyViolationError otherwise.
     """
     for log in step.outcome.logs:
         if log.event == "LossRecorded" and step.get_contract(log.contract).KIND == "RecoveryClaims":
@@ -172,7 +177,11 @@ def depositors_receive_claims_pro_rata(step: Transition, changes: Changes) -> No
 
 
 def _check_claims_per_share_checkpoint(step: Transition, claims_name: str, minted_claims: int) -> None:
-    """Check the sum of claims for each share that a pool's mark of now stands for."""
+    """Check that a loss adds its minted claims per share to the pool's latest checkpoint.
+
+    Checkpoints are kept as a running sum [ray] for each generation of shares. Nothing is checked while exit
+    batches are open, because their shares absorb losses as well.
+    """
     pool = step.model.world.addresses.get(step.get_contract(claims_name).pool_address)
     if pool is None:
         return  # an account stands for the pool

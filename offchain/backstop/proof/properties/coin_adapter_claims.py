@@ -22,7 +22,11 @@ _SUPPLY = "erc20.totalSupply", "erc20.balanceOf", "balanceOf", "ledger.system", 
 
 
 def list_facilitator_calls(step: Transition, facilitator: str) -> tuple[str, tuple[str, ...]]:
-    """Return the caller of a facilitator in a step and its methods: the adapter, for any caller of that."""
+    """Return the account that called a facilitator in this step, and the methods that it called.
+
+    The caller is the coin adapter if one of its events appears in the step. Otherwise it is the sender of the
+    step's action.
+    """
     address = step.get_contract(facilitator).address
     for log in step.outcome.logs:
         contract = step.model.world.contracts.get(log.contract)
@@ -34,11 +38,12 @@ def list_facilitator_calls(step: Transition, facilitator: str) -> tuple[str, tup
 
 @transition_property(226, writes=_SUPPLY)
 def each_stablecoin_has_its_coin(step: Transition, changes: Changes) -> None:
-    """Assert that each holder of stablecoin can have the coin, where another protocol is insured.
+    """Check that the coin adapter holds one coin for each stablecoin in circulation (property 226).
 
-    Coins leave an adapter only against as much stablecoin. The protocol can have only coins that no holder's
-    stablecoin stands for and that the ledger does not keep for itself. So the protocol's losses are absorbed
-    by members of pools and buyers of equity alone.
+    An adapter connects the insurance to another protocol: that protocol's coins are exchanged one to one for
+    stablecoin. Coins leave the adapter only against the same amount of stablecoin, or to the other protocol.
+    That protocol gets only coins that back no holder's stablecoin and no income on the ledger. Its losses so
+    fall only on pool members and buyers of equity. Raises PropertyViolationError otherwise.
     """
     for adapter in step.model.world.contracts.values():
         if isinstance(adapter, CoinAdapter):
@@ -58,7 +63,7 @@ def _check_coins(step: Transition, changes: Changes, adapter: CoinAdapter) -> No
         return  # the admin charges a fee, and no coin comes in for that
 
     def read_coins_and_claims(read: Any) -> tuple[int, int]:
-        """Return the coins that the adapter holds, and the claims on them [wad, rounded up]."""
+        """Return the adapter's coins [wad] and the stablecoin that they must back [wad, rounded up]."""
         kept = read("VaultEngine", "ledger.system").reserve
         kept += read("VaultEngine", "ledger.income", adapter.collateral_type).buffer
         own = read(stable, "erc20.balanceOf", adapter.address)

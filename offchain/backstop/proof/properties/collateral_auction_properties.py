@@ -28,11 +28,12 @@ _MOST_PENALTY, _MOST_PRICE = (2**48 - 1) * _MICRO, 2**112 - 1
 
 @transition_property(37, calls=["CollateralAuction.take"])
 def take_pays_curve_price(step: Transition, changes: Changes) -> None:
-    """Assert that a taker pays the curve's price for its collateral, rounded up, and never above the target.
+    """Check that a buyer at a collateral auction pays the price curve's price (property 37).
 
-    The rounding is less than a unit of the token, and the payment for the received collateral stays within
-    the named price. The payment repays principal first, and the rest goes to the buffer. The remainder of a
-    lot with a raised target goes back.
+    The payment is rounded up by less than one unit of the token. It exceeds neither the amount still to be
+    raised nor the buyer's price limit. The payment repays principal first, and the excess goes to the buffer
+    of the collateral type. Once the target is raised, the remaining collateral is returned. Raises
+    PropertyViolationError otherwise.
     """
     if not step.is_call(_AUCTION, "take"):
         return
@@ -91,12 +92,14 @@ def take_pays_curve_price(step: Transition, changes: Changes) -> None:
     ],
 )
 def auction_targets_rewards_follow_terms(step: Transition, changes: Changes) -> None:
-    """Assert that an auction is to raise its principal and the penalty, and pays rewards within the penalty.
+    """Check targets, rewards, resets and versions of terms of collateral auctions (property 38).
 
-    A part of a vault takes no larger a part of its collateral, and the debt that this part stands for,
-    rounded up. A reset starts from the higher of current and next price and adds nothing to the target. Its
-    reward is paid from penalty that has come in, and it is refused where the lot can be given up. A stop
-    blocks both starts and resets. Auctions keep the terms that they began with.
+    An auction has to raise its principal plus the penalty, and pays its rewards out of the penalty. A partial
+    liquidation takes the same fraction of collateral and of debt, with the collateral rounded down. A reset
+    starts from the higher of current and next price, and leaves the target unchanged. Its reward is paid only
+    from penalty already collected. A nearly worthless lot that owes principal cannot be reset. A stop level
+    blocks starts and resets. An auction keeps the terms with which it started. Raises PropertyViolationError
+    otherwise.
     """
     for contract, (c, version), old, new in changes.get("old_terms", ()):
         if old.buf or new != step.read_pre_state(contract, "terms", c) or new.version != version:
@@ -137,7 +140,7 @@ def _check_auction_start_terms(step: Transition, started_event_values: Any) -> N
 
 
 def _read_lot_terms(step: Transition, lot: Any) -> Any:
-    """Return the terms that an auction began with."""
+    """Return the auction terms that were in force when this lot's auction started."""
     terms = step.read_pre_state(_AUCTION, "terms", lot.collateral_type)
     if terms.version == lot.version:
         return terms
@@ -184,7 +187,10 @@ def _check_reset(step: Transition, auction_id: int, top: int, reward: int) -> No
 
 
 def _is_indebted_lot_nearly_worthless(step: Transition, lot: Any, auction_start: Any) -> bool:
-    """Return whether a lot owes principal and is worth under a hundredth of the minimum, by all prices."""
+    """Return whether a lot owes principal and is worth under 1% of the minimum auction size.
+
+    The value is taken at the highest of all known prices, including the time-weighted price.
+    """
     c = lot.collateral_type
     highest = max(*list_known_prices(step, c), compute_time_weighted_price(step, step.read_post_state, c))
     least = _read_lot_terms(step, lot).minimum * RAY * _WAD
@@ -192,7 +198,7 @@ def _is_indebted_lot_nearly_worthless(step: Transition, lot: Any, auction_start:
 
 
 def _check_start_not_in_future(auction_id: int, lot: Any, now: int) -> None:
-    """Check that an auction did not start in the future of the clock."""
+    """Raise PropertyViolationError if an auction's recorded start lies after the current time."""
     if now < lot.started_at:
         raise PropertyViolationError(
             f"auction {auction_id} started at {lot.started_at}, the clock is at {now}"
@@ -200,7 +206,11 @@ def _check_start_not_in_future(auction_id: int, lot: Any, now: int) -> None:
 
 
 def _check_reset_due(step: Transition, auction_id: int, lot: Any, top: int, elapsed: int) -> None:
-    """Check that a reset is due so long after the start: the tail is over, or the price under the cusp."""
+    """Raise PropertyViolationError if a reset was not due `elapsed` seconds after the start.
+
+    A reset is due once the tail (maximum duration) is over. It is also due once the price is under the cusp,
+    a set share of the starting price `top`.
+    """
     terms = _read_lot_terms(step, lot)
     now, off = own.compute_auction_price_with_tolerance(terms.curve, terms.period, terms.cut, top, elapsed)
     if elapsed <= terms.tail and max(0, now - off) * BASIS_POINTS >= top * terms.cusp:
@@ -209,9 +219,10 @@ def _check_reset_due(step: Transition, auction_id: int, lot: Any, top: int, elap
 
 @transition_property(73, calls=["CollateralAuction.close"])
 def auction_closes_only_when_sold_or_worthless(step: Transition, changes: Changes) -> None:
-    """Assert that an auction ends with its lot sold, or worth next to nothing at the price of now.
+    """Check that an auction is closed only if its lot is sold or nearly worthless (property 73).
 
-    That is less than a hundredth of the smallest debt and its penalty.
+    Nearly worthless means less than a hundredth of the minimum auction size, valued at the current price. The
+    minimum is the smallest allowed debt plus its penalty. Raises PropertyViolationError otherwise.
     """
     if not step.is_call(_AUCTION, "close"):
         return
@@ -230,10 +241,10 @@ def auction_closes_only_when_sold_or_worthless(step: Transition, changes: Change
     events=[f"CollateralAuction.{event}" for event in _BY_THE_CLOCK],
 )
 class LotPriceFallsOnlyWithBlocks:
-    """Where auctions count blocks, only blocks make a lot cheaper, due for a reset, or given up unsold.
+    """Checker of block-counted auctions: only new blocks lower a lot's price (property 160).
 
-    The blocks count from the start or reset that this property has observed, not from the auction's own
-    record.
+    Where auctions count blocks, time without a block neither makes a reset due nor lets an unsold lot be
+    given up. The checker counts blocks from the starts and resets that it observed itself.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -241,7 +252,11 @@ class LotPriceFallsOnlyWithBlocks:
         self._since: dict[int, int] = {}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Follow starts and resets by their events, and measure the others by them."""
+        """Record the block of each auction start and reset, and check the other events against it.
+
+        Raises PropertyViolationError if a sale was too cheap, a reset too early, or an unsold lot given up
+        too early.
+        """
         slot = step.get_contract(_AUCTION).block_time
         number = step.model.next_block_number
         for log in step.outcome.logs:
@@ -288,9 +303,9 @@ class LotPriceFallsOnlyWithBlocks:
     ],
 )
 class AuctionEndReleasesUnpaidPrincipal:
-    """The principal that the end of an auction gives up is its principal less all that was paid for it.
+    """Checker that an ended auction releases its principal less all payments (property 39).
 
-    And an auction starts once and ends once.
+    An auction starts once and ends once.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -299,7 +314,10 @@ class AuctionEndReleasesUnpaidPrincipal:
         self._last = model.world.contracts[_AUCTION].tables["last_id"][()]
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Follow payments by their events."""
+        """Subtract each payment from the auction's principal, and compare the rest when it ends.
+
+        Raises PropertyViolationError if the released principal [rad] differs, or if an auction starts twice.
+        """
         for log in step.outcome.logs:
             if log.contract != _AUCTION:
                 continue
@@ -322,11 +340,14 @@ class AuctionEndReleasesUnpaidPrincipal:
 
 
 def _compute_time_by_blocks_or_timestamp(step: Transition) -> int:
-    """Return the time by which auctions are measured [seconds]: blocks of a slot each, where they count."""
+    """Return the clock of auctions [seconds]: blocks times block time, or the block timestamp.
+
+    Blocks are used where the deployment's auctions count blocks.
+    """
     slot: int = step.get_contract(_AUCTION).block_time
     return step.model.next_block_number * slot if slot else step.model.timestamp
 
 
 def _compute_unraised_principal(lot: Any, auction_start: Any) -> int:
-    """Return the principal in the amount still to be raised [rad]."""
+    """Return the principal that an auction still has to raise [rad], without the penalty."""
     return max(0, lot.target * RAY - auction_start.penalty * _MICRO * RAY - auction_start.excess)

@@ -45,11 +45,16 @@ _CERTAIN = 256
 
 @counterfactual_property(170)
 def depositor_bears_no_excess_loss(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a depositor that enters after all losses are covered absorbs no more than live shares do.
+    """Check that a new depositor absorbs no more than its share of later losses (property 170).
 
-    Its bound is its part of each later loss, share for share, or of the loss of live shares if that is less.
-    This also holds after a deposit of dust. Losses that leave next to nothing may come before the entry. The
-    tolerance is 64 wei, or 1e6 where a loss leaves less than that in the pool.
+    The trial runs on a fork of model and chain. It may first drain the pool by losses to almost nothing. A
+    visitor deposits after all deficits are covered. Then new losses arise, and dust deposits follow each
+    cover. The visitor's loss is at most its fraction of shares of the pool's loss, or of the loss in total
+    assets if that is less. The tolerance is 64 wei, plus 1e6 wei if a loss leaves less than 1e6 wei in the
+    pool.
+
+    Returns whether the pool absorbed a loss in the trial. Raises PropertyViolationError if the visitor lost
+    more.
     """
     name = pick_item(random, list_stablecoin_pool_names(lockstep))
     if name is None or not _is_live_without_scripted_stages(lockstep):
@@ -83,12 +88,15 @@ def depositor_bears_no_excess_loss(lockstep: LockstepLike, random: Random) -> bo
 
 @counterfactual_property(171)
 def strangers_delay_no_withdrawal(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a request is paid after the collecting time of a batch, the cooldown and the look.
+    """Check that strangers cannot delay a withdrawal from a pool (property 171).
 
-    This holds for any dust requests of strangers, and for any time at which they cut and settle. Possible
-    losses hold back one and a half times the part that the request would absorb. If that is more, they hold
-    back that part and one in 256 of a share's price. The tolerance is 64 wei. The property is silent where
-    less than one in 256 of an earlier request, or of this one, is certain.
+    A request is paid after the collecting time of its batch, the cooldown and the observation time. The trial
+    lets strangers request dust, and close and settle batches at random times. Possible losses may hold back
+    1.5 times the request's share of the losses. If it is more, they may hold back that share plus 1/256 of
+    the share price. The tolerance is 64 wei.
+
+    Returns False if the trial is not possible, or if losses may take all but 1/256 of this or an earlier
+    request. Raises PropertyViolationError if less is paid.
     """
     name = pick_item(
         random,
@@ -150,12 +158,14 @@ def strangers_delay_no_withdrawal(lockstep: LockstepLike, random: Random) -> boo
 
 @counterfactual_property(172)
 def depositor_earns_only_income_vested_on_its_shares(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that no depositor gets pool income that vested before its entry, or that leavers forfeit.
+    """Check that a depositor earns no income from before its entry or from leavers (property 172).
 
-    A depositor gets at most its part of the income that had not vested at the entry: its shares by all shares
-    of that time. The tolerance is 64 wei. Pools of equity are exempt: leavers' income stays with the
-    remaining members. So is a pool without a cooldown while debt is flagged: leavers leave their part of the
-    flagged debt as well.
+    A depositor gets at most its fraction of the income that had not vested at its entry. The fraction is its
+    shares over all shares at that time. The tolerance is 64 wei. Only stablecoin pools are tried, because
+    equity pools leave the forfeited income to the remaining members.
+
+    Returns False if the trial is not possible, for instance in a pool without a cooldown while losses may
+    reach it. Raises PropertyViolationError if the depositor gets more.
     """
     name = pick_item(random, list_stablecoin_pool_names(lockstep))
     if (
@@ -199,7 +209,10 @@ def depositor_earns_only_income_vested_on_its_shares(lockstep: LockstepLike, ran
 
 
 def _is_live_without_scripted_stages(lockstep: LockstepLike) -> bool:
-    """Return whether losses can be played: there are types, real stages, and no settlement."""
+    """Return whether losses can be simulated in this deployment.
+
+    That needs a listed collateral type, no scripted test stage and no settlement.
+    """
     if (
         lockstep.parameters is None
         or lockstep.parameters.has_stage("scripted")
@@ -210,7 +223,11 @@ def _is_live_without_scripted_stages(lockstep: LockstepLike) -> bool:
 
 
 def _has_uncertain_unsettled_batch(lockstep: LockstepLike, pool_name: str, end_batch_id: int) -> bool:
-    """Return whether an unsettled batch before `end` has less than one part in 256 that is certain."""
+    """Return whether possible losses could take nearly all of an unsettled exit batch.
+
+    Only batches before `end_batch_id` count. Nearly all means that less than 1/256 of the share price is
+    certain to remain.
+    """
     found = _estimate_share_loss_and_threshold(lockstep, pool_name)
     if found is None:
         return True
@@ -225,9 +242,9 @@ def _has_uncertain_unsettled_batch(lockstep: LockstepLike, pool_name: str, end_b
 def _estimate_share_loss_and_threshold(
     lockstep: LockstepLike, pool_name: str
 ) -> tuple[Fraction, Fraction] | None:
-    """Return what a share would bear of all losses in doubt, and one in 256 of its price [wei].
+    """Return the possible loss of one pool share, and 1/256 of the share price [wei].
 
-    None while payments wait for a look at falling prices.
+    Returns None while the pool's payments are paused after falling prices.
     """
     pool = get_contract(lockstep, pool_name).address
     try:
@@ -244,7 +261,7 @@ def _estimate_share_loss_and_threshold(
 
 
 def _build_table_reader(lockstep: LockstepLike) -> Callable[..., Any]:
-    """Return how figures read a table of now."""
+    """Return a function that reads one storage value of a contract from the model's current state."""
 
     def read(contract: str, path: str, key: Any = ()) -> Any:
         return get_contract(lockstep, contract).tables[path][key]
@@ -258,7 +275,11 @@ def _build_table_reader(lockstep: LockstepLike) -> Callable[..., Any]:
 def _cover_deficit_and_check_depositor(
     lockstep: LockstepLike, pool_name: str, collateral_type: int, random: Random
 ) -> bool:
-    """Have a type's deficit covered and dust deposited; return whether the pool bore a part of it."""
+    """Cover a type's deficit, deposit dust, and check the visitor's loss.
+
+    Returns whether the pool absorbed a part of the deficit. Raises PropertyViolationError if the visitor lost
+    more than its share plus the tolerance.
+    """
     address = VISITOR
     shares, supply = lockstep.view(pool_name, "balanceOf", address), lockstep.view(pool_name, "totalSupply")
     before, live = (
@@ -288,7 +309,7 @@ def _cover_deficit_and_check_depositor(
 def _open_vault_at_floor_multiple(
     lockstep: LockstepLike, collateral_type: int, price: int, floor_multiple: int = 1
 ) -> None:
-    """Open a vault with a debt of so many debt floors, three times secured at a price."""
+    """Open a vault with a multiple of the debt floor as debt, collateralised three times at `price`."""
     engine = get_contract(lockstep, "VaultEngine")
     token, debt = (
         get_token(lockstep, collateral_type),
@@ -314,7 +335,7 @@ def _open_vault_at_floor_multiple(
 
 
 def _cause_type_loss(lockstep: LockstepLike, collateral_type: int, price: int) -> None:
-    """Open a vault of a type, and close all auctions of the type after a price collapse."""
+    """Open a vault, let the price collapse, and close its auctions so that a deficit remains."""
     _open_vault_at_floor_multiple(lockstep, collateral_type, price)
     for auction_id in crash_and_list_closable_auctions(lockstep, collateral_type):
         apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
@@ -323,7 +344,10 @@ def _cause_type_loss(lockstep: LockstepLike, collateral_type: int, price: int) -
 def _reduce_pool_to_dust(
     lockstep: LockstepLike, name: str, collateral_type: int, price: int, random: Random
 ) -> None:
-    """Cause a loss that takes all of a pool but dust, after a deposit of a little more than the loss."""
+    """Cause a loss that leaves only dust in a pool.
+
+    A donor first deposits slightly more than the pool is missing, so that the loss does not empty the pool.
+    """
     _cause_type_loss(lockstep, collateral_type, price)
     pool = get_contract(lockstep, name)
     due = -(-lockstep.view("LossWaterfall", "losses_reaching", pool.address) // RAY)
@@ -336,7 +360,7 @@ def _reduce_pool_to_dust(
 
 
 def _call_waterfall_for_all_deficits(lockstep: LockstepLike) -> bool:
-    """Have the deficits of all types covered; return whether each call succeeded."""
+    """Cover the deficits of all types from the loss waterfall; return whether no call reverted."""
     found = [
         attempt_call_and_get_outcome(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
         for c in list_collateral_types(lockstep)
@@ -346,7 +370,10 @@ def _call_waterfall_for_all_deficits(lockstep: LockstepLike) -> bool:
 
 
 def _liquidate_vault_without_buyers(lockstep: LockstepLike, random: Random) -> bool:
-    """Open a vault, liquidate it at a tenth of the price, and wait a day without buyers for the lot."""
+    """Liquidate a new vault at a tenth of the price, and wait a day without bids.
+
+    Returns False if the price could not be reported.
+    """
     c = _pick_small_type(lockstep, random)
     price = get_contract(lockstep, "PriceFeed").prices[c].current
     _open_vault_at_floor_multiple(lockstep, c, price, random.choice((1, 3, 9)))
@@ -358,7 +385,10 @@ def _liquidate_vault_without_buyers(lockstep: LockstepLike, random: Random) -> b
 
 
 def _pick_small_type(lockstep: LockstepLike, random: Random) -> int:
-    """Return a type of little debt, so that a donor can fund a pool beyond the type's total loss."""
+    """Return one of the two collateral types with the least debt.
+
+    A donor can then fund a pool beyond the type's total loss.
+    """
     debts = get_contract(lockstep, "VaultEngine").debts
     return int(
         pick_item(
@@ -368,7 +398,7 @@ def _pick_small_type(lockstep: LockstepLike, random: Random) -> int:
 
 
 def _try_fund_and_deposit(lockstep: LockstepLike, pool_name: str, depositor: str, amount: int) -> bool:
-    """Collect an amount for a depositor and deposit it; return whether that succeeded."""
+    """Collect stablecoin for a depositor and deposit it in a pool; return whether that succeeded."""
     if amount <= 0 or not collect_tokens_from_holders(lockstep, depositor, amount):
         return False
     apply_or_raise(
@@ -378,7 +408,7 @@ def _try_fund_and_deposit(lockstep: LockstepLike, pool_name: str, depositor: str
 
 
 def _try_add_donor_income(lockstep: LockstepLike, pool_name: str, random: Random) -> bool:
-    """Give a pool an income; return whether that was possible."""
+    """Donate a random amount of income to a pool; return whether that succeeded."""
     amount = random.choice(
         (10**18, max(get_contract(lockstep, "Stablecoin").balances.values(), default=0) // 9)
     )
@@ -393,7 +423,10 @@ def _try_add_donor_income(lockstep: LockstepLike, pool_name: str, random: Random
 def _request_dust_and_cut_batch(
     lockstep: LockstepLike, pool_name: str, waiting_seconds: int, random: Random
 ) -> None:
-    """Commit one share of a stranger's; some time later have batches cut, and settled or not."""
+    """Request a withdrawal of one share by a stranger, wait, and close the collecting batch.
+
+    With a probability of one half, due batches are settled afterwards.
+    """
     attempt_call_and_get_outcome(lockstep, pool_name, "requestRedeem", 1, _STRANGER, _STRANGER, by=_STRANGER)
     lockstep.advance(waiting_seconds)
     attempt_call_and_get_outcome(lockstep, pool_name, "cut", by=_STRANGER)
@@ -404,7 +437,10 @@ def _request_dust_and_cut_batch(
 def _make_members_leave_pools(
     lockstep: LockstepLike, *pool_names: str, members: list[str] | None = None
 ) -> None:
-    """Have members, or all of them, leave some pools with all that may."""
+    """Let members withdraw everything that they can from the named pools.
+
+    The default for `members` is all members of each pool.
+    """
     for name in pool_names:
         some = _list_members(lockstep, name) if members is None else members
         batch = request_and_mature_exit_batch(lockstep, name, *some)
@@ -419,7 +455,7 @@ def _make_members_leave_pools(
 
 
 def _list_members(lockstep: LockstepLike, name: str) -> list[str]:
-    """Return the accounts with shares of a pool, without contracts."""
+    """Return the accounts that hold shares of a pool, without contracts."""
     return [
         who
         for who in get_contract(lockstep, name).list_holders()

@@ -11,10 +11,11 @@ _ENGINE = "VaultEngine"
 
 @transition_property(189, calls=[f"{_ENGINE}.deposit_and_draw"])
 def draw_after_redistribution_pays_its_share(step: Transition, changes: Changes) -> None:
-    """Check that a draw is charged the losses that were added to debts in the epochs that count.
+    """Check that a new draw is charged for recently redistributed losses (property 189).
 
-    A borrower that repays before a redistribution and draws again after it owes as much as one that stayed.
-    The present epoch and the one before count, rounded up.
+    Redistribution adds a loss to the debts of all borrowers of a type. A borrower that repays before it and
+    draws after it must owe as much as a borrower that stayed. Losses of the current and the previous epoch
+    count, rounded up. Raises PropertyViolationError if the draw adds too little debt.
     """
     if not step.is_call(_ENGINE, "deposit_and_draw") or not step.action.args[3]:
         return

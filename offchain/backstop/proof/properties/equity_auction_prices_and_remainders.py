@@ -22,10 +22,12 @@ _LEAST = WAD
 
 @transition_property(61, writes=["sales"])
 def equity_auction_follows_price_curve(step: Transition, changes: Changes) -> None:
-    """Assert that an auction starts above the market, falls in a line to its floor, and never sells under it.
+    """Check that an equity auction sells on its falling price line (property 61).
 
-    It is for as much as its target costs at the floor. A take pays the price for its equity, rounded up.
-    Sold, returned and remaining equity sum to the equity for sale. Equity that is not sold in time goes back.
+    The price starts above the market and falls linearly to a floor. The lot is the equity that raises the
+    target at the floor price. A buyer pays the current price, rounded up. Sold, returned and remaining equity
+    sum to the equity offered. Equity that is not sold in time is returned. Raises PropertyViolationError
+    otherwise.
     """
     if "sales" not in changes:
         return
@@ -104,7 +106,10 @@ def _can_sale_end(step: Transition, stage: Any, sale: Any) -> bool:
 
 
 def _check_equity_held_for_sale(step: Transition, changes: Changes, equity_auction: Any) -> None:
-    """Assert that the equity that a sale holds, or has booked, is the sum of its lots."""
+    """Check that the equity held or booked for auctions changes by the change of all lots.
+
+    Raises PropertyViolationError otherwise.
+    """
     more = sum(
         _compute_equity_lot_at_floor_price(new) - _compute_equity_lot_at_floor_price(old)
         for contract, _, old, new in changes["sales"]
@@ -124,7 +129,7 @@ def _check_equity_held_for_sale(step: Transition, changes: Changes, equity_aucti
 
 
 def _compute_equity_lot_at_floor_price(sale: Any) -> int:
-    """Return what raises the target at the floor, rounded up."""
+    """Return the equity [wad, rounded up] that raises the sale's target at its floor price."""
     return -(-sale.target * RAY // (sale.floor_units * _UNIT)) if sale.target else 0
 
 
@@ -133,5 +138,5 @@ def _select_logs(step: Transition, contract: str, event: str) -> list[Any]:
 
 
 def _list_transfers(step: Transition, token: str) -> list[tuple[str, str, int]]:
-    """Return the transfers of a token: sender, receiver and amount."""
+    """Return the transfers of a token in this step as (sender, receiver, amount)."""
     return [log.values for log in _select_logs(step, token, "Transfer")]

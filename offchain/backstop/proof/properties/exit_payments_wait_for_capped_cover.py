@@ -13,11 +13,11 @@ _WATERFALL = "LossWaterfall"
 
 @transition_property(192, events=["*.BatchPaid"])
 def no_batch_is_paid_before_capped_cover(step: Transition, changes: Changes) -> None:
-    """Check that no batch is paid while its pool could cover a booked loss under a cap that is a share of it.
+    """Check that a pool pays no exit batch while it could still cover a booked loss (property 192).
 
-    Members that withdraw before the cover would lower the cap by their part, and later stages would pay it. A
-    ten-thousandth of the cap may stay. Earlier stages count with all that they hold, so the loss reaches the
-    pool.
+    This concerns pools with a cap that is a share of their holdings. A payment before the cover would lower
+    the cap, and later stages would pay the difference. Earlier stages count with everything that they hold. A
+    rest of a ten-thousandth of the cap is tolerated. Raises PropertyViolationError otherwise.
     """
     paid = {log.contract for log in step.outcome.logs if log.event == "BatchPaid" and log.values[2]}
     if not paid or step.read_pre_state(_WATERFALL, "books").settlement:
@@ -45,6 +45,6 @@ def no_batch_is_paid_before_capped_cover(step: Transition, changes: Changes) -> 
 
 
 def _has_reservation(step: Transition, stage_id: int, collateral_type: int) -> bool:
-    """Return whether a stage holds a reservation of a type's deficit."""
+    """Return whether a waterfall stage has reserved a part of a collateral type's deficit."""
     stage = step.read_pre_state(_WATERFALL, "stages", stage_id).stage
     return bool(step.read_pre_state(_WATERFALL, "reservations", (collateral_type, stage)).amount)

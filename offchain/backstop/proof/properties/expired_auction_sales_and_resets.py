@@ -28,9 +28,11 @@ _NO_RESETS = 2
 
 @transition_property(180, events=["CollateralAuction.Taken"])
 def no_lot_is_sold_once_reset_is_due(step: Transition, changes: Changes) -> None:
-    """Check that no lot is sold after its tail, nor at a price under the cusp of its top.
+    """Check that no collateral is sold from an auction that needs a reset (property 180).
 
-    The cusp is a share of the top, at any market price. The tolerance is the rounding of the price.
+    A reset is needed after the tail (maximum duration), or once the price is under the cusp. The cusp is a
+    set share of the starting price, at any market price. The rounding of the price is tolerated. Raises
+    PropertyViolationError otherwise.
     """
     for log in step.outcome.logs:
         if (log.contract, log.event) == (_AUCTION, "Taken") and _is_reset_due(
@@ -43,10 +45,11 @@ def no_lot_is_sold_once_reset_is_due(step: Transition, changes: Changes) -> None
 
 @refusal_property(181, calls=["CollateralAuction.reset"])
 def due_resets_succeed(step: Transition) -> None:
-    """Check that a reset is refused only before the end of the tail and above the cusp of the top.
+    """Check that a reset of an expired collateral auction was not refused (property 181).
 
-    Or without a fresh price, with resets stopped, of an empty lot, of a type that is wound up, or of a lot
-    that owes principal and is worth less than a hundredth of the minimum.
+    A refusal is allowed before the tail ends while the price is above the cusp. It is also allowed without a
+    fresh price, with resets stopped, for an empty lot and in settlement. The last allowed case is a lot that
+    owes principal and is worth under 1% of the minimum. Raises PropertyViolationError for any other refusal.
     """
     auction_id, receiver = step.action.args
     lot = step.read_post_state(_AUCTION, "lots", auction_id)
@@ -73,7 +76,7 @@ def due_resets_succeed(step: Transition) -> None:
 
 
 def _is_reset_due(step: Transition, read: Read, auction_id: Any) -> bool:
-    """Return whether an auction has to start again for sure: with its price rounded up."""
+    """Return whether an auction certainly needs a reset, even with its price rounded up."""
     lot, top = read(_AUCTION, "lots", auction_id), read(_AUCTION, "tops", auction_id).top
     terms, elapsed = _read_lot_terms(step, lot), _compute_time_by_blocks_or_timestamp(step) - lot.started_at
     if not lot.target or elapsed < 0:

@@ -17,11 +17,13 @@ _TELLING = ("announce_loss", "repay", "sync_note")
 
 @transition_property(24, writes=_TOUCHED)
 def facilitator_loss_stays_within_its_line(step: Transition, changes: Changes) -> None:
-    """Assert that only its minter raises a facilitator's debt, which with its losses then fits its line.
+    """Check that a bridge's debt and losses stay within its credit line (property 24).
 
-    Only its own vault is in its type. A loss is booked after its delay, is the announced one or the whole
-    debt if that is less, and touches no other vault. A loss that a margin market posts is drawn and booked in
-    one call, within the line. An announced loss is flagged from the same call on.
+    Only an account with the MINTER role raises the debt. The facilitator's own vault is the only vault of its
+    collateral type. A loss is booked after its delay. It equals the announced amount, or the whole debt if
+    that is less, and touches no other vault. A loss that the margin market posts is drawn and booked in one
+    call. An announced loss is flagged as debt in doubt in the same call. Raises PropertyViolationError
+    otherwise.
     """
     if changes.keys().isdisjoint(_TOUCHED):
         return
@@ -91,7 +93,7 @@ def _check_facilitator_debt_and_loss(
 
 
 def _has_margin_fund_posted_shortfall(step: Transition, facilitator: str) -> bool:
-    """Return whether a margin market posts a loss in a step, which has happened then."""
+    """Return whether the margin market's fund booked a loss at this facilitator in the step."""
     contract = "MarginFund"
     if not any((log.contract, log.event) == (contract, "ShortfallPosted") for log in step.outcome.logs):
         return False

@@ -25,9 +25,10 @@ _MONEY = ("draw", "repay", "recover", "redeem")
 
 @history_property(64, writes=["announced", "lost"])
 class FacilitatorLossIsAnnouncedBeforeBooking:
-    """Assert that a loss is booked only its whole delay after the last announcement, by any sender.
+    """Checker that a bridge's loss is booked a full delay after its announcement (property 64).
 
-    The lost amount is the sum of booked losses less the sum of recovered amounts.
+    The delay counts from the last announcement by any sender. The lost amount is the sum of booked losses
+    less the sum of recovered amounts.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -41,7 +42,11 @@ class FacilitatorLossIsAnnouncedBeforeBooking:
                 self._lost[name] = contract.tables["lost"][()]
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Follow announcements and losses by their events."""
+        """Record announcements, bookings and recoveries of losses from events, and check them.
+
+        Raises PropertyViolationError if a loss is booked too early, or if the stored loss differs from the
+        record.
+        """
         if "announced" not in changes and "lost" not in changes:
             return
         now, contracts = step.model.timestamp, step.model.world.contracts
@@ -74,10 +79,12 @@ class FacilitatorLossIsAnnouncedBeforeBooking:
     65, calls=[f"*.{method}" for method in _MONEY], events=["*.Poked", f"{_FUND}.ShortfallPosted"]
 )
 def bridge_draws_stay_owed_until_repaid(step: Transition, changes: Changes) -> None:
-    """Assert that a bridge's draws are owed, rounded up, and its repayments are burned and owed no more.
+    """Check that draws of a bridge stay owed until they are repaid and burned (property 65).
 
-    Recovered losses cover the type's deficit first, and the rest goes to the reserve. In settlement notes
-    share the payments, rounded down. A note is worth a stablecoin, less its part of an announced loss.
+    A draw raises the debt, rounded up. A repayment is burned and lowers the debt. A recovered loss covers the
+    type's deficit first, and the rest goes to the reserve. In settlement the holders of notes share the
+    payments pro rata, rounded down. A note is worth one stablecoin less its part of an announced loss. Raises
+    PropertyViolationError otherwise.
     """
     contract: Any = step.model.world.contracts.get(step.action.contract)
     if _has_posted_loss(step):
@@ -150,12 +157,16 @@ def _check_draw_repay_recover(step: Transition, facilitator: Any) -> None:
 
 
 def _has_posted_loss(step: Transition) -> bool:
-    """Return whether a margin market posts a loss, which has happened then."""
+    """Return whether the margin market's fund posted a loss to its facilitator in this step."""
     return any((log.contract, log.event) == (_FUND, "ShortfallPosted") for log in step.outcome.logs)
 
 
 def _check_posted_shortfall_within_line(step: Transition, facilitator: Any) -> None:
-    """Assert that the loss that the fund leaves is posted within the line, and drawn for the market."""
+    """Check that a loss posted by the margin market fits the credit line and is drawn for it.
+
+    Each posted amount is the loss that the fund did not absorb, or the free room of the line if that is less.
+    Raises PropertyViolationError otherwise.
+    """
     c, market = facilitator.collateral_type, step.get_contract(_MARKET)
     rate = step.read_post_state("VaultEngine", "ledger.debts", c).accumulated_rate
     owed = -(
@@ -205,7 +216,10 @@ def _check_note_price(step: Transition, facilitator: Any) -> None:
 def _sum_transfers_by_counterparty(
     step: Transition, token: str, party_index: int, party: str
 ) -> dict[str, int]:
-    """Return transfers of a token from a party (`party_index` 0) or to it (1), summed by the other side."""
+    """Return the sums of a token's transfers by counterparty of one party.
+
+    With `party_index` 0 the party is the sender, with 1 the receiver.
+    """
     found: dict[str, int] = {}
     for log in step.outcome.logs:
         if (log.contract, log.event) == (token, "Transfer") and log.values[party_index] == party:

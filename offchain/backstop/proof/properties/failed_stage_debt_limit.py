@@ -14,9 +14,11 @@ _WATERFALL = "LossWaterfall"
 
 @transition_property(80, writes=["missed"])
 def stage_owes_only_payments_of_later_stages(step: Transition, changes: Changes) -> None:
-    """Assert that a stage comes to owe only what later stages pay, and ceases to by paying the reserve.
+    """Check that a failed waterfall stage owes only payments made in its place (property 80).
 
-    In a cover it has failed, and has members. No payment is owed by two. One that is empty owes nothing.
+    A stage owes after its call failed during a cover and later stages paid instead. A stage without members
+    never owes. No payment is owed by two stages. The amount falls only by a payment to the reserve, or
+    because the stage is empty. Raises PropertyViolationError otherwise.
     """
     if "missed" not in changes:
         return

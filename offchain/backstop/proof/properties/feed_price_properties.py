@@ -23,11 +23,12 @@ _FEED = "PriceFeed"
 
 @history_property(41, events=["PriceFeed.*"])
 class FeedPriceIsMedianOfReports:
-    """A step's price is the middle of reports that are not too old, a step later, and never before its time.
+    """Checker that each feed price is the median of fresh reports, one step late (property 41).
 
-    As many as the quorum, half of them at it or under it, half at it or over. A market with guards may hold
-    one back and go on with the last. The average is that of all prices since its record begins. Early in a
-    step its next price may be renewed, which changes nothing else.
+    A step needs a quorum of reports that are not too old. The median becomes the next price, and becomes the
+    current price one step later. A market with guards may withhold a next price and keep its current price.
+    The time-weighted price is the average of all prices since the start of its record. Early in a step the
+    next price may be renewed, which changes nothing else.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -46,7 +47,11 @@ class FeedPriceIsMedianOfReports:
         self._sums: dict[int, dict[int, int]] = {}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Follow reports and steps by their events."""
+        """Record the feed's reports from events, and check each new price against their median.
+
+        Raises PropertyViolationError if a price, its time or its average differs from the checker's own
+        record.
+        """
         if step.action.contract != _FEED and not any(log.contract == _FEED for log in step.outcome.logs):
             return
         now = step.model.timestamp
@@ -110,7 +115,11 @@ class FeedPriceIsMedianOfReports:
     def _check_renewed_next_price(
         self, step: Transition, collateral_type: int, median_report: int, event_prices: tuple[int, int]
     ) -> None:
-        """Check that a renewal replaces the next price by the middle, or by none yet, and changes no more."""
+        """Check that a renewal changes only the next price, to the median of reports or to none.
+
+        None is right if the median is too far from the average and has not been confirmed. Raises
+        PropertyViolationError otherwise.
+        """
         old, after = (
             step.read_pre_state(_FEED, "prices", collateral_type),
             step.read_post_state(_FEED, "prices", collateral_type),
@@ -157,7 +166,11 @@ class FeedPriceIsMedianOfReports:
     def _check_far_price_confirmations(
         self, step: Transition, collateral_type: int, median_report: int
     ) -> None:
-        """Assert that a price far from the average counts after so many steps there, and then does."""
+        """Check that a median far from the average is accepted only after enough confirmations.
+
+        After them it must be accepted. The count is the number of consecutive steps with a far median. Raises
+        PropertyViolationError otherwise.
+        """
         config, old = (
             step.read_pre_state(_FEED, "configs", collateral_type),
             step.read_pre_state(_FEED, "prices", collateral_type),
@@ -193,7 +206,10 @@ class FeedPriceIsMedianOfReports:
     def _check_average(
         self, step: Transition, collateral_type: int, price_until_now: int, current: int
     ) -> None:
-        """Assert that the record of the average is the sum of prices by time from its beginning."""
+        """Check that the feed's cumulative price equals the sum of price times seconds in this record.
+
+        The window of the average must not be cut too short. Raises PropertyViolationError otherwise.
+        """
         now, average = step.model.timestamp, step.read_post_state(_FEED, "averages", collateral_type)
         before = step.read_pre_state(_FEED, "averages", collateral_type)
         sums = self._sums.get(collateral_type)
@@ -215,7 +231,11 @@ class FeedPriceIsMedianOfReports:
 
 
 def _is_renewal_allowed(elapsed: int, step: int) -> bool:
-    """Return whether the next price of a step may still be renewed, so many seconds after it."""
+    """Return whether the next price may be replaced `elapsed` seconds into a step of `step` seconds.
+
+    That is the first sixth of a step. It is up to half of the step while `elapsed` is within the maximum age
+    of a signed report.
+    """
     return 6 * elapsed <= step or (elapsed <= bounds.MAX_SIGNED_AGE and 2 * elapsed <= step)
 
 
@@ -225,7 +245,11 @@ def _is_far_apart(price: int, other: int, deviation: int) -> bool:
 
 @transition_property(77, calls=["PriceFeed.poke"])
 def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
-    """Assert that more reporters than any minority has are at the next price or under it, and at or over."""
+    """Check that no minority of reporters can set the next price (property 77).
+
+    More reporters than any minority has report at or below the next price. As many report at or above it.
+    Raises PropertyViolationError otherwise.
+    """
     if not step.is_call(_FEED, "poke"):
         return
     c, now = step.action.args[0], step.model.timestamp
@@ -240,9 +264,10 @@ def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
 
 @refusal_property(146, calls=["PriceFeed.poke"])
 def due_feed_steps_succeed(step: Transition) -> None:
-    """Assert that a step that is due, or a new median early in a step, is refused only without a quorum.
+    """Check that the feed did not refuse a due price update that has a quorum (property 146).
 
-    A price that is far from the average and waits to be confirmed is not replaced by another one that waits.
+    The same holds for a new median early in a step. The exception is a median that is far from the average
+    and still needs confirmation. Raises PropertyViolationError for any other refusal.
     """
     c, now = step.action.args[0], step.model.timestamp
     config, prices = step.read_post_state(_FEED, "configs", c), step.read_post_state(_FEED, "prices", c)
@@ -266,9 +291,10 @@ def due_feed_steps_succeed(step: Transition) -> None:
 
 @history_property(147, events=["PriceFeed.*"])
 class NextPriceIsKnownBeforeItCounts:
-    """A next price becomes current only after all but the early part of a step, in which it could be renewed.
+    """Checker that a next price is public for most of a step before it counts (property 147).
 
-    Where a feed was stale the reports of now count at once. Another length of the steps begins a new record.
+    The step's early part, in which the next price may still be renewed, is left out. In a stale feed the
+    current reports count at once. A change of the step length starts a new record.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -276,7 +302,11 @@ class NextPriceIsKnownBeforeItCounts:
         self._known: dict[int, tuple[int, int]] = {}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Follow the next price of each market, and check each that becomes current."""
+        """Record each market's next price and its time, and check each price that becomes current.
+
+        Raises PropertyViolationError if another price becomes current, or if it was public for too short a
+        time.
+        """
         now = step.model.timestamp
         for log in step.outcome.logs:
             if log.contract != _FEED:

@@ -23,7 +23,7 @@ _HOUR, _DAY, _FOREVER = 3_600, 86_400, 2**63
 
 
 class _PricePiece(NamedTuple):
-    """A time in which a market stayed as it was."""
+    """Interval in which a market's price and state did not change."""
 
     since: int  # seconds
     price: int  # ray
@@ -34,14 +34,18 @@ class _PricePiece(NamedTuple):
 
 @dataclass
 class _FinalPriceRecord:
-    """A final price in progress: its start, its intervals, and its value if time runs short [ray]."""
+    """Final price in progress: start [seconds], intervals of prices, and fallback price [ray]."""
 
     begun_at: int
     pieces: list[_PricePiece]
     otherwise: int | None = None
 
     def evaluate_finality_and_price(self, now: int) -> tuple[bool, int]:
-        """Return whether the price is final, and which it is; second by second it would be the same."""
+        """Return whether the price is final at time `now`, and the price [ray], or (False, 0).
+
+        The price is the mean over the first six hours of valid seconds. After three days the price is final
+        with at least a quarter of them. With less, the fallback price is final.
+        """
         last = self.begun_at + 3 * _DAY
         seconds = total = 0
         for piece, end in zip(self.pieces, [*(each.since for each in self.pieces[1:]), now], strict=True):
@@ -58,12 +62,13 @@ class _FinalPriceRecord:
 
 @history_property(75, events=["PriceFeed.*", "Settlement.*", "PerpetualMarket.MarketEnded"])
 class FinalPriceIsMeanOfFeedPrices:
-    """A type is settled at the mean over the first six hours of valid prices since settlement began.
+    """Checker that each final price is the mean over six hours of valid prices (property 75).
 
-    A valid price is fresh, not held back by a halt or a grace (for two days), and has no next price that
-    waits to be confirmed. With less than a quarter of six hours valid, the final price is the average before
-    settlement, three days later. An issuer's final price is its price at the beginning. A delisted perpetual
-    market ends at the same kind of price from its own moment, unless settlement began before.
+    The six hours count from the start of settlement. A valid price is fresh and has no successor that waits
+    for confirmation. It is not withheld by a halt or a grace period, which count for two days at most. If
+    less than a quarter of six hours is valid within three days, the final price is the average before
+    settlement. The final price of a market priced by its issuer is its price at the start. A delisted
+    perpetual market ends at the same kind of price, from its own announced time.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -76,7 +81,10 @@ class FinalPriceIsMeanOfFeedPrices:
         self._failed: set[int] = set()
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Record an interval for each change of a market; check prices that are made final."""
+        """Record an interval for each change of a market's price, and check each final price.
+
+        Raises PropertyViolationError if the contract's final price differs from the recomputed price.
+        """
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_SETTLEMENT, "Begun"):
                 self._create_final_price_records(step)
@@ -101,7 +109,7 @@ class FinalPriceIsMeanOfFeedPrices:
     def _note_starting_average(
         self, step: Transition, collateral_type: int, start_time: int, final_price_record: _FinalPriceRecord
     ) -> None:
-        """Note the average of a moment that has come since the last change of its market."""
+        """Store the fallback average of a planned final price once its start time has passed."""
         if final_price_record.otherwise is None and step.model.timestamp >= start_time:
             final_price_record.otherwise = _compute_past_average(step, collateral_type, start_time)
 
@@ -169,9 +177,11 @@ class FinalPriceIsMeanOfFeedPrices:
 
 @refusal_property(148, calls=["PriceFeed.set_market", "PriceFeed.set_guards"])
 def feed_terms_are_locked_for_three_days_at_most(step: Transition) -> None:
-    """Assert that a feed's terms are refused as being settled only while a final price of it is made.
+    """Check that a feed's terms are locked only while a final price is made (property 148).
 
-    That begins at the moment of a plan, or with settlement, and is over three days later.
+    The terms are its reporters and guards. The lock begins with settlement, or at the announced time of a
+    delisting. It ends once the price is final, or three days later. Raises PropertyViolationError for a
+    refusal at any other time.
     """
     if step.outcome.reason != "price_feed: is closing":
         return
@@ -191,7 +201,10 @@ def feed_terms_are_locked_for_three_days_at_most(step: Transition) -> None:
 
 
 def _compute_past_average(step: Transition, collateral_type: int, at: int) -> int:
-    """Return the average of a second since the last step before this one, when the price was fresh [ray]."""
+    """Return the market's time-weighted price at a past second `at` [ray], while it was fresh.
+
+    The second `at` lies after the last price update before this step.
+    """
     prices, average = (
         step.read_pre_state(_FEED, "prices", collateral_type),
         step.read_pre_state(_FEED, "averages", collateral_type),

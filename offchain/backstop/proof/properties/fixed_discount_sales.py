@@ -18,7 +18,7 @@ _SOLD = "LiquidationEngine.CollateralSold"
 
 
 class DiscountSale(NamedTuple):
-    """The values of a sale's event."""
+    """Sale of a vault's collateral at a discount: the values of the CollateralSold event."""
 
     collateral_type: int
     owner: str
@@ -30,7 +30,7 @@ class DiscountSale(NamedTuple):
 
 
 def list_discount_sales(step: Transition) -> list[DiscountSale]:
-    """Return the sales at a fixed discount that happened in a step."""
+    """Return the sales that a liquidation mechanism made in this step, from their events."""
     return [
         DiscountSale(*log.values)
         for log in step.outcome.logs
@@ -39,23 +39,29 @@ def list_discount_sales(step: Transition) -> list[DiscountSale]:
 
 
 def _find_mechanism(step: Transition, sale: DiscountSale) -> Any:
-    """Return the mechanism that planned a sale."""
+    """Return the model of the liquidation mechanism contract that priced this sale."""
     address = step.read_pre_state(_LIQUIDATIONS, "mechanism_of", sale.collateral_type)
     return step.model.world.addresses[address]
 
 
 def is_sale_at_discount(step: Transition, sale: DiscountSale) -> bool:
-    """Return whether a sale is at a fixed discount, rather than to a stability pool."""
+    """Return whether the buyer paid a price at a fixed discount.
+
+    The result is False for a sale to a stability pool.
+    """
     return bool(_find_mechanism(step, sale).KIND in ("FixedDiscount", "PartialSaleDiscount"))
 
 
 def can_sell_any_part(step: Transition, sale: DiscountSale) -> bool:
-    """Return whether the sale is by the naive contract: its buyers take any part of a vault."""
+    """Return whether the sale was made by the naive mechanism PartialSaleDiscount.
+
+    That mechanism lets buyers take any part of a vault, and is built for comparison.
+    """
     return bool(_find_mechanism(step, sale).KIND == "PartialSaleDiscount")
 
 
 class _SoldVault(NamedTuple):
-    """A vault as it was sold: its fee charged, at the price of the sale."""
+    """State of a vault directly before a sale: debt with fees, value, price and liquidation bonus."""
 
     debt: int  # rad
     worth: int  # rad
@@ -95,10 +101,11 @@ def _compute_bonus(terms: Any, health: Fraction, threshold: Fraction) -> Fractio
 
 @transition_property(227, events=[_SOLD])
 def discount_sale_never_worsens_vault(step: Transition, changes: Changes) -> None:
-    """Assert that a sale leaves a vault better covered than before, and with no debt under the floor.
+    """Check that a sale at a discount never lowers the vault's collateral ratio (property 227).
 
-    A vault that is worth no more than its debt and the bonus of a discount is sold whole, so that no
-    remainder waits for a loss. The naive discount is exempt from both but for the floor.
+    The remaining debt is zero or at least the debt floor. A vault worth no more than its debt plus bonus must
+    be sold whole. A sale to a stability pool is exempt from this last rule. The naive mechanism
+    PartialSaleDiscount has to keep only the debt floor. Raises PropertyViolationError otherwise.
     """
     for sale in list_discount_sales(step):
         key = c, _ = sale.collateral_type, sale.owner
@@ -120,10 +127,11 @@ def discount_sale_never_worsens_vault(step: Transition, changes: Changes) -> Non
 
 @transition_property(228, events=[_SOLD])
 def discount_sale_books_loss_at_once(step: Transition, changes: Changes) -> None:
-    """Assert that a sale repays principal first, and that the unpaid principal is a deficit at once.
+    """Check that a sale at a discount books its loss in the same call (property 228).
 
-    The payment beyond the principal is in the buffer, the protocol's part of the collateral is salvage, and
-    nothing of the vault is under auction. A vault without collateral owes nothing after the call.
+    The payment repays principal first. Unpaid principal becomes a deficit. The protocol's fee in collateral
+    becomes salvage, which is sold for the type's buffer, and nothing goes to auction. A vault without
+    collateral owes nothing afterwards. Raises PropertyViolationError otherwise.
     """
     sales = list_discount_sales(step)
     for c in {sale.collateral_type for sale in sales}:
@@ -150,11 +158,12 @@ def discount_sale_books_loss_at_once(step: Transition, changes: Changes) -> None
 
 @transition_property(229, events=[_SOLD])
 def discount_sale_follows_terms(step: Transition, changes: Changes) -> None:
-    """Assert that a sale is at the feed's higher price and the bonus, within the repayable amount.
+    """Check price, amount and fee of each sale at a fixed discount (property 229).
 
-    Each amount is checked by exact fractions, and then to a unit. The payment is no less than the collateral
-    costs. It exceeds that by less than three units of collateral, one of normalized debt and two wei. The fee
-    is its part of the bonus, or less than a unit under it.
+    The price is the higher of current and next price, less the bonus. Expected values are exact fractions.
+    The payment is no less than the collateral's cost. It exceeds the cost by less than three units of
+    collateral, one unit of normalized debt and two wei. The fee is its share of the bonus, rounded down by
+    less than a unit. Raises PropertyViolationError otherwise.
     """
     for sale in filter(lambda each: is_sale_at_discount(step, each), list_discount_sales(step)):
         before, slack = _read_sold_vault(step, sale), Fraction(1, BASIS_POINTS)
@@ -180,7 +189,10 @@ def discount_sale_follows_terms(step: Transition, changes: Changes) -> None:
 
 
 def _check_amount(step: Transition, sale: DiscountSale, before: _SoldVault) -> None:
-    """Check that no more is repaid than the terms have it, unless the rest would be under the floor."""
+    """Raise PropertyViolationError if a sale repaid more debt than its terms allow.
+
+    The limit does not apply if the remaining debt would be below the debt floor.
+    """
     terms, share, slack = before.terms, Fraction(1), _ROUNDING
     of_type = step.read_post_state(_ENGINE, "terms.of_types", sale.collateral_type)
     threshold = Fraction(BASIS_POINTS**2 // of_type.liquidation_ratio, BASIS_POINTS)

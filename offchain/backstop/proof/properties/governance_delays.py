@@ -17,10 +17,11 @@ _RAD = 10**45
 
 @history_property(43, events=["LossWaterfall.StagesProposed", "LossWaterfall.StagesSet", "Settlement.*"])
 class ChangesTakeEffectAfterDelay:
-    """New caps count no sooner than their delay after they were proposed, and with no loss open.
+    """Checker that governance changes take effect only after their delays (property 43).
 
-    Settlement begins once: a delay after it was announced and not taken back, or with losses above the bound
-    for as long as so many epochs last, noted in each. Its books close once, after that.
+    New caps of waterfall stages count after their delay, and only with no open loss. Settlement begins once.
+    It needs a delay after an announcement that was not cancelled, or losses above a bound for several epochs,
+    recorded in each. The books close once, after settlement began.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -33,7 +34,10 @@ class ChangesTakeEffectAfterDelay:
         self._noted: tuple[int, int] = (progress.noted_epoch, progress.above_since)
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Start clocks, and read them where something was waited for."""
+        """Record the time of each proposal and announcement, and check each change that takes effect.
+
+        Raises PropertyViolationError if a change is too early, or if settlement begins or closes twice.
+        """
         if step.action.contract not in (_WATERFALL, _SETTLEMENT):
             return
         now = step.model.timestamp

@@ -16,14 +16,20 @@ _FEED = "PriceFeed"
 
 @history_property(196, calls=[f"{_FEED}.set_halted"])
 class GuardianHaltIsLimitedInTime:
-    """A guardian holds a market up for two days at most, and then for five days no guardian does so again."""
+    """Checker that guardians halt a market for two days at most (property 196).
+
+    After that, no guardian may halt the same market for five days.
+    """
 
     def __init__(self, model: ModelSystem) -> None:
         # Market -> when a guardian halted it last, by a clock of this property.
         self._halted: dict[int, int] = {}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Record halts by any caller but the admin."""
+        """Check and record each halt of a market by a caller other than the admin.
+
+        Raises PropertyViolationError if the halt is too long or follows another too soon.
+        """
         if not step.is_call(_FEED, "set_halted") or step.action.sender == step.read_pre_state(
             _FEED, "roles.admin"
         ):

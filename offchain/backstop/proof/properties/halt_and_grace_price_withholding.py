@@ -11,10 +11,12 @@ _FEED = "PriceFeed"
 
 @transition_property(206, calls=[f"{_FEED}.set_halted", f"{_FEED}.poke"])
 def halt_withholds_next_price(step: Transition, changes: Changes) -> None:
-    """Check that while a market is halted or in a grace its next price is kept back, and after it is not.
+    """Check that a market withholds its next price during a halt, and only then (property 206).
 
-    A halt changes no other price. The admin's lasts, a guardian's is a grace of two days. A grace begins with
-    the poke that ends a gap.
+    The same holds in a grace period, the time after a feed outage in which the next price does not count. A
+    halt changes no other price. The admin's halt lasts until the admin ends it. A guardian's halt is a grace
+    period of two days. The price update that ends an outage starts a grace period. Raises
+    PropertyViolationError otherwise.
     """
     if step.action.contract != _FEED or step.action.method not in ("set_halted", "poke"):
         return

@@ -40,12 +40,12 @@ _OWNED = {*_HOLDINGS, *_RIGHTS, "vaults", "line.requests", "line.claimed"}
 
 @transition_property(16, writes=_OWNED)
 def only_authorised_callers_reduce_holdings(step: Transition, changes: Changes) -> None:
-    """Assert that without owner, operator or allowance no caller takes shares or tokens, or adds debt.
+    """Check that only authorised callers reduce an account's holdings (property 16).
 
-    Nor does it give rights. Collateral is taken only by the liquidation of a vault in debt. The holdings of
-    contracts are not checked: the books cover them. In settlement, auctions and workouts give debt back, and
-    a vault's collateral goes for its debt. A batch's payment is claimed by the controller of the request, or
-    by an operator.
+    Authorised are the owner, its operators, and callers with an allowance. No other caller takes shares or
+    tokens, adds debt, or changes rights in the owner's name. Collateral is taken only by liquidation of a
+    vault in debt or by settlement. Payments of withdrawal requests are claimed by the request's controller or
+    its operator. Holdings of contracts are not checked here. Raises PropertyViolationError otherwise.
     """
     if changes.keys().isdisjoint(_OWNED):
         return
@@ -105,7 +105,10 @@ def only_authorised_callers_reduce_holdings(step: Transition, changes: Changes) 
 
 
 def _is_request_reduced(step: Transition, change: SlotChange) -> bool:
-    """Return whether a request has fewer shares, and not because all were divided up to its batch's cut."""
+    """Return whether a withdrawal request lost shares other than by the pool's share division.
+
+    A pool divides all shares by the same factor when their price is close to zero.
+    """
     pool, (batch_id, _), old, new = change
     collects = batch_id == step.read_post_state(pool, "line.queue").collecting
     cut = step.read_post_state(
@@ -115,7 +118,7 @@ def _is_request_reduced(step: Transition, change: SlotChange) -> bool:
 
 
 def _is_sender_owner_or_operator(step: Transition, pool: str, owner: str) -> bool:
-    """Return whether the sender requests and claims for itself, or for an owner that made it an operator."""
+    """Return whether the caller is the pool shares' owner or an approved operator of that owner."""
     sender = step.action.sender
     if owner == sender or "line.isOperator" not in step.get_contract(pool).tables:
         return owner == sender
@@ -124,7 +127,11 @@ def _is_sender_owner_or_operator(step: Transition, pool: str, owner: str) -> boo
 
 @transition_property(18, writes=PARAMETERS, calls=map(".".join, DOORS))
 def only_privileged_calls_change_parameters(step: Transition, changes: Changes) -> None:
-    """Assert that no unprivileged call changes a parameter, role or report, or passes a contract's door."""
+    """Check that only privileged callers change parameters, roles or price reports (property 18).
+
+    Methods that are restricted to a role or to one contract are refused to all other callers. Raises
+    PropertyViolationError otherwise.
+    """
     action = step.action
     door = DOORS.get((action.contract, action.method))
     if isinstance(door, bytes):
@@ -152,7 +159,11 @@ def only_privileged_calls_change_parameters(step: Transition, changes: Changes) 
 
 
 def _is_aggregator_answer(step: Transition, reporter: str, new: Any) -> bool:
-    """Return whether a report by its reporter's `push` is the aggregator's last answer, in range and time."""
+    """Return whether a pushed report equals the aggregator's latest answer and passes all checks.
+
+    The answer must lie between the adapter's bounds and be no older than the heartbeat. A sequencer, if there
+    is one, must be up and past its grace period.
+    """
     adapter: Any = step.model.world.addresses.get(reporter)
     if adapter is None or not step.is_call(adapter.label, "push"):
         return False
@@ -171,7 +182,7 @@ def _is_aggregator_answer(step: Transition, reporter: str, new: Any) -> bool:
 
 
 def _is_report_signed(step: Transition, key: tuple[int, int], reporter: str, old: Any, new: Any) -> bool:
-    """Return whether a report that was brought is newer, fresh, and its reporter's signature says it."""
+    """Return whether a submitted report is fresh, newer than the old one and signed by its reporter."""
     age = step.model.timestamp - new.reported_at
     if not 0 <= age <= MAX_SIGNED_AGE or new.reported_at <= old.reported_at:
         return False

@@ -12,9 +12,10 @@ _BREAKER, _CEILINGS = "CircuitBreaker", "AutoCeiling"
 
 @transition_property(214, events=[f"{_BREAKER}.ModeChanged"], calls=[f"{_CEILINGS}.adjust"])
 def new_mode_and_ceiling_apply_at_once(step: Transition, changes: Changes) -> None:
-    """Check that a new mode is that of each listed type, and an adjusted ceiling is the debt and its gap.
+    """Check that a new risk mode and an adjusted debt ceiling apply in the same call (property 214).
 
-    A ceiling that is to rise again within its time stays, and is no mistake; all others move.
+    Each listed collateral type gets the new mode. The ceiling becomes the type's debt plus a gap, up to a
+    maximum. It does not rise again within its minimum interval. Raises PropertyViolationError otherwise.
     """
     for log in step.outcome.logs:
         if (log.contract, log.event) == (_BREAKER, "ModeChanged"):

@@ -11,7 +11,11 @@ _CALLS = ("set_stages", "apply_stages")
 
 @transition_property(197, calls=[f"{_WATERFALL}.{method}" for method in _CALLS])
 def stage_list_applies_at_once(step: Transition, changes: Changes) -> None:
-    """Check that stages, kinds and caps of a list that is applied are in force, in its order."""
+    """Check that a new list of waterfall stages is in force at the end of its call (property 197).
+
+    Order, kind and caps of the stages must equal the call's arguments. Raises PropertyViolationError
+    otherwise.
+    """
     if step.action.contract != _WATERFALL or step.action.method not in _CALLS:
         return
     wanted = [tuple(each) for each in step.action.args[0]]

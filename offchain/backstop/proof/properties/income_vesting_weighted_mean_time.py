@@ -9,10 +9,10 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 
 @transition_property(184, events=["*.IncomeAdded"])
 def income_vests_at_weighted_mean_time(step: Transition, changes: Changes) -> None:
-    """Check that new income moves the end of vesting by its share of all that has not vested.
+    """Check that new income of a pool moves its vesting end to the weighted mean (property 184).
 
-    Old income keeps its time, new income has the time of the pool, and both end at the mean by amount,
-    rounded down. So dust delays the income of no member.
+    The old end and the end of new income are weighted by their unvested amounts, and the result is rounded
+    down. So a tiny payment cannot delay the income of members. Raises PropertyViolationError otherwise.
     """
     added = [
         (log.contract, log.values[1], log.values[2])

@@ -49,7 +49,10 @@ def _extract_workout_collateral_and_principal(
 
 
 def compute_unraised_principal(target_left: int, penalty: int, excess: int) -> int:
-    """Return the remainder of a principal that is repaid before the rest of a target [rad]."""
+    """Return the principal that is still to be raised [rad], if principal is repaid first.
+
+    The target is the principal plus the penalty [millionths of a stablecoin] plus a rounding excess [rad].
+    """
     return max(0, target_left * RAY - penalty * MICRO_RAD - excess)
 
 
@@ -63,10 +66,10 @@ CARRIED: Mapping[str, Mapping[tuple[str, ...], Figures]] = {
 
 
 class SummedTable(dict[Any, Any]):
-    """A table of which sums are carried along."""
+    """Dictionary of a storage table that updates incremental sums on each write."""
 
     def __init__(self, carried: IncrementalSum) -> None:
-        """Begin with no record."""
+        """Create an empty table that reports its writes to `carried`."""
         super().__init__()
         self.carried = carried
 
@@ -77,7 +80,7 @@ class SummedTable(dict[Any, Any]):
 
 
 class IncrementalSum:
-    """The sums of some tables with the same keys, by collateral type."""
+    """Incremental sums per collateral type over storage tables that share their keys."""
 
     def __init__(self, paths: tuple[str, ...], figures: Figures) -> None:
         self.tables = {path: SummedTable(self) for path in paths}
@@ -86,7 +89,10 @@ class IncrementalSum:
         self._posted: dict[Hashable, tuple[int, tuple[int, ...]]] = {}
 
     def update_record(self, key: Hashable) -> None:
-        """Replace the former amounts of a record by its current ones in the sums of its key."""
+        """Replace a record's old amounts by its current amounts in the sums of its collateral type.
+
+        Nothing happens if the first table has no record of this key.
+        """
         first, *others = (dict.get(table, key) for table in self.tables.values())
         if first is None:
             return
@@ -105,14 +111,18 @@ class IncrementalSum:
         )
 
     def check_full_count(self) -> None:
-        """Check the sums against a full count; raise BackstopError if they drifted."""
+        """Compare the incremental sums with a full count; raise BackstopError if they differ."""
         counted = sum_tables_by_group(self._figures, *self.tables.values())
         if _drop_zero_sums(self.sums) != _drop_zero_sums(counted):
             raise BackstopError("sums carried along differ from a full count: a fault of this program")
 
 
 def get_table_sums(snapshot: Snapshot, contract: str, *paths: str) -> Mapping[int, tuple[int, ...]]:
-    """Return the sums over tables of one contract, by collateral type; none if nothing was written."""
+    """Return the sums over tables of one contract, by collateral type.
+
+    Incremental sums are used where the snapshot keeps them, and a full count otherwise. The result is empty
+    if nothing was written.
+    """
     tables = [snapshot.get(contract, {}).get(path, {}) for path in paths]
     if isinstance(tables[0], SummedTable):
         return tables[0].carried.sums
@@ -120,7 +130,10 @@ def get_table_sums(snapshot: Snapshot, contract: str, *paths: str) -> Mapping[in
 
 
 def sum_tables_by_group(record_figures: Figures, *tables: Mapping[Any, Any]) -> dict[int, tuple[int, ...]]:
-    """Add up whole tables."""
+    """Return the sums of all records' amounts, by collateral type, from a full count.
+
+    `record_figures` maps a key and its records to the collateral type and the amounts.
+    """
     first, *others = tables
     sums: dict[int, list[int]] = {}
     for key, record in first.items():
@@ -134,7 +147,10 @@ def sum_tables_by_group(record_figures: Figures, *tables: Mapping[Any, Any]) -> 
 def create_summed_or_plain_table(
     contract: str, path: str, sibling_tables: Mapping[str, Mapping[Hashable, Any]]
 ) -> dict[Hashable, Any]:
-    """Return an empty table, to stand `beside` others of the contract; summed up if it is one that grows."""
+    """Return an empty storage table, with incremental sums if it is one of the long tables.
+
+    Tables that are summed together share their sums with those in `sibling_tables`.
+    """
     for paths, figures in CARRIED.get(contract, {}).items():
         if path in paths:
             there = next((sibling_tables[each] for each in paths if each in sibling_tables), None)
@@ -144,7 +160,7 @@ def create_summed_or_plain_table(
 
 
 def copy_snapshot(snapshot: Snapshot) -> dict[str, dict[str, dict[Hashable, Any]]]:
-    """Return a copy of a state, with sums of its own."""
+    """Return a copy of a state snapshot, with incremental sums of its own."""
     copy: dict[str, dict[str, dict[Hashable, Any]]] = {}
     for contract, tables in snapshot.items():
         copied = copy[contract] = {}
@@ -159,7 +175,7 @@ def copy_snapshot(snapshot: Snapshot) -> dict[str, dict[str, dict[Hashable, Any]
 
 
 def iter_snapshot_incremental_sums(snapshot: Snapshot) -> Iterator[IncrementalSum]:
-    """Yield all that is carried along in a state."""
+    """Yield each group of incremental sums that a state snapshot keeps."""
     for contract, definitions in CARRIED.items():
         for paths in definitions:
             table = snapshot.get(contract, {}).get(paths[0])

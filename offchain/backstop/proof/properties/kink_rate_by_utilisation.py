@@ -15,10 +15,12 @@ _RAD, _YEAR = 10**45, 365 * 86_400
 
 @transition_property(190, writes=["flows"])
 def kink_rate_follows_past_utilisation(step: Transition, changes: Changes) -> None:
-    """Check that the rate at the kink moves for the time since its last change, by the debt of that time.
+    """Check that an adaptive fee rate follows past utilisation of the credit line (property 190).
 
-    That is the debt before the call: a draw or a payment of this second moves it nowhere. It moves in
-    proportion to the distance from the kink, between the base and the first slope, for a year at most.
+    The rate at the kink changes for the time since its last update, at the debt before this call. A draw or a
+    payment in the same second has no effect. The change is proportional to the distance of utilisation from
+    the kink. It is bounded by the base rate and the first slope, and counts a year at most. Raises
+    PropertyViolationError otherwise.
     """
     if any(log.event in ("FeeCurveSet", "FlowLimitSet") for log in step.outcome.logs):
         return
@@ -36,7 +38,7 @@ def kink_rate_follows_past_utilisation(step: Transition, changes: Changes) -> No
 def _compute_kink_rate_and_tolerance(
     step: Transition, collateral_type: int, terms: Any, flow: Any
 ) -> tuple[Fraction, int]:
-    """Return the rate at the kink as of now [ray a second], and by how much rounding may move it."""
+    """Return the expected rate at the kink [ray per second] and its rounding tolerance."""
     rate, elapsed = Fraction(flow.rate_at_kink), min(step.model.timestamp - flow.updated, _YEAR)
     if not flow.speed or not terms.kink:
         return rate, 0

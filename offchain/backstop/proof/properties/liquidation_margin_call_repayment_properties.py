@@ -36,10 +36,11 @@ _SEIZES = {
 
 @transition_property(202, calls=[f"{_LIQUIDATIONS}.liquidate"])
 def liquidation_takes_all_within_limits(step: Transition, changes: Changes) -> None:
-    """Check that a liquidation takes all that there is room for, in whole units, and leaves no dust.
+    """Check that a liquidation takes as much of a vault as the auction limits allow (property 202).
 
-    A liquidated part is at least the floor, and so is the remaining debt; otherwise all of the vault is
-    taken. The debt of a part is the debt that its units stand for, rounded up.
+    Collateral is taken in whole units of the token. The taken debt is the pro rata debt of this collateral,
+    rounded up. The taken and the remaining debt are each at least the debt floor, or the vault is taken
+    whole. Raises PropertyViolationError otherwise.
     """
     if not step.is_call(_LIQUIDATIONS, "liquidate"):
         return
@@ -69,9 +70,10 @@ def liquidation_takes_all_within_limits(step: Transition, changes: Changes) -> N
 
 @transition_property(203, writes=["vaults"])
 def margin_call_ends_when_met(step: Transition, changes: Changes) -> None:
-    """Check that a margin call begins in its second, ends once it is met or nothing is owed, and not before.
+    """Check that a margin call starts and ends at the right call (property 203).
 
-    A liquidated vault is marked for good.
+    It starts with the time of its own call. It ends once the margin is restored or nothing is owed, and not
+    before. A liquidated vault keeps its mark of liquidation. Raises PropertyViolationError otherwise.
     """
     for contract, (c, owner), old, new in changes.get("vaults", ()):
         if contract != ENGINE:
@@ -95,7 +97,11 @@ def margin_call_ends_when_met(step: Transition, changes: Changes) -> None:
 
 
 def _is_call_met(step: Transition, collateral_type: int, vault: Any) -> bool:
-    """Return whether a call ends by this step: its owner or a payer has brought the margin back."""
+    """Return whether the step met the vault's margin call by a deposit or a repayment.
+
+    The call is met if nothing is owed, or if collateral at the fresh current price reaches the call ratio and
+    the extra margin.
+    """
     if step.action.method not in ("deposit_and_draw", "repay_and_withdraw", "repay", "draw"):
         return False
     if not vault.normalized_debt:
@@ -118,9 +124,10 @@ def _is_call_met(step: Transition, collateral_type: int, vault: Any) -> bool:
 
 @transition_property(204, calls=[f"{ENGINE}.repay_and_withdraw"])
 def repayment_leaves_no_dust_debt(step: Transition, changes: Changes) -> None:
-    """Check that a partial repayment leaves at least the floor, and burns the cost of the repaid part.
+    """Check that a partial repayment leaves at least the debt floor (property 204).
 
-    Where a debt is over the floor, a partial payment ends at the floor and takes no more from the payer.
+    The payer's burned stablecoin equals the cost of the repaid debt. A larger partial payment stops at the
+    debt floor and takes no more from the payer. Raises PropertyViolationError otherwise.
     """
     if not step.is_call(ENGINE, "repay_and_withdraw"):
         return
@@ -161,7 +168,11 @@ _POOL_CALL = "*.liquidate"
 
 @transition_property(213, calls=[*_FEE_CALLS, _POOL_CALL])
 def dynamic_fee_follows_debt_at_once(step: Transition, changes: Changes) -> None:
-    """Check that after a draw, a payment or a liquidation a dynamic fee equals the curve's current fee."""
+    """Check that a dynamic fee equals its curve's value after each change of debt (property 213).
+
+    Draws, repayments, liquidations and the switch to a dynamic fee count. Raises PropertyViolationError
+    otherwise.
+    """
     action = step.action
     pool_type = get_pool_type(step)
     is_known = pool_type is not None or f"{action.contract}.{action.method}" in _FEE_CALLS

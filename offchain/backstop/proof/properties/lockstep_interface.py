@@ -11,23 +11,29 @@ from backstop.system import Action, Outcome
 
 
 class LockstepLike(Protocol):
-    """A model and a chain on which the same is done, and compared."""
+    """Interface of model and chain in lockstep: each call runs on both and results are compared."""
 
     parameters: Parameters | None
     model: ModelSystem
 
     @property
     def timestamp(self) -> int:
-        """The time of both [seconds]."""
+        """Current time of model and chain [seconds]."""
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
-        """Let time pass."""
+        """Advance the time of model and chain by `seconds`, and the block number by `blocks`."""
 
     def apply(self, action: Action) -> Outcome:
-        """Do it on both; raise DivergenceError if they differ."""
+        """Execute an action on model and chain, and return its outcome.
+
+        Raises DivergenceError if the two differ.
+        """
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Return what a view says on both; raise RevertError with its reason."""
+        """Return the result of a view method, which must be the same on model and chain.
+
+        Raises RevertError with the reason if the view reverts.
+        """
 
     def fork_state(self) -> AbstractContextManager[object]:
-        """Take back on both all that is done inside."""
+        """Return a context manager that reverts model and chain to their present state on exit."""

@@ -26,10 +26,11 @@ _ENDS = {(_AUCTION, "AuctionEnded"), (_AUCTION, "AuctionUnwound"), (_WORKOUTS, "
 
 @history_property(182, events=[f"{contract}.{event}" for contract, event in sorted(_BEGINS | _ENDS)])
 class LotRemainderReturnsToVault:
-    """The remainder of a lot, after an auction or a workout, returns to the vault of the lot.
+    """Checker that unsold collateral returns to the vault that it came from (property 182).
 
-    The remainder is all of the lot that was not sold. The remainder of a salvage sale is salvage again. So is
-    the lot of an unwound auction that its vault has no room for.
+    It concerns the end of each auction and each workout (repayment of a called vault in instalments). The
+    remainder of a sale of salvage becomes salvage again, which belongs to the protocol. So does the lot of an
+    unwound auction if the vault cannot store it.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -45,7 +46,10 @@ class LotRemainderReturnsToVault:
             self._owners |= {workout_id: each.owner for workout_id, each in schedules.items() if each.owner}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Note the owners by events of liquidations and workouts, and check the ends by vaults."""
+        """Record the owner of each started auction and workout, and check the vault when it ends.
+
+        Raises PropertyViolationError if the returned amount differs from the unsold lot.
+        """
         for log in step.outcome.logs:
             if (log.contract, log.event) in _BEGINS:
                 self._owners[log.values[0]] = log.values[2]
@@ -78,7 +82,7 @@ class LotRemainderReturnsToVault:
 
 
 def _read_unsold_lot(step: Transition, auction_id: int) -> int:
-    """Return what of a lot before the step was not sold in it [wad]."""
+    """Return the part of an auction's or a workout's lot that this step left unsold [wad]."""
     sold = sum(
         log.values[2]
         for log in step.outcome.logs
@@ -92,9 +96,10 @@ def _read_unsold_lot(step: Transition, auction_id: int) -> int:
 
 @transition_property(183, calls=["LiquidationEngine.liquidate", "Workouts.foreclose"])
 def liquidation_reward_stays_within_penalty(step: Transition, changes: Changes) -> None:
-    """Check that a liquidation pays tip and chip, at most the penalty, and keeps the rest for resets.
+    """Check that a liquidation pays tip and chip, capped at the penalty (property 183).
 
-    So an owner that liquidates its own vault pays its own reward. The supply grows by the reward.
+    The rest of the penalty is the budget for rewards of resets. So owners that liquidate their own vaults pay
+    for their own rewards. The stablecoin supply grows by the reward. Raises PropertyViolationError otherwise.
     """
     is_liquidation = step.is_call("LiquidationEngine", "liquidate")
     if not is_liquidation and not step.is_call(_WORKOUTS, "foreclose"):

@@ -17,10 +17,11 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 
 @transition_property(21, writes=["state", "terms"], events=["*.TriggerSeen"])
 def mode_follows_triggers(step: Transition, changes: Changes) -> None:
-    """Assert that the mode rises to a level of a trigger, or of the guardian, and falls by one level.
+    """Check that the circuit breaker's mode changes only for a valid reason (property 21).
 
-    It falls only once it was calm for the period, and nothing holds at the level that it leaves. Calm is
-    interrupted only by a trigger that holds there. The policy has the same mode, for each type.
+    It rises to the level of a trigger that holds, or by the guardian. It falls by one level after the calm
+    period, if no trigger holds at the level that it leaves. Only a trigger that holds interrupts the calm
+    period. The risk policy takes over the same mode for each type. Raises PropertyViolationError otherwise.
     """
     for log in step.outcome.logs:
         if (
@@ -59,7 +60,10 @@ def mode_follows_triggers(step: Transition, changes: Changes) -> None:
 
 @transition_property(22, writes=["terms.of_types", "terms"])
 def auto_ceiling_rises_once_per_ttl(step: Transition, changes: Changes) -> None:
-    """Assert that an automatic ceiling is debt and gap, at most the highest line; raised once in a ttl."""
+    """Check that an automatic debt ceiling equals debt plus gap, up to its maximum (property 22).
+
+    It rises at most once within its minimum interval `ttl`. Raises PropertyViolationError otherwise.
+    """
     if "AutoCeiling" not in step.model.world.contracts:
         return
     is_call = (step.action.contract, step.action.method) == ("AutoCeiling", "adjust")
@@ -92,7 +96,7 @@ def auto_ceiling_rises_once_per_ttl(step: Transition, changes: Changes) -> None:
 
 
 def _iter_trigger_levels(step: Transition) -> Iterator[int]:
-    """Yield the level at which each trigger holds now, for each type."""
+    """Yield the level (0, 1 or 2) of each circuit breaker trigger, for each collateral type."""
     yield _compute_trigger_level(step, LOSSES, 0)
     for c in decode_listed_types(step.read_post_state("VaultEngine", "terms.listed")):
         for trigger in (FALL, SILENCE, AUCTIONS):
@@ -100,7 +104,7 @@ def _iter_trigger_levels(step: Transition) -> Iterator[int]:
 
 
 def _compute_trigger_level(step: Transition, trigger: int, collateral_type: int) -> int:
-    """Return the level at which a trigger holds now: 2 from its second threshold, 1 from its first, or 0."""
+    """Return the level of a circuit breaker trigger: 2, 1, or 0 if no threshold is reached."""
     reached = _measure_trigger(step, trigger, collateral_type)
     if reached is None:
         return 0
@@ -110,7 +114,11 @@ def _compute_trigger_level(step: Transition, trigger: int, collateral_type: int)
 
 
 def _measure_trigger(step: Transition, trigger: int, collateral_type: int) -> Fraction | None:
-    """Measure in the unit of the thresholds; None if there is nothing to measure."""
+    """Return the measured value of a trigger in the unit of its thresholds, or None without a value.
+
+    Losses are in stablecoins, debt under auction in basis points of its limit, silence of a feed in seconds.
+    A price fall is in basis points of the average price.
+    """
     if trigger == LOSSES:
         types = decode_listed_types(step.read_post_state("VaultEngine", "terms.listed"))
         return Fraction(sum(_read_deficit_after_step(step, each) for each in types), RAD)

@@ -26,9 +26,10 @@ _OF_ALL = {
 
 @transition_property(79, events=["*.ParameterChanged"])
 def parameter_event_matches_storage(step: Transition, changes: Changes) -> None:
-    """Assert that after an event that tells of a parameter's new value the contract has it.
+    """Check that storage holds the value of each ParameterChanged event (property 79).
 
-    Of several, as one proposal makes them, the last counts.
+    If a parameter has several events in one step, the last one counts. Raises PropertyViolationError
+    otherwise.
     """
     told = [log for log in step.outcome.logs if log.event == "ParameterChanged"]
     last = {(log.contract, *log.values[:2]): log for log in told}

@@ -21,13 +21,13 @@ _FOLLOWS = {"closing", "planned", "settled", "suspect"}
 def _build_changed_slot(
     call: CallContext, path: str, key: Any = (), contract: str = "", **fields: Any
 ) -> Slot:
-    """Return a slot that keeps all but these fields."""
+    """Return a storage slot's expected value: the old record with the given fields replaced."""
     name = contract or call.name
     return name, path, key, call.read(name, path, key)._replace(**fields)
 
 
 def _compute_used_flow(call: CallContext, collateral_type: int) -> int:
-    """Return what has flowed out and counts still [millionths of a stablecoin]."""
+    """Return the outflow that still counts toward a type's flow limit [millionths of a stablecoin]."""
     flow = call.read_own_slot("flows", collateral_type)
     if not flow.used:
         return 0
@@ -100,7 +100,10 @@ def _iter_expected_growth_writes(
 def _iter_expected_auction_target_writes(
     call: CallContext, collateral_type: int, floor: int, penalty: int
 ) -> Iterable[Slot]:
-    """Yield expected writes of a version in which auctions' least target follows floor and penalty."""
+    """Yield the auction terms expected after a change of debt floor or penalty.
+
+    The minimum auction size is the floor plus the penalty, rounded up, and the version rises by one.
+    """
     terms = call.read(_SALES, "terms", collateral_type)
     if terms.buf:
         least = -(-floor * penalty // BASIS_POINTS)
@@ -111,7 +114,7 @@ def _iter_expected_auction_target_writes(
 def _iter_expected_report_writes(
     call: CallContext, collateral_type: int, price: int, low: int, high: int, since: int
 ) -> Iterable[Slot]:
-    """Yield a report, with the ends of its range in millionths of the price."""
+    """Yield the expected record of a price report, with its range in millionths of the price."""
     key, million = (
         (collateral_type, call.read_own_slot("reporter_index", (collateral_type, call.sender))),
         10**6,
@@ -240,7 +243,10 @@ _TOLD: dict[tuple[str, str], Callable[..., Iterable[Slot]]] = {
 
 @transition_property(200, calls=sorted({f"*.{method}" for _, method in _TOLD}))
 def setter_stores_its_arguments(step: Transition, changes: Changes) -> None:
-    """Check that a setter stores its arguments, keeps the rest of the record, and counts delays from now."""
+    """Check that a setter stores its arguments and keeps the record's other fields (property 200).
+
+    A delay counts from the time of the call. Raises PropertyViolationError otherwise.
+    """
     told = _TOLD.get((step.get_contract(step.action.contract).KIND, step.action.method))
     if told is None:
         return

@@ -34,11 +34,11 @@ _OF_BATCHES = ("line.batches", "line.requests", "line.queue", "line.claimed", "t
 
 @transition_property(31, events=["*.Deposit", "*.Withdraw"])
 def conversions_round_against_caller(step: Transition, changes: Changes) -> None:
-    """Assert that shares and assets are exchanged at the pool's price, rounded by less than a unit.
+    """Check that a pool exchanges shares and assets at its price (property 31).
 
-    Deposits are priced at vested assets, exits at vested assets less their part of known losses, always
-    against the caller. Where the known losses are not exact, the caller may lose more by that, and never
-    gains.
+    A deposit is priced at the vested assets, a withdrawal at these less its part of known losses. The result
+    is rounded against the caller by less than one unit. If the known losses are only estimated, the caller
+    may lose more, but never gains. Raises PropertyViolationError otherwise.
     """
     pool, method = step.action.contract, step.action.method
     if method not in _WAYS_IN + _WAYS_OUT or not _is_pool(step, pool):
@@ -84,7 +84,11 @@ def conversions_round_against_caller(step: Transition, changes: Changes) -> None
 
 
 def _check_share_division_count(pool: str, supply: int, division_count: int, held_assets: int) -> None:
-    """Assert that shares were divided as often as it takes that a wei is worth MOST_SHARES at most."""
+    """Check that a pool divided its shares as many times as its low price requires.
+
+    After the divisions one wei may be worth at most MOST_SHARES shares. Raises PropertyViolationError
+    otherwise.
+    """
     most, left = (
         batch_figures.MOST_SHARES * (held_assets + _ASSETS),
         batch_figures.convert_shares(supply, 0, division_count),
@@ -102,9 +106,10 @@ def _check_share_division_count(pool: str, supply: int, division_count: int, hel
 
 @transition_property(32, writes=["funds.assets", "token.state"])
 def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None:
-    """Assert that no step raises a pool's price by more than a unit's rounding, where no loss is known.
+    """Check that no call raises a pool's share price by more than rounding (property 32).
 
-    Income counts as it vests: no member owns it at once. While settlement winds up, all may be lost.
+    Income counts as it vests. Nothing is checked while a loss is known or while settlement is in progress.
+    Raises PropertyViolationError otherwise.
     """
     if not {"funds.assets", "token.state"} & changes.keys() or has_known_loss_before_step(step):
         return
@@ -138,9 +143,10 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
 
 @history_property(33, writes=_OF_BATCHES)
 class PoolExitWaitsForItsBatch:
-    """Shares leave a pool with a cooldown in a batch that has collected for its time and then waited.
+    """Checker that shares leave a pool with a cooldown only through their exit batch (property 33).
 
-    The batch's members claim no more than its payment, each its own part. The property keeps its own clock.
+    A batch holds the withdrawal requests of one period and then waits. Its members together claim no more
+    than the batch's payment, each its own part. The checker keeps its own clock.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -168,7 +174,10 @@ class PoolExitWaitsForItsBatch:
             self._paid[name] = queue.owed
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Count the committed, cut, paid and claimed shares of a step."""
+        """Count the requested, batched, paid and claimed shares of this step, and check them.
+
+        Raises PropertyViolationError if a batch closes or is paid too early, or members claim too much.
+        """
         if changes.keys().isdisjoint(_OF_BATCHES):
             return
         for log in step.outcome.logs:
@@ -213,7 +222,10 @@ class PoolExitWaitsForItsBatch:
             self._most[pool, batch_id] = assets
 
     def _check_due_batches_have_waited(self, step: Transition, pool: str, end_batch_id: int) -> None:
-        """See batches up to one come to be due: those that a loss has not taken before have waited."""
+        """Check that each batch before `end_batch_id` that becomes due has waited for its full time.
+
+        Batches that a loss emptied before are exempt. Raises PropertyViolationError otherwise.
+        """
         now, wait = step.model.timestamp, step.get_contract(pool).cooldown + batch_figures.LOOK
         for key in [key for key in self._cut if key[0] == pool and key[1] < end_batch_id]:
             cut = self._cut.pop(key)
@@ -244,10 +256,10 @@ class PoolExitWaitsForItsBatch:
 
 @transition_property(34, events=["*.LossAbsorbed", "*.IncomeClawedBack"])
 def depositors_bear_exactly_the_covered_loss(step: Transition, changes: Changes) -> None:
-    """Assert that a pool pays exactly the loss that it covers, to the wei, and is owed no more than that.
+    """Check that a pool pays exactly the loss that it covers, to the wei (property 34).
 
-    Its members' claims are for their part of the loss: all but the part of the virtual shares that every pool
-    has.
+    Its members get recovery claims for their part of the loss. The rest is the part of the virtual shares
+    that each pool has. Raises PropertyViolationError otherwise.
     """
     if (step.action.contract, step.action.method) not in (
         ("LossWaterfall", "cover"),
@@ -314,7 +326,10 @@ def _check_member_claims_for_loss(step: Transition) -> None:
 
 
 def _check_batches_bear_equal_loss(step: Transition, pool: str) -> None:
-    """Assert that live shares and those in batches bear a loss alike, to a wei for each batch."""
+    """Check that shares in exit batches bear the same loss per share as live shares.
+
+    The tolerance is about a wei for each batch. Raises PropertyViolationError otherwise.
+    """
     lost = sum(
         log.values[1] for log in step.outcome.logs if (log.contract, log.event) == (pool, "LossAbsorbed")
     )
@@ -343,7 +358,10 @@ def _check_batches_bear_equal_loss(step: Transition, pool: str) -> None:
 
 @transition_property(74, events=["*.NewGeneration"])
 def new_share_generation_starts_empty(step: Transition, changes: Changes) -> None:
-    """Assert that no assets are left for the next depositor once all shares have become void."""
+    """Check that no assets are left for the next depositor once all shares are void (property 74).
+
+    Shares become void when a loss takes all of a pool. Raises PropertyViolationError otherwise.
+    """
     for log in step.outcome.logs:
         if log.event != "NewGeneration" or not _is_pool(step, log.contract):
             continue
@@ -358,7 +376,10 @@ def new_share_generation_starts_empty(step: Transition, changes: Changes) -> Non
 
 
 def _compute_known_losses_and_exactness(step: Transition, pool: str, held_assets: int) -> tuple[int, bool]:
-    """Return what known losses will take of a stablecoin pool [wad, up], and whether it is exactly that."""
+    """Return the known losses that will reach a pool [wad, rounded up], and whether they are exact.
+
+    Known losses are deficits and debt at risk after the payments of all earlier stages.
+    """
     books = step.read_pre_state("LossWaterfall", "books")
     if books.settlement == 1:
         return held_assets, True
@@ -410,7 +431,7 @@ def _is_pool(step: Transition, name: str) -> bool:
 
 
 def _compute_auctioned_equity(step: Transition, read: batch_figures.Read, pool: str) -> int:
-    """Return the equity that its auction has on sale [wad], which counts at an entry."""
+    """Return the equity of this pool that is for sale [wad]; it counts toward the deposit price."""
     stage = step.model.world.addresses[step.get_contract(pool).stage_address]
     if "claimed_reservation" in stage.tables:
         return int(read(stage.label, "claimed_reservation"))  # a stage of a test
@@ -424,6 +445,6 @@ def _get_pool(step: Transition, name: str) -> Any:
 
 
 def _is_waterfall_pool(step: Transition, pool: str) -> bool:
-    """Return whether a pool bears the losses of the deployment's waterfall, and not those of a test."""
+    """Return whether a pool serves the deployment's loss waterfall rather than a test's."""
     waterfall = step.get_contract("LossWaterfall").address
     return bool(step.get_contract(pool).loss_waterfall_address == waterfall)

@@ -19,7 +19,7 @@ _PART = 2**20
 
 
 class _PricePoint(NamedTuple):
-    """The lowest known price of a market from a second on."""
+    """Lowest known price [ray] of a market from a time [seconds] on."""
 
     at: int  # seconds
     price: int  # ray
@@ -27,10 +27,11 @@ class _PricePoint(NamedTuple):
 
 @history_property(83, writes=["price_drops.times"], events=["PriceFeed.Poked", "*.BatchPaid", "*.RoundPaid"])
 class PoolPayoutsPauseAfterPriceDrop:
-    """No batch is paid while the lowest known price of a type is 5% under its level within ten minutes.
+    """Checker that pools pay no exits within ten minutes of a 5% price drop (property 83).
 
-    The exception is a row of price drops that has held payments up for a day: drops of 5%, each within twenty
-    minutes of the one before. An issuer's price counts as no drop, and in settlement nothing waits.
+    The drop is measured on the lowest known price of each type. A series of drops stops payments for one day
+    at most. A series is drops of 5%, each within twenty minutes of the one before. Prices set by an issuer do
+    not count, and in settlement nothing waits.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -45,7 +46,10 @@ class PoolPayoutsPauseAfterPriceDrop:
                 self._highest[c] = lowest * _PART // (_PART - tables["averages"][c].fallen), 1
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Record each price; check the noted price drops and the payments."""
+        """Record each new price, and check recorded price drops and pool payments.
+
+        Raises PropertyViolationError if the feed misses a drop or a pool pays too early.
+        """
         fell, now = False, step.model.timestamp
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_FEED, "Poked"):
@@ -68,9 +72,10 @@ class PoolPayoutsPauseAfterPriceDrop:
             )
 
     def _record_price_and_check_fall(self, step: Transition, collateral_type: int) -> bool:
-        """Keep a market's price; return whether the feed begins anew, as it may after a fall.
+        """Record a market's lowest known price; return whether the feed registered a price drop.
 
-        It counts in parts, and may call a fall what is one but for a few of them.
+        Rounding in the feed may turn slightly less than 5% into a drop. Raises PropertyViolationError if a
+        drop of 5% was not registered.
         """
         if collateral_type >= _TYPES or int(step.read_post_state(_FEED, "issuer_of", collateral_type), 16):
             return False
@@ -112,14 +117,17 @@ class PoolPayoutsPauseAfterPriceDrop:
     events=["PriceFeed.Poked", *(f"Treasury.{each}" for each in _PAID)],
 )
 class TreasuryPaymentsPauseAfterPriceDrop(PoolPayoutsPauseAfterPriceDrop):
-    """The reserve pays no one while the lowest known price of a type is 5% under the ten minutes before.
+    """Checker that the treasury pays nothing within ten minutes of a 5% price drop (property 157).
 
-    It pays neither claims nor pools, insurance or buyers of surplus. The exception is a row of price drops
-    that has held payments up for a day.
+    Payments are to claims, pools, insurance and buyers of surplus. A series of drops stops payments for one
+    day at most.
     """
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Record each price; check the treasury's payments."""
+        """Record each new price, and check the treasury's payments against recent price drops.
+
+        Raises PropertyViolationError if the treasury pays too early.
+        """
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_FEED, "Poked"):
                 self._record_price_and_check_fall(step, log.values[0])

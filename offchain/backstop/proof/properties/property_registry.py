@@ -21,34 +21,38 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class PropertyViolationError(ViolationError):
-    """The error of a numbered property that does not hold."""
+    """Error raised when a numbered property does not hold."""
 
     number = 0
 
     def add_property_number(self, property_number: int) -> None:
-        """Note the number, and say it in the text."""
+        """Store the property's number in `number` and add it to the error message."""
         self.number = property_number
         self.add_property_name(str(property_number))
 
 
 class CounterfactualSeed(NamedTuple):
-    """A question to a counterfactual property: its number, and the seed of all that is chosen on the way."""
+    """Reproducible trial of a what-if property: the property's number and the random seed."""
 
     number: int
     seed: int
 
 
 class PropertyHistory(Protocol):
-    """History of a property since it began to watch; made from the state of the system at that time."""
+    """Interface of a checker that records the history of a system and checks each step against it.
+
+    It is created from the state of the system at that time.
+    """
 
     def check_step(self, step: Any, changes: Any) -> None:
-        """Look at a successful step, a Transition and its Changes; raise PropertyViolationError."""
+        """Record a successful step and its storage changes; raise PropertyViolationError on a violation."""
 
 
 class StepFilter(NamedTuple):
-    """Condition under which a property is asked about a step: any of the named events; every step if empty.
+    """Filter that selects the steps in which a property is checked.
 
-    Without such an event the property reads nothing else and remembers nothing, as a test checks.
+    A step matches if it has one of the named storage writes, calls or events. An empty filter matches each
+    step. In other steps the property reads and records nothing, as a test checks.
     """
 
     writes: frozenset[str]
@@ -59,7 +63,7 @@ class StepFilter(NamedTuple):
     """"Contract.Event", "Contract.*" or "*.Event"."""
 
     def is_match(self, writes: frozenset[str], calls: frozenset[str], events: frozenset[str]) -> bool:
-        """Return whether any of them is in a step of such writes, calls and events."""
+        """Return whether the filter is empty or shares an element with the step's writes, calls or events."""
         return not any(self) or bool(self.writes & writes or self.calls & calls or self.events & events)
 
 
@@ -77,7 +81,10 @@ COUNTERFACTUAL_PROPERTIES: dict[int, Callable[[LockstepLike, Random], bool]] = {
 
 
 def asserts_property(number: int) -> Callable[[F], F]:
-    """Mark the one function that asserts a property, where it is neither of the three kinds below."""
+    """Return a decorator that registers a function as the checker of a numbered property.
+
+    It is used alone for properties that a test plays. Raises ValueError if another function has the number.
+    """
 
     def register(function: F) -> F:
         if PROPERTIES.get(number, function).__qualname__ != function.__qualname__:
@@ -91,7 +98,10 @@ def asserts_property(number: int) -> Callable[[F], F]:
 def _build_numbered_property_decorator(
     properties_by_number: dict[int, Any],
 ) -> Callable[..., Callable[[F], F]]:
-    """Return a decorator that gives a function its number and its occasions, and lists it under its kind."""
+    """Return a decorator factory that registers checkers in `properties_by_number`.
+
+    The decorator takes the property's number and the storage writes, calls and events that trigger it.
+    """
 
     def numbered(
         number: int, *, writes: Iterable[str] = (), calls: Iterable[str] = (), events: Iterable[str] = ()
@@ -117,9 +127,10 @@ def select_triggered(
     writes: frozenset[str],
     events: frozenset[tuple[str, str]],
 ) -> tuple[int, ...]:
-    """Return those of some properties that have an occasion in a step, in their order.
+    """Return the numbers of the properties that a call triggers, in the given order.
 
-    It is a call of a contract's method; `writes` are paths, `events` pairs of a contract and an event.
+    `contract` and `method` name the call. `writes` holds the paths of changed storage tables, `events` pairs
+    of contract and event. A property without a step filter is always returned.
     """
     calls = frozenset(_list_exact_and_wildcard_names(contract, method))
     told = frozenset([spelling for event in events for spelling in _list_exact_and_wildcard_names(*event)])
@@ -133,7 +144,10 @@ def _list_exact_and_wildcard_names(contract: str, member_name: str) -> tuple[str
 def check_chosen_properties_in_order(
     properties_by_number: Mapping[int, Callable[..., Any]], chosen_numbers: Iterable[int], *what: Any
 ) -> None:
-    """Assert some properties in order; a Violation tells the number of the first that is broken."""
+    """Call the checkers of the chosen properties in order, with the arguments `what`.
+
+    Raises PropertyViolationError with the number of the first violated property.
+    """
     number = 0
     try:
         for number in chosen_numbers:

@@ -12,9 +12,10 @@ _NO_CEILING = 2**33 - 1
 
 @transition_property(212, writes=["progress", "ledger.debts"])
 def no_rate_moves_in_settlement(step: Transition, changes: Changes) -> None:
-    """Check that settlement charges all fees once when it begins, and no rate moves after that.
+    """Check that settlement charges all fees when it begins and freezes all rates (property 212).
 
-    From its beginning on no type is lent on, no fee is asked, and the waterfall winds up.
+    From then on no type can be borrowed against, all fees are zero, and the waterfall is closed. Raises
+    PropertyViolationError otherwise.
     """
     for contract, _, old, new in changes.get("progress", ()):
         if contract != "Settlement" or old.begun_at or not new.begun_at:

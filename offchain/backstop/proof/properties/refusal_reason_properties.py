@@ -15,7 +15,11 @@ _METHODS = sorted({f"*.{method}" for _, method in CONDITIONS})
 
 @refusal_property(198, calls=_METHODS)
 def revert_reason_is_true(step: Transition) -> None:
-    """Check that the reason of a refused call is true, by the tables before it."""
+    """Check that the revert reason of a refused call is true in the state before it (property 198).
+
+    The conditions of each reason are taken from the specification. Raises PropertyViolationError if the
+    reason's condition does not hold.
+    """
     conditions = CONDITIONS.get(_build_kind_and_method_key(step), {})
     condition = conditions.get(step.outcome.reason or "")
     call = CallContext(step)
@@ -27,7 +31,10 @@ def revert_reason_is_true(step: Transition) -> None:
 
 @transition_property(199, calls=_METHODS)
 def successful_call_meets_all_conditions(step: Transition, changes: Changes) -> None:
-    """Check that nothing that the specification names stood in the way of a successful call before it."""
+    """Check that no revert condition held in the state before a successful call (property 199).
+
+    Raises PropertyViolationError with the reason for which the call should have reverted.
+    """
     conditions = CONDITIONS.get(_build_kind_and_method_key(step))
     if not conditions:
         return

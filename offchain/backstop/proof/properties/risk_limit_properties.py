@@ -36,10 +36,10 @@ _NO_CEILING = 2**33 - 1
 
 @transition_property(69, calls=["VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"])
 def draw_stays_within_limits(step: Transition, changes: Changes) -> None:
-    """Assert that after a draw a type's debt is under its ceiling, and all debt under the global one.
+    """Check that a draw keeps the debt under the type's and the global debt ceiling (property 69).
 
-    Debt counts whether it is performing, sold or lost. The outflow of a type counts in full, drawn or
-    withdrawn, and less with time; it stays under the flow's cap.
+    Performing debt, debt under auction and deficits count. Draws and withdrawals add to the type's outflow,
+    which decays with time and stays under the flow limit. Raises PropertyViolationError otherwise.
     """
     if step.action.contract != _ENGINE or step.action.method not in (
         "deposit_and_draw",
@@ -87,7 +87,7 @@ def _check_flow(step: Transition, collateral_type: int, drawn: int, withdrawn: i
 
 
 def _sum_performing_auctioned_lost_debt(step: Transition, collateral_type: int) -> int:
-    """Return all that a type owes, wherever it is [rad]."""
+    """Return a type's performing debt, debt under auction and deficit, summed [rad]."""
     debts = step.read_post_state(_ENGINE, "ledger.debts", collateral_type)
     performing = debts.normalized_debt * debts.accumulated_rate
     sold = step.read_post_state(_ENGINE, "ledger.auctions", collateral_type).in_auction
@@ -96,9 +96,11 @@ def _sum_performing_auctioned_lost_debt(step: Transition, collateral_type: int) 
 
 @counterfactual_property(78)
 def draw_within_limits_succeeds(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that with three times the margin any account may draw the minimum, where no limit is near.
+    """Check that a well collateralised account can draw the minimum debt (property 78).
 
-    At a fresh price, in no mode, no halt and no grace, no documented limit blocks the draw.
+    The trial deposits three times the required margin on a fork of model and chain. Returns False, without a
+    trial, unless the price is fresh and no mode, halt, grace period or limit is in the way. Raises
+    PropertyViolationError if the draw is refused.
     """
     engine, feed = get_contract(lockstep, _ENGINE), get_contract(lockstep, "PriceFeed")
     c = pick_item(
@@ -138,7 +140,7 @@ def draw_within_limits_succeeds(lockstep: LockstepLike, random: Random) -> bool:
 
 
 def _has_ceiling_room(lockstep: LockstepLike, collateral_type: int, more: int) -> bool:
-    """Return whether ceilings leave room for a debt [rad]."""
+    """Return whether the type's and the global debt ceiling leave room for `more` debt [rad]."""
     engine = get_contract(lockstep, _ENGINE)
     every = {
         each: engine.debts[each].normalized_debt * engine.debts[each].accumulated_rate
@@ -153,7 +155,10 @@ def _has_ceiling_room(lockstep: LockstepLike, collateral_type: int, more: int) -
 
 
 def _is_draw_unrestricted(policy: Any, collateral_type: int, drawn: int) -> bool:
-    """Return whether the policy has nothing against a draw: no mode, no held down price, room in the flow."""
+    """Return whether the risk policy puts no restriction on a draw of this amount [wad].
+
+    That needs normal mode, no growth-capped price, and room in the flow limit.
+    """
     flow = policy.flows[collateral_type]
     left = flow.cap * 10**6 - flow.used
     return bool(
@@ -164,7 +169,7 @@ def _is_draw_unrestricted(policy: Any, collateral_type: int, drawn: int) -> bool
 
 
 def _compute_extra_margin_amount_bound(policy: Any, collateral_type: int, debt: int) -> int:
-    """Return an upper bound of a debt's bracket margins, its own and the type's [basis points x rad]."""
+    """Return an upper bound of the size-dependent extra margin of a debt [basis points x rad]."""
     terms = policy.terms[collateral_type]
     of_type = sum(rate for _, rate in (terms[4:6], terms[6:8]))
     return compute_bracket_margin_amount((terms[0:2], terms[2:4]), debt) + debt * of_type

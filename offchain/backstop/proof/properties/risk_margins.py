@@ -16,11 +16,12 @@ _CALLS = ("deposit_and_draw", "repay_and_withdraw")
 
 @transition_property(187, calls=[f"{_ENGINE}.{method}" for method in _CALLS])
 def vault_risk_meets_size_margin(step: Transition, changes: Changes) -> None:
-    """Check that a vault that draws or withdraws has its ratio, and the margins of mode and brackets.
+    """Check that new risk on a vault meets its ratio and its size-dependent margin (property 187).
 
-    The brackets of vaults are read at the debt of the vault, those of a type at the last part of all its debt
-    that is as large. So a debt in ten vaults needs no less than in one. The higher of both counts. Collateral
-    counts at the lower of the current and the next price, as far as a price may grow.
+    The margin has a surcharge for caution mode and the higher of two bracket surcharges. One applies brackets
+    to the vault's own debt. The other applies the type's brackets to the last part of the type's debt. So
+    splitting a debt over vaults saves no margin. Collateral counts at the lower of current and next price,
+    under the growth cap. Raises PropertyViolationError otherwise.
     """
     if step.action.contract != _ENGINE or step.action.method not in _CALLS or not step.action.args[3]:
         return
@@ -42,7 +43,8 @@ def vault_risk_meets_size_margin(step: Transition, changes: Changes) -> None:
 def compute_required_margin(step: Transition, collateral_type: int, debt: int, performing: int) -> int:
     """Return the collateral value that a debt needs for new risk [basis points x rad].
 
-    `performing` is that of the type with the debt in it; sold and lost debt counts as well.
+    `performing` is the type's performing debt, this debt included [rad]. Debt under auction and deficits are
+    added to it.
     """
     terms = step.read_post_state(_POLICY, "terms", collateral_type)
     sold = step.read_post_state(
@@ -59,13 +61,16 @@ def compute_required_margin(step: Transition, collateral_type: int, debt: int, p
 
 
 def has_initial_policy(step: Transition) -> bool:
-    """Return whether margins are asked by the policy of the deployment: of any other no table is known."""
+    """Return whether the engine still uses the risk policy of the deployment.
+
+    The tables of any other policy are unknown.
+    """
     policy = step.model.world.contracts.get(_POLICY)
     return policy is not None and step.read_post_state(_ENGINE, "terms.risk_policy") == policy.address
 
 
 def compute_growth_capped_risk_price(step: Transition, collateral_type: int) -> int:
-    """Return the price for new risk [ray]: the lower of current and next, under its line of growth."""
+    """Return the price for new risk [ray]: the lower of current and next price, under the growth cap."""
     prices, growth = (
         step.read_post_state("PriceFeed", "prices", collateral_type),
         step.read_post_state(_POLICY, "growths", collateral_type),

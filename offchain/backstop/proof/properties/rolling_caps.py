@@ -21,9 +21,11 @@ _OF_ALL = -1
 
 @history_property(42, writes=["covered", "reservations", "losses"], calls=["LossWaterfall.cover"])
 class ReleasedStageIsSkippedUntilOthersWereAsked:
-    """A stage that gave up reserves nothing of the type until all after it were asked, an epoch ago.
+    """Checker that a stage that released a reservation waits for all later stages (property 42).
 
-    Each payment of a stage counts in the epoch of the payment.
+    The stage may reserve losses of the type again once all later stages were asked in an earlier epoch. A
+    reservation is the part of a deficit that a slow stage has taken on. Each payment counts in the epoch in
+    which it is made.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -36,7 +38,10 @@ class ReleasedStageIsSkippedUntilOthersWereAsked:
                 self._asked[c] = loss.epoch
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Record the stages that release a reservation, and when all stages were asked."""
+        """Record released reservations and complete rounds of stages, and check new reservations.
+
+        Raises PropertyViolationError if a stage reserves too early, or a payment names another epoch.
+        """
         covers = step.is_call(_WATERFALL, "cover")
         if not covers and {"covered", "reservations", "losses"}.isdisjoint(changes):
             return
@@ -61,7 +66,7 @@ class ReleasedStageIsSkippedUntilOthersWereAsked:
             self._note_all_asked(step, step.action.args[0], now)
 
     def _clear_released_stages(self, collateral_type: int, now: int) -> None:
-        """Clear the stages that released a reservation before an epoch in which all others were asked."""
+        """Forget a type's released reservations if all other stages were asked in an earlier epoch."""
         if self._asked.get(collateral_type, now) < now:
             self._gave_up[collateral_type].clear()
             del self._asked[collateral_type]
@@ -84,7 +89,7 @@ class ReleasedStageIsSkippedUntilOthersWereAsked:
 
 
 class _StagePayment(NamedTuple):
-    """A payment of a stage [rad], its time, and the stage's balance just before."""
+    """Payment of a waterfall stage [rad], with its time and the stage's balance before it."""
 
     at: int
     had: int
@@ -94,9 +99,10 @@ class _StagePayment(NamedTuple):
 
 @history_property(71, writes=["covered", "missed"])
 class StageCapHoldsOverRollingWindow:
-    """In any time as long as an epoch a stage pays no more than its caps, and its share of its balance.
+    """Checker that a stage's payments in any epoch-long window stay under its caps (property 71).
 
-    Of all types together where the stage has one balance for all of them.
+    The relative cap is a share of the highest balance that the stage had in the window. All types count
+    together if the stage has one balance for all types.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -104,7 +110,10 @@ class StageCapHoldsOverRollingWindow:
         self._payments: dict[tuple[int, int], list[_StagePayment]] = defaultdict(list)
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Keep the payments of the last windows."""
+        """Record each stage's payments over two epochs, and check their rolling sum.
+
+        Raises PropertyViolationError if the sum is above the absolute or the relative cap.
+        """
         # The waterfall to compare with begins anew at each epoch: that is what is wrong with it.
         if {"covered", "missed"}.isdisjoint(changes) or step.get_contract(_WATERFALL).KIND != _WATERFALL:
             return
@@ -161,14 +170,21 @@ class StageCapHoldsOverRollingWindow:
 
 @history_property(82, writes=["ledger.redistributions"])
 class RedistributionStaysWithinRatioGap:
-    """In any time as long as an epoch losses raise a debt by its cap at most, and by the ratios' gap."""
+    """Checker that redistributed losses raise a debt by no more than the cap (property 82).
+
+    The limit applies to any window as long as an epoch. A second limit is the gap between the initial and the
+    liquidation ratio.
+    """
 
     def __init__(self, model: ModelSystem) -> None:
         # Type -> when losses were shared in the last window, and what each added [ray].
         self._added: dict[int, list[tuple[int, int]]] = defaultdict(list)
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Keep what was shared in the last window."""
+        """Record each redistributed loss over an epoch, and check its rolling sum against both limits.
+
+        Raises PropertyViolationError if a limit is exceeded.
+        """
         for contract, c, _, new in changes.get("ledger.redistributions", ()):
             if (added := compute_rate_increase_by_losses(step, contract, c)) == 0:
                 continue
@@ -187,5 +203,5 @@ class RedistributionStaysWithinRatioGap:
 
 
 def _can_pay_at_once(step: Transition, stage_id: int) -> bool:
-    """Return whether all that a stage has for any type is there before the step."""
+    """Return whether the stage is a pool or the clawback of income, which hold their funds themselves."""
     return stage_payment_order.get_stage_contract_model(step, stage_id).KIND in ("Pool", "ClawbackStage")

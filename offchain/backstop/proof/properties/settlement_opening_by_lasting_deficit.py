@@ -22,9 +22,12 @@ _MOST_EPOCHS = 8
 
 @counterfactual_property(193)
 def lasting_deficit_opens_settlement(lockstep: LockstepLike, random: Random) -> bool:
-    """Check that losses above the bound open settlement once they have stood for all its epochs, not before.
+    """Check that a lasting deficit above the bound opens settlement, and not earlier (property 193).
 
-    Any account may note them in each epoch. A type collapses for this, and no stage covers it.
+    The trial causes a deficit on a fork of model and chain, and no stage covers it. A visitor records the
+    deficit in each epoch. Settlement must be refused until all required epochs have passed, and must then
+    begin. Returns False if the state does not allow the trial. Raises PropertyViolationError if settlement
+    begins too early or is refused at the end.
     """
     settlement, waterfall = get_contract(lockstep, "Settlement"), get_contract(lockstep, "LossWaterfall")
     if settlement.progress[()].begun_at or settlement.epochs > _MOST_EPOCHS:

@@ -17,10 +17,11 @@ _SETTLEMENT = "Settlement"
 
 @history_property(44, events=["Settlement.*"])
 class SettlementPaysAtOneFinalPrice:
-    """A final price is set once. A vault gives collateral worth its debt, in whole units, no more.
+    """Checker that settlement pays all holders at one final price per type (property 44).
 
-    A stablecoin is redeemed for its part of each collateral. The total that an account has cashed is the part
-    for all of its stablecoin, for any number and size of calls.
+    A final price is set once. A vault gives up whole units of collateral worth its debt, and no more. Each
+    stablecoin is redeemed for its share of each collateral. An account receives the same total for any number
+    and size of calls.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -33,7 +34,10 @@ class SettlementPaysAtOneFinalPrice:
         self._unknown = set(self._cashed)
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Follow prices, bags and payments by their events."""
+        """Record final prices, redeemed stablecoin and payments from events, and check the payments.
+
+        Raises PropertyViolationError if a price is set twice or an amount differs.
+        """
         if step.action.contract != _SETTLEMENT:
             return
         for log in step.outcome.logs:

@@ -23,7 +23,10 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 
 @transition_property(11, writes=["funds.assets", "token.state"])
 def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None:
-    """Assert that (A + 1)/(S + 1e6) of a pool never falls by more than the losses it absorbed."""
+    """Check that a pool's share price falls by no more than its absorbed losses (property 11).
+
+    The share price is (assets + 1) / (shares + 1e6). Raises PropertyViolationError otherwise.
+    """
     pools = {pool for path in ("funds.assets", "token.state") for pool, *_ in changes.get(path, ())}
     for pool in sorted(pools):
         contract = step.model.world.contracts[pool]
@@ -68,10 +71,11 @@ _SPENT = ("ClaimsRepaid", "FundInsured", "IncomeShared")
 
 @transition_property(14, writes=["series"], calls=["Treasury.distribute"])
 def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
-    """Assert that the debt of a series changes only by losses, payments, conversion; never overpaid.
+    """Check that recovery claims are never overpaid and repaid by seniority (property 14).
 
-    Tokens are not paid more than came in. The treasury pays a series only once those before it are owed
-    nothing, or too little to be paid alone. Pools get income only then.
+    The debt of a claim series changes only by losses, repayments and conversions. Holders are not paid more
+    than came in. The treasury pays a series only after more senior series are repaid or owed too little for a
+    payment. Pools get income only after all series. Raises PropertyViolationError otherwise.
     """
     for name, _, old, new in changes.get("series", ()):
         lost = converted = repaid = 0
@@ -108,9 +112,10 @@ def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
 
 @transition_property(15, writes=["erc20.totalSupply", "issue"])
 def equity_creation_stays_under_cap(step: Transition, changes: Changes) -> None:
-    """Assert that equity created and booked in an epoch is under the cap, and the supply grows by it.
+    """Check that equity minted and booked in an epoch stays under the mint cap (property 15).
 
-    Equity that the auction of new equity sells is booked.
+    The supply changes only by minted and burned equity. Equity offered by the auction of new equity is
+    booked. Raises PropertyViolationError otherwise.
     """
     supply = sum(
         each.new - each.old for each in changes.get("erc20.totalSupply", ()) if each.contract == "Equity"

@@ -13,10 +13,11 @@ _MOST_RATE, _MOST_DEBT = 2**104 - 1, 2**181 - 1
 
 @transition_property(35, writes=["ledger.income", "ledger.debts"])
 def rate_grows_by_compounded_fee(step: Transition, changes: Changes) -> None:
-    """Assert that a rate grows by the fee that was set, compounded for the time since it last grew.
+    """Check that a type's accumulated rate grows by its compounded stability fee (property 35).
 
-    All time up to now counts; the growth of the rate by losses is apart. Of the fee that `accrue` charges the
-    buffer gets its share, rounded down, and the reserve the rest.
+    The fee counts for the whole time since the last accrual. Growth by redistributed losses is left out. When
+    `accrue` is called, the buffer gets its share of the fee, rounded down, and the reserve gets the rest.
+    Raises PropertyViolationError otherwise.
     """
     for contract, c, old, new in changes.get("ledger.income", ()):
         charged = step.read_post_state(contract, "ledger.debts", c).accrued_at
@@ -59,7 +60,10 @@ def rate_grows_by_compounded_fee(step: Transition, changes: Changes) -> None:
 
 @transition_property(72, writes=["ledger.debts"])
 def debt_change_charges_all_elapsed_time(step: Transition, changes: Changes) -> None:
-    """Assert that a call that changes a type's debt charges the fee for all time up to now."""
+    """Check that a call that changes a type's debt charges the fee up to now (property 72).
+
+    Raises PropertyViolationError otherwise.
+    """
     for _, c, old, new in changes.get("ledger.debts", ()):
         touched = new.accrued_at != old.accrued_at or new.normalized_debt > old.normalized_debt
         late = new.accrued_at != step.model.timestamp
@@ -76,10 +80,11 @@ def debt_change_charges_all_elapsed_time(step: Transition, changes: Changes) -> 
 
 @transition_property(36, calls=["VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"])
 def debt_rounds_against_borrower(step: Transition, changes: Changes) -> None:
-    """Assert that a draw adds at least its amount to a debt, and a payment takes off at most its amount.
+    """Check that draws and repayments are rounded against the borrower (property 36).
 
-    By less than a unit of the rate, and of the losses that were added to it in this epoch. Collateral moves
-    in whole units of its token, as many as were asked for.
+    A draw adds at least its amount to the debt, and a repayment takes off at most its amount. The difference
+    is less than one unit of normalized debt, with recently redistributed losses. Collateral moves by the
+    requested amount in whole units of its token. Raises PropertyViolationError otherwise.
     """
     if step.action.contract != "VaultEngine" or not changes.get("vaults"):
         return
@@ -116,7 +121,7 @@ def debt_rounds_against_borrower(step: Transition, changes: Changes) -> None:
 
 
 def compute_rate_increase_by_losses(step: Transition, contract: str, collateral_type: int) -> int:
-    """Return what losses have added to a rate in this step [ray]."""
+    """Return the increase of a type's accumulated rate by redistributed losses in this step [ray]."""
     old = step.read_pre_state(contract, "ledger.redistributions", collateral_type)
     new = step.read_post_state(contract, "ledger.redistributions", collateral_type)
     return int(new.added - (old.added if step.model.timestamp < old.ends else 0)) if new != old else 0

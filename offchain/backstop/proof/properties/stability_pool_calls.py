@@ -12,6 +12,9 @@ KINDS = ("StabilityPool", "InstantStabilityPool")
 
 
 def get_pool_type(step: Transition) -> int | None:
-    """Return the collateral type of the stability pool that a step calls; None for another contract."""
+    """Return the collateral type of the stability pool that a step calls, or None.
+
+    The result is None if the step calls any other contract.
+    """
     contract = step.get_contract(step.action.contract)
     return cast(OffsetPool, contract).collateral_type if contract.KIND in KINDS else None

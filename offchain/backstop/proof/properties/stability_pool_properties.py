@@ -54,7 +54,7 @@ ReadSlot = Callable[..., Any]
 
 
 class _Share(NamedTuple):
-    """The share of a stake in a pool, in exact fractions [wad]."""
+    """Share of one stake in a stability pool: coins, collateral and income, as exact fractions [wad]."""
 
     coins: Fraction
     collateral: Fraction
@@ -62,7 +62,7 @@ class _Share(NamedTuple):
 
 
 def _iter_stakes(read: ReadSlot, owner: str) -> Iterator[tuple[int, int]]:
-    """Yield each stake of a member, and the coins of the member at the time of its record [wad]."""
+    """Yield the id of each stake of a member, and the member's recorded coins in it [wad]."""
     stake, request = read(_STAKES, int(owner, 16)), read(_REQUESTS, owner)
     if stake is not None and stake.coins:
         yield int(owner, 16), stake.coins
@@ -73,7 +73,11 @@ def _iter_stakes(read: ReadSlot, owner: str) -> Iterator[tuple[int, int]]:
 
 
 def _compute_shares(read: ReadSlot, owner: str) -> list[_Share]:
-    """Return the share of each stake of a member, by the products alone, over all scales."""
+    """Return the current coins, collateral and income of each stake of a member.
+
+    A stake's coins follow from the pool's running product, its gains from running sums since the stake's
+    record.
+    """
     state, found = read(_STATE, ()), []
     for stake_id, coins in _iter_stakes(read, owner):
         stake = read(_STAKES, stake_id)
@@ -89,7 +93,7 @@ def _compute_shares(read: ReadSlot, owner: str) -> list[_Share]:
 
 
 def sum_whole_coins(read: ReadSlot, owner: str) -> int:
-    """Return a member's coins that take part, each stake's rounded down [wad]."""
+    """Return a member's active coins in a stability pool [wad], each stake rounded down."""
     return sum(share.coins.__floor__() for share in _compute_shares(read, owner))
 
 
@@ -98,10 +102,11 @@ def sum_whole_coins(read: ReadSlot, owner: str) -> int:
     writes=[*_BOOKS, "funds.assets", "erc20.balanceOf", "balanceOf", "mechanism_of", "terms.of_types"],
 )
 def pool_members_own_no_more_than_there_is(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that a stability pool holds its members' coins, deposits that wait, income and collateral.
+    """Check that stability pools hold everything that their members own (property 231).
 
-    In exact fractions. At most 10**9 wei of the coins that take part have no owner. The deposits that wait
-    are the sum of members' entries, epoch by epoch.
+    Members own active coins, waiting deposits, income and collateral gains. Balances are exact fractions.
+    Rounding may leave up to 10**9 wei of coins without owner. Waiting deposits per epoch equal the sum of
+    members' entries. Raises PropertyViolationError otherwise.
     """
     names = {address: name for name, address in addresses.items()}
     for c, mechanism in snapshot[_LIQUIDATIONS].get("mechanism_of", {}).items():
@@ -151,7 +156,7 @@ def _check_pool_books(
 
 
 class _Offset(NamedTuple):
-    """A vault right before its sale to a pool, and the coins that the pool may pay."""
+    """Vault directly before a stability pool repays its debt, and the coins that the pool may spend."""
 
     pool: Any
     normalized_debt: int  # wad
@@ -164,27 +169,35 @@ class _Offset(NamedTuple):
 
     @property
     def debt(self) -> int:
-        """All of the debt [rad]."""
+        """Whole debt of the vault [rad]."""
         return self.normalized_debt * self.rate
 
     @property
     def rounding(self) -> int:
-        """The change of a payment by a unit of collateral and of normalized debt, twice each [wei]."""
+        """Tolerance of a payment [wei]: two units of collateral and two of normalized debt, plus 3 wei."""
         per_unit = max(self.unit * self.price, self.unit * self.debt // self.locked)
         return int(2 * (self.rate + per_unit) // RAY + 3)
 
     def compute_price(self, debt: int) -> int:
-        """Return the collateral for a debt [rad] with the penalty, up to a unit, at most all of it [wad]."""
+        """Return the collateral [wad] that the pool gets for a debt [rad].
+
+        It is worth the debt plus the penalty, rounded up to a unit. It is at most all collateral of the
+        vault.
+        """
         exact = Fraction(debt * (BASIS_POINTS + self.pool.penalty), self.price * BASIS_POINTS * self.unit)
         return int(min(self.locked, exact.__ceil__() * self.unit))
 
     def compute_reward(self, collateral: int) -> int:
-        """Return the liquidator's part of collateral, down to a unit [wad]."""
+        """Return the liquidator's part of the collateral [wad], rounded down to a unit."""
         exact = Fraction(collateral * self.pool.reward, BASIS_POINTS * self.unit)
         return int(exact.__floor__() * self.unit)
 
     def compute_due(self, debt: int, collateral: int) -> int:
-        """Return the payment for a debt [rad] and collateral [wad]: at most its worth to members [wad]."""
+        """Return the pool's payment [wad] for a debt [rad] and collateral [wad].
+
+        It is the debt, or the collateral's value after the liquidator's reward if that is less, each rounded
+        up. The naive pool InstantStabilityPool always pays the whole debt.
+        """
         whole = Fraction(debt, RAY).__ceil__()
         if self.pool.KIND == "InstantStabilityPool":
             return whole
@@ -193,14 +206,17 @@ class _Offset(NamedTuple):
 
     @property
     def can_take_whole(self) -> bool:
-        """Whether the pool's coins are enough for the payment for all of the debt."""
+        """Whether the pool has enough coins to repay the whole debt."""
         return 0 < self.room >= self.compute_due(self.debt, self.compute_price(self.debt))
 
 
 def _read_offset(
     step: Transition, pool: Any, owner: str, coins: int, sold: tuple[int, int] = (0, 0)
 ) -> _Offset:
-    """Return a vault before a sale in a step, less the debt and collateral `sold` earlier in the step."""
+    """Return a vault as it was before a sale to a stability pool.
+
+    `sold` is the normalized debt and the collateral that earlier sales of the step took from the same vault.
+    """
     c = pool.collateral_type
     vault, terms = (
         step.read_pre_state(_ENGINE, "vaults", (c, owner)),
@@ -220,11 +236,13 @@ def _read_offset(
 
 @transition_property(232, writes=[_STATE, "product_sum.collateral_sums"], events=[_SOLD])
 def pool_pays_no_more_than_vaults_are_worth(step: Transition, changes: Changes) -> None:
-    """Assert that a stability pool pays for a vault by its rule, and members by their coins.
+    """Check the price and size of each repayment by a stability pool (property 232).
 
-    The payment is the least of the debt, the collateral's worth without the reward, and all coins but one, to
-    a unit; the naive pool pays all of the debt. The collateral is worth the debt and the penalty. A part is a
-    debt of the floor at least, and leaves one. Product and sum change by no other call.
+    The pool pays the debt, but no more than the collateral is worth without the liquidator's reward. It
+    spends all its coins but one at most, up to rounding. It gets collateral worth the debt and the penalty. A
+    partial repayment and the remaining debt are each at least the debt floor. The naive pool
+    InstantStabilityPool pays the whole debt. The product and the sums, from which members' balances follow,
+    change only in liquidations. Raises PropertyViolationError otherwise.
     """
     called = get_pool_type(step) is not None and step.action.method == "liquidate"
     for path in (_STATE, "product_sum.collateral_sums"):
@@ -263,7 +281,11 @@ def pool_pays_no_more_than_vaults_are_worth(step: Transition, changes: Changes) 
 
 
 def _offset_coins(product: int, scale: int, coins: int, paid: int) -> tuple[int, int]:
-    """Return product and scale after a payment from all coins [wad]."""
+    """Return a stability pool's product and scale after it spends `paid` of its coins [wad].
+
+    The product is the share of coins that each deposit still has. It is multiplied by 1e9 when it becomes
+    small, and the scale counts these steps.
+    """
     left = Fraction(product * (coins - paid), coins)
     while left < _LEAST_PRODUCT:
         left, scale = left * _STEP, scale + 1
@@ -277,7 +299,10 @@ def _sum_admitted(step: Transition, pool: str) -> int:
 
 
 def _check_pool_sale(sale: DiscountSale, before: _Offset) -> None:
-    """Check one sale to a pool: of all the debt, of a part, or of all with a rest that is written off."""
+    """Check one sale to a stability pool: whole debt, part, or write-off of the unpaid rest.
+
+    Raises PropertyViolationError if debt, collateral or payment break the pool's rules.
+    """
     whole, rounding = before.compute_price(before.debt), before.rounding
     if before.can_take_whole:
         due = before.compute_due(before.debt, whole)
@@ -302,7 +327,7 @@ def _check_pool_sale(sale: DiscountSale, before: _Offset) -> None:
 
 
 def is_debt_at_risk(step: Transition, collateral_type: int) -> bool:
-    """Return whether debt of a type was flagged before a step, or a price had just fallen far."""
+    """Return whether debt of the type was flagged before the step, or a price had just dropped."""
     flagged = step.read_pre_state(_LIQUIDATIONS, "vault_flags.of_types", collateral_type)
     until = step.read_pre_state(_FEED, "price_drops.times").withdrawals_paused_until
     return bool(flagged) or step.model.timestamp < until
@@ -314,11 +339,13 @@ def is_debt_at_risk(step: Transition, collateral_type: int) -> bool:
     events=["*.EntriesAdmitted", "*.Withdrawn", "*.Deposited"],
 )
 def pool_members_come_and_go_at_their_time(step: Transition, changes: Changes) -> None:
-    """Assert that a deposit takes part two epochs after it, and coins leave a cooldown after their request.
+    """Check when deposits enter and withdrawals leave a stability pool (property 233).
 
-    Neither happens while a vault of the type is flagged, or after a fall of a price. A request is for coins
-    that take part, and a deposit after it begins its time again. In settlement all may leave at once. Calls
-    of other accounts change no balance of a member. The naive pool is exempt.
+    A deposit becomes active two epochs later. A withdrawal is paid a cooldown after its request. Neither
+    happens while debt of the type is flagged or shortly after a price drop. A request covers active coins
+    only, and a later deposit restarts its waiting time. In settlement all members may leave at once. Calls of
+    other accounts change no member's balance. The naive pool InstantStabilityPool, built for comparison, is
+    exempt. Raises PropertyViolationError otherwise.
     """
     touched = {log.contract for log in step.outcome.logs if log.event == "EntriesAdmitted"}
     paths = (_STAKES, _ENTRIES, _REQUESTS, _GAINS)
@@ -337,7 +364,11 @@ def _is_settling(step: Transition, pool: Any) -> bool:
 
 
 def _check_admission(step: Transition, name: str, pool: Any) -> None:
-    """Check that all deposits that have waited take part, unless debt is at risk; in settlement all do."""
+    """Check that deposits become active exactly when they have waited long enough.
+
+    None may become active while debt is at risk, and in settlement all do. Raises PropertyViolationError
+    otherwise.
+    """
     entries = step.read_pre_state(name, _ENTRIES)
     admitted = any((log.contract, log.event) == (name, "EntriesAdmitted") for log in step.outcome.logs)
     epoch_now, is_settling = step.model.timestamp // pool.entry_delay, _is_settling(step, pool)
@@ -350,7 +381,10 @@ def _check_admission(step: Transition, name: str, pool: Any) -> None:
 
 
 def _check_concerned_member(step: Transition, name: str, changes: Changes) -> None:
-    """Check that a call changes stake, requests and gains of its own member alone."""
+    """Check that a call changes only the stake, request and gains of its own member.
+
+    Raises PropertyViolationError otherwise.
+    """
     contract, method, args, sender = step.action
     member = args[0] if method == "withdraw" else sender
     called = contract == name and method in ("deposit", "request_withdrawal", "claim", "withdraw")
@@ -401,7 +435,10 @@ def _check_member_call(step: Transition, name: str, pool: Any) -> None:
 
 
 def _check_withdrawal(step: Transition, name: str, pool: Any, owner: str) -> None:
-    """Check that a member is paid at most the request, after the cooldown; in settlement all coins."""
+    """Check that a withdrawal pays at most the requested coins, after the cooldown.
+
+    In settlement it must pay all coins. Raises PropertyViolationError otherwise.
+    """
     request, paid = step.read_pre_state(name, _REQUESTS, owner), step.outcome.value
     if _is_settling(step, pool):
         left = step.read_post_state(name, _STAKES, int(owner, 16))
@@ -415,9 +452,10 @@ def _check_withdrawal(step: Transition, name: str, pool: Any, owner: str) -> Non
 
 @transition_property(234, calls=["LiquidationEngine.liquidate"])
 def no_vault_is_auctioned_that_pool_takes(step: Transition, changes: Changes) -> None:
-    """Assert that the type's pool could buy no part of a vault that is auctioned.
+    """Check that no vault is auctioned while the stability pool could repay its debt (property 234).
 
-    A pool with write-offs buys each vault. At the last price of a dead feed a pool buys none.
+    A pool with write-offs takes each vault. Nothing is checked at a stale price, at which pools take no
+    vault. Raises PropertyViolationError otherwise.
     """
     if not step.is_call(_LIQUIDATIONS, "liquidate"):
         return
@@ -435,10 +473,11 @@ def no_vault_is_auctioned_that_pool_takes(step: Transition, changes: Changes) ->
 
 @counterfactual_property(235)
 def offset_order_changes_no_member(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that the order of two liquidations at one price changes no balance by more than 10**3 wei.
+    """Check that the order of liquidations changes no stability pool member's balance (property 235).
 
-    The pool's coins have to be enough for both. Product and sums are rounded by one of 10**27 at least, and
-    all coins are less than 2**96.
+    The trial liquidates two random vaults in either order at one price, on a fork of model and chain. The
+    tolerance is 10**3 wei of coins and of collateral. Returns False if no two vaults qualify or the pool has
+    too few coins for both. Raises PropertyViolationError if a balance differs.
     """
     c = pick_item(random, [c for c in list_collateral_types(lockstep) if _find_pool(lockstep, c) is not None])
     if c is None or not get_contract(lockstep, _FEED).configs[c].reporters:
@@ -485,7 +524,7 @@ def offset_order_changes_no_member(lockstep: LockstepLike, random: Random) -> bo
 
 
 def _find_pool(lockstep: LockstepLike, collateral_type: int) -> Any:
-    """Return the stability pool of a type; None without one."""
+    """Return the stability pool of a collateral type, or None if the type has none."""
     mechanism = get_contract(lockstep, _LIQUIDATIONS).mechanisms[collateral_type]
     found: Any = lockstep.model.world.addresses.get(mechanism)
     return found if found is not None and found.KIND in KINDS else None

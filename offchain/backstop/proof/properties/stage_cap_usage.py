@@ -16,9 +16,10 @@ _PAYS = ("LossCovered", "MissedShareRepaid")
 
 @transition_property(195, events=[f"{_WATERFALL}.{event}" for event in _PAYS])
 def stage_payments_count_toward_cap(step: Transition, changes: Changes) -> None:
-    """Check that all payments of a stage with a cap count in its bucket of time, each rounded up.
+    """Check that each payment of a capped waterfall stage counts toward its cap (property 195).
 
-    The payment may be at once, by a sale, or for an earlier missed payment. Without a cap nothing is counted.
+    Payments at once, by a sale, and for earlier missed payments count, each rounded up. Payments of a stage
+    without a cap are not counted. Raises PropertyViolationError otherwise.
     """
     paid: Counter[tuple[int, int]] = Counter()
     if step.get_contract(_WATERFALL).KIND != "LossWaterfall":

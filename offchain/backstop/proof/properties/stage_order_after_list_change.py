@@ -14,11 +14,12 @@ _WATERFALL = "LossWaterfall"
 
 @transition_property(81, events=["LossWaterfall.StagesSet"])
 def stage_list_change_keeps_order(step: Transition, changes: Changes) -> None:
-    """Assert that stages that stay keep their order and kind, and new ones have ids that none had before.
+    """Check that a new list of waterfall stages keeps order, kinds and debts (property 81).
 
-    A removed stage is empty for each listed type, or its caps were nothing, or it had failed when its removal
-    was announced. Then no loss is open, no debt is flagged, and nothing is reserved. A removed stage still
-    owes its debt.
+    Remaining stages keep their order and kind, and new stages get new ids. A removed stage must be empty,
+    have a cap of zero, or have failed when its removal was announced. At that time no loss is open, no debt
+    is flagged, and the stage has no reservation. A removed stage still owes its debt. Raises
+    PropertyViolationError otherwise.
     """
     if not any(log.contract == _WATERFALL and log.event == "StagesSet" for log in step.outcome.logs):
         return

@@ -25,10 +25,11 @@ NO_CAP = MAX_UINT256
 
 @transition_property(5, calls=["LossWaterfall.cover"])
 def stages_pay_in_order(step: Transition, changes: Changes) -> None:
-    """Assert that a stage pays, or reserves, only after each earlier one is dry, at its cap or has failed.
+    """Check that waterfall stages pay for a loss in their order (property 5).
 
-    No stage pays while an earlier one holds a reservation, nor beyond its own cap. Loss is left over only
-    after the last, and never less than stages have reserved.
+    A stage pays or reserves only after each earlier stage is empty, at its cap or failed. No stage pays above
+    its cap, or while an earlier stage holds a reservation. A loss stays uncovered only after the last stage,
+    and never less than the reserved amount. Raises PropertyViolationError otherwise.
     """
     if step.action.method != "cover" or step.action.contract != "LossWaterfall":
         return
@@ -89,7 +90,10 @@ def stages_pay_in_order(step: Transition, changes: Changes) -> None:
 
 
 def compute_capacity(step: Transition, stage_id: int, collateral_type: int) -> int:
-    """Return what a stage held for a type before the step, from the tables behind it [rad]."""
+    """Return the amount that a stage held for a collateral type before the step [rad].
+
+    It is computed from the tables of the stage's contract. It is 0 for a scripted test stage.
+    """
     stage = get_stage_contract_model(step, stage_id)
     if stage.KIND in ("Pool", "InstantExitPool"):
         return (
@@ -138,7 +142,10 @@ def _is_comparison_waterfall(step: Transition) -> bool:
 
 
 def _compute_unclawable_income(step: Transition, stage_id: int) -> int:
-    """Return the income that the clawback cannot take: of pools that lack their role, and fail [rad]."""
+    """Return the unvested income that the clawback stage cannot take [rad].
+
+    That is the income of pools that lack the STAGE role. It is 0 for other stages.
+    """
     stage = get_stage_contract_model(step, stage_id)
     if stage.KIND != "ClawbackStage":
         return 0
@@ -158,7 +165,7 @@ def _compute_unclawable_income(step: Transition, stage_id: int) -> int:
 
 
 def _has_earlier_pool_become_void(step: Transition, pool: str, stage_id: int) -> bool:
-    """Return whether a pool that is a stage before stage k has become void in this step."""
+    """Return whether the pool is an earlier stage and all its shares became void in this step."""
     order = step.read_pre_state("LossWaterfall", "lineup").ids
     earlier = {get_stage_contract_model(step, j).label for j in order[: order.index(stage_id)]}
     before, after = (
@@ -170,9 +177,10 @@ def _has_earlier_pool_become_void(step: Transition, pool: str, stage_id: int) ->
 def _compute_ledger_amount_before_payment(
     step: Transition, stage_id: int, collateral_type: int, paid_amount: int
 ) -> int:
-    """Return the balance of a ledger account when it paid, with the income during the step [rad].
+    """Return the balance of the stage's ledger account directly before its payment [rad].
 
-    A stage that only claims a capacity counts with its claimed capacity.
+    It contains income of the same step. For a scripted test stage it is the claimed capacity. For other kinds
+    of stage it is 0.
     """
     stage = get_stage_contract_model(step, stage_id)
     if stage.KIND == "ScriptedStage":
@@ -185,7 +193,10 @@ def _compute_ledger_amount_before_payment(
 
 
 def _compute_equity_capacity(step: Transition, stage: Any, collateral_type: int) -> int:
-    """Return the equity for sale at the floor price, with the amount put under auction in this step [rad]."""
+    """Return the stablecoin that a stage's available equity raises at the floor price [rad].
+
+    Equity put up for auction in this step counts. The result is 0 if an auction was running before.
+    """
     if step.read_pre_state(stage.label, "sales", collateral_type).target:
         return 0
     average, now = (
@@ -209,9 +220,10 @@ def _compute_equity_capacity(step: Transition, stage: Any, collateral_type: int)
 
 
 def _compute_smallest_loss_stage_can_pay(step: Transition, stage_id: int, collateral_type: int) -> int:
-    """Return the least loss that is large enough for a stage [rad].
+    """Return the smallest loss that a stage can pay for [rad].
 
-    Redistribution needs a ray for each unit of debt, an auction a whole stablecoin.
+    Redistribution needs a ray for each unit of debt, an equity auction one whole stablecoin. Other stages
+    need 1 rad.
     """
     if get_stage_contract_model(step, stage_id).KIND == "EquityAuction":
         return RAD
@@ -228,21 +240,22 @@ def _compute_smallest_loss_stage_can_pay(step: Transition, stage_id: int, collat
 
 
 def _read_reserved_amount(step: Transition, stage_id: int, collateral_type: int) -> int:
-    """Return what a stage has reserved of a type's deficit [rad]."""
+    """Return the part of a type's deficit that a stage has reserved after the step [rad]."""
     stage = step.read_post_state("LossWaterfall", "stages", stage_id).stage
     return int(step.read_post_state("LossWaterfall", "reservations", (collateral_type, stage)).amount)
 
 
 def get_stage_contract_model(step: Transition, stage_id: int) -> Any:
-    """Return the contract that is stage k."""
+    """Return the model of the contract that a waterfall stage calls."""
     return step.model.world.addresses[step.read_post_state("LossWaterfall", "stages", stage_id).stage]
 
 
 def compute_cap_room(step: Transition, stage_id: int, collateral_type: int, held: int, more: int = 0) -> int:
-    """Return the room that the caps leave for a stage's payments before the step, less `more` [rad].
+    """Return the room that a stage's caps leave before the step, less `more` [rad].
 
-    Room under a wei is none. The caps count the stage's payments in this bucket of time and the one before,
-    and its reservations for other types.
+    `held` is the stage's balance, of which the relative cap is a share. The caps count payments in this and
+    the previous epoch. A stage for all types also counts its reservations. The result is NO_CAP without a
+    cap.
     """
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
     terms = step.read_post_state("LossWaterfall", "stages", stage_id)

@@ -29,10 +29,12 @@ _NOTHING = ((0, 10_000), (_EVER, 0))
 
 @counterfactual_property(158)
 def governance_can_remove_any_stage(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a stage that owes nothing can be left out after caps of nothing, after any donation to it.
+    """Check that governance can remove any waterfall stage that owes nothing (property 158).
 
-    With no loss open and no debt flagged, one announcement makes its caps nothing and another leaves it out.
-    Between both, and after them, its members can leave with all that they have.
+    On a fork of model and chain, the trial first sets the stage's caps to zero and then removes it. A
+    stranger donates dust to the pool each time. Members must be able to withdraw in full between the two
+    changes or after them. Returns False if a loss is open, debt is flagged, or the stage owes. Raises
+    PropertyViolationError if a change or a withdrawal fails.
     """
     waterfall = get_contract(lockstep, _WATERFALL)
     if (
@@ -73,7 +75,10 @@ def governance_can_remove_any_stage(lockstep: LockstepLike, random: Random) -> b
 def _apply_stage_list_after_dust(
     lockstep: LockstepLike, stage_terms: Sequence[Any], pool_name: str | None
 ) -> None:
-    """Announce a list, have a stranger put dust into the pool when it may be used, and have it used."""
+    """Propose a list of stages, wait, let a stranger deposit dust, and apply the list.
+
+    Raises PropertyViolationError if the list is refused.
+    """
     waterfall = get_contract(lockstep, _WATERFALL)
     apply_or_raise(lockstep, _WATERFALL, "propose_stages", tuple(stage_terms), by=waterfall.admins[()])
     lockstep.advance(waterfall.cap_delay)
@@ -91,7 +96,10 @@ def _apply_stage_list_after_dust(
 
 
 def _check_random_member_can_exit(lockstep: LockstepLike, pool_name: str | None, random: Random) -> None:
-    """Check that a member of a pool that bears nothing is paid all of its batch."""
+    """Check that a random member of a pool that covers no losses is paid in full.
+
+    Raises PropertyViolationError if more than 1 wei stays unpaid.
+    """
     if pool_name is None:
         return
     pool, contracts = get_contract(lockstep, pool_name), lockstep.model.world.addresses

@@ -62,9 +62,9 @@ _HELD = ["funds.assets", "token.state", "token.balances", "erc20.balanceOf", "ba
 def check_state_properties(
     snapshot: Snapshot, addresses: Mapping[str, str], written_paths: Iterable[str] | None = None
 ) -> None:
-    """Assert every state property, or those that read a path that was written since all of them held.
+    """Check the state properties, or only those that read one of the written storage paths.
 
-    Raise PropertyViolationError with its number.
+    Raises PropertyViolationError with the number of the first violated property.
     """
     numbers: Iterable[int] = STATE_PROPERTIES
     if written_paths is not None:
@@ -75,10 +75,11 @@ def check_state_properties(
 
 @state_property(1, writes=[*_LEDGER, "erc20.totalSupply", "progress"])
 def ledger_balances_to_zero(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert supply*RAY + reserve + buffers == performing + in_auction + deficit + settled, exactly.
+    """Check that the two sides of the ledger are equal, to 0 rad (property 1).
 
-    With it, the two figures kept for speed: `system.buffers` and `distressed`; and once the books are closed,
-    nothing is left of either side but the supply and the settled debt.
+    The equation is supply*RAY + reserve + buffers == performing + in_auction + deficit + settled. The stored
+    total of buffers and the types' marks of distress must match as well. Once settlement has closed the
+    books, only the supply and the settled debt remain. Raises PropertyViolationError otherwise.
     """
     engine = snapshot["VaultEngine"]
     incomes, auctions = _get_table(engine, "ledger.income"), _get_table(engine, "ledger.auctions")
@@ -118,10 +119,11 @@ def ledger_balances_to_zero(snapshot: Snapshot, addresses: Mapping[str, str]) ->
     ],
 )
 def holdings_cover_booked_collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that normalized debt is the sum over vaults, and no more collateral is booked than is held.
+    """Check that contracts hold at least the collateral, assets and cash that are booked (property 2).
 
-    The same holds for the assets of pools and the shares in escrow, for the cash of claims, and for equity
-    under auction.
+    The normalized debt of a type is the sum over its vaults. Pools hold their assets, and the shares of
+    withdrawal requests. Claim series hold their cash, and auctions their equity. Raises
+    PropertyViolationError otherwise.
     """
     engine = snapshot["VaultEngine"]
     owed: dict[int, int] = defaultdict(int)
@@ -171,7 +173,11 @@ def holdings_cover_booked_collateral(snapshot: Snapshot, addresses: Mapping[str,
 
 
 def _check_batches(name: str, pool: Mapping[str, Any], address: str, queue: Queue) -> None:
-    """Assert that batches have their members' shares and assets, and are owed what they were paid."""
+    """Check that exit batches hold their members' shares and assets.
+
+    The pool must owe the batches at least the amounts that members can still claim. Raises
+    PropertyViolationError otherwise.
+    """
     state, rounds = _get_table(pool, "token.state").get((), ShareState()), _get_table(pool, "rounds")
     committed: dict[int, int] = defaultdict(int)
     owed, found = Fraction(0), _get_table(pool, "line.batches")
@@ -222,7 +228,7 @@ def _check_batches(name: str, pool: Mapping[str, Any], address: str, queue: Queu
 
 
 def _build_slot_reader(pool_tables: Mapping[str, Any]) -> Callable[..., Any]:
-    """Return what reads the slots of one pool of a snapshot as storage does."""
+    """Return a function that reads a pool's storage slots from a snapshot, with defaults."""
     empty = {
         "token.state": ShareState(),
         "line.queue": Queue(),
@@ -239,7 +245,11 @@ def _build_slot_reader(pool_tables: Mapping[str, Any]) -> Callable[..., Any]:
 def _compute_stablecoin_batch_payment(
     pool_tables: Mapping[str, Any], batch_id: int, queue: Queue, shares: int
 ) -> int:
-    """Return what shares of a batch of stablecoin were paid: the ceiling of its cut less that of its run."""
+    """Return the amount that `shares` of a stablecoin pool's exit batch were paid [wei].
+
+    It is the batch's ceiling at its closing less the ceiling of its settled group. It is 0 for a batch that
+    is not settled.
+    """
     if batch_id >= queue.unsettled:
         return 0
     read = _build_slot_reader(pool_tables)
@@ -259,7 +269,10 @@ def _compute_stablecoin_batch_payment(
 def _compute_equity_request_payment(
     pool_tables: Mapping[str, Any], batch: Batch, request: Request
 ) -> Fraction:
-    """Return what a request of equity was paid: its part of the shares of its round."""
+    """Return the payment of a withdrawal request from an equity pool [wei].
+
+    It is the request's share of the payment round, or 0 before the round.
+    """
     record = _get_table(pool_tables, "rounds").get(batch.link)
     if record is None or not batch.link or not record.shares:
         return Fraction(0)
@@ -269,7 +282,10 @@ def _compute_equity_request_payment(
 
 
 def _check_request_lists(name: str, pool: Mapping[str, Any]) -> None:
-    """Assert that each controller's list has its undone requests, by their batches, and no other."""
+    """Check that each controller's linked list holds exactly its unfinished withdrawal requests.
+
+    The list is in the order of batches. Raises PropertyViolationError otherwise.
+    """
     requests, lines = _get_table(pool, "line.requests"), _get_table(pool, "line.lines")
     mine: dict[str, list[int]] = defaultdict(list)
     for (batch_id, controller), request in requests.items():
@@ -285,9 +301,9 @@ def _check_request_lists(name: str, pool: Mapping[str, Any]) -> None:
 
 
 def _check_claim_cash(snapshot: Snapshot, name: str, addresses: Mapping[str, str]) -> None:
-    """Assert that a series holds its credited cash, and the payments of the outstanding tokens.
+    """Check that a claim series holds its credited cash and all uncollected payments.
 
-    Members have no more tokens than there are for their losses.
+    Members have no more claim tokens than their losses created. Raises PropertyViolationError otherwise.
     """
     series, paid = snapshot[name], _get_table(snapshot[name], "paid_per_token")
     issued = _get_table(series, "token.state").get((), SeriesState()).supply
@@ -308,9 +324,10 @@ def _check_claim_cash(snapshot: Snapshot, name: str, addresses: Mapping[str, str
     ],
 )
 def auction_limits_count_open_principal(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that limits and caps count the principal left in live auctions and workouts, by type.
+    """Check that auction limits count the unpaid principal of open auctions and workouts (property 3).
 
-    And that each vault counts those that are its own: settlement waits for them.
+    Each type's count and each vault's number of open lots must match. Raises PropertyViolationError
+    otherwise.
     """
     auctions, workouts = snapshot["CollateralAuction"], snapshot.get("Workouts", _NO_CONTRACT)
     lots, schedules = _get_table(auctions, "lots"), _get_table(workouts, "schedules")
@@ -358,11 +375,12 @@ def auction_limits_count_open_principal(snapshot: Snapshot, addresses: Mapping[s
     ],
 )
 def loss_events_are_conserved(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert created + carried_in == recovered + covered + carried_out + outstanding, for each event.
+    """Check that the amounts of each loss event add up (property 4).
 
-    A deficit that was reduced without a stage is noted at the next cover: `unresolved` is higher until then.
-    With it, the figures kept for speed: the types with anything pending, and the flagged debt of a type's
-    vaults and workouts. A deficit holds the reservations of stages on it.
+    The equation is created + carried_in == recovered + covered + carried_out + outstanding. Deficits that
+    fell without a stage's payment are recorded only at the next cover. The stored set of types with open
+    losses and the totals of flagged debt must match. Reservations never exceed the deficit. Raises
+    PropertyViolationError otherwise.
     """
     waterfall = snapshot["LossWaterfall"]
     left: dict[Hashable, int] = defaultdict(int, _get_table(waterfall, "created"))
@@ -411,7 +429,10 @@ def loss_events_are_conserved(snapshot: Snapshot, addresses: Mapping[str, str]) 
 
 
 def _check_flag_sums(snapshot: Snapshot) -> None:
-    """Assert that a type's stored flag total is the sum of its flags, and that the types with any match."""
+    """Check that each type's stored total of flagged debt is the sum over its vaults and workouts.
+
+    The stored set of flagged types must match. Raises PropertyViolationError otherwise.
+    """
     flags, workouts = "LiquidationEngine", snapshot.get("Workouts", _NO_CONTRACT)
     of_vaults = {c: sum(each) for c, each in get_table_sums(snapshot, flags, "vault_flags.of_vaults").items()}
     of_workouts = {c: each[2] for c, each in get_table_sums(snapshot, "Workouts", "balances", "sums").items()}
@@ -437,10 +458,10 @@ def _check_flag_sums(snapshot: Snapshot) -> None:
     ],
 )
 def settlement_pays_all_holders_equally(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that after the end the supply is settled, and no type can run out of collateral.
+    """Check that settlement can pay all holders their share of collateral (property 17).
 
-    However holders split and order what they redeem, a type pays at most the share of all stablecoin that
-    there was at the end: that, less what was cashed so far, is never above what is left.
+    The settled debt equals the supply at the end. For any order and split of redemptions, the amount still to
+    be paid of a type is at most its remaining collateral. Raises PropertyViolationError otherwise.
     """
     settlement, engine = snapshot["Settlement"], snapshot["VaultEngine"]
     if not _get_table(settlement, "progress").get((), _NO_PROGRESS).fixed_at:
@@ -466,9 +487,9 @@ def settlement_pays_all_holders_equally(snapshot: Snapshot, addresses: Mapping[s
 
 @state_property(155, writes=[*_LEDGER, "terms.listed"])
 def no_money_stays_in_retired_types(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that a type that is not listed owes, sells and lacks nothing, and has nothing set aside.
+    """Check that an unlisted collateral type has no debt, auction, deficit or buffer (property 155).
 
-    No call reads its figures any more: any later payment for it belongs to the reserve.
+    Later payments for the type belong to the reserve. Raises PropertyViolationError otherwise.
     """
     engine = snapshot["VaultEngine"]
     listed = decode_listed_types(_get_table(engine, "terms.listed").get((), 0))

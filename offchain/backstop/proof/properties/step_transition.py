@@ -27,7 +27,10 @@ _ALL_EVERY = 100
 
 
 def check_transition(step: Transition) -> None:
-    """Assert the properties that apply to one step; raises PropertyViolationError with its number."""
+    """Check all step properties that a successful step triggers.
+
+    Raises PropertyViolationError with the number of the first violated property.
+    """
     changes = collect_changes(step)
     check_chosen_properties_in_order(
         TRANSITION_PROPERTIES,
@@ -38,16 +41,20 @@ def check_transition(step: Transition) -> None:
 
 
 def check_refusal_properties(step: Transition) -> None:
-    """Assert the properties of a call that was refused; raises PropertyViolationError with its number."""
+    """Check all refusal properties that a reverted call triggers.
+
+    Raises PropertyViolationError with the number of the first violated property.
+    """
     contract, method, _, _ = step.action
     numbers = select_triggered(tuple(REFUSAL_PROPERTIES), contract, method, frozenset(), frozenset())
     check_chosen_properties_in_order(REFUSAL_PROPERTIES, numbers, step)
 
 
 class PropertyMonitor:
-    """The properties of steps and of histories; promises too, where they are requested.
+    """Callable that checks each successful step against the step and history properties.
 
-    A step is checked against the properties that have an occasion in it; one in `_ALL_EVERY` against all.
+    A step is checked against the properties that it triggers. Each hundredth step is checked against all of
+    them. `promises` adds properties that today's rules do not keep, and `only` restricts the numbers.
     """
 
     def __init__(
@@ -61,7 +68,7 @@ class PropertyMonitor:
         self._seen = 0
 
     def __call__(self, step: Transition) -> None:
-        """Assert them of the next step; raises PropertyViolationError with the first broken number."""
+        """Check the next successful step; raise PropertyViolationError with the first violated number."""
         changes = collect_changes(step)
         self._seen += 1
         numbers = self._numbers
@@ -79,5 +86,5 @@ def _select_triggered_numbers(
 
 
 def is_auction_or_workout_unwind(step: Transition) -> bool:
-    """Return whether settlement takes an auction or a workout back in this step."""
+    """Return whether the step returns an auction's or a workout's lot to its vault in settlement."""
     return step.is_call("CollateralAuction", "unwind") or step.is_call("Workouts", "unwind")

@@ -35,10 +35,12 @@ _GIFTS = 1, 10**6, 10**18
 
 @counterfactual_property(45)
 def equal_depositors_end_equal(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that two depositors that enter a pool with equal amounts leave with the same, claims included.
+    """Check that two depositors of equal amounts leave a pool with equal payouts (property 45).
 
-    One of them makes extra calls, and losses, income and time pass meanwhile. The tolerance is a wei for
-    every time that one of them was settled.
+    On a fork of model and chain, one of them makes extra calls. Meanwhile losses, income and time pass.
+    Assets, recovery claims and cash are compared. The tolerance is a few wei for each update of their
+    balances. Returns False if the state does not allow the trial. Raises PropertyViolationError if they
+    differ.
     """
     if lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
         return False
@@ -74,11 +76,11 @@ def equal_depositors_end_equal(lockstep: LockstepLike, random: Random) -> bool:
 
 @counterfactual_property(46)
 def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that two members of a pool are paid the same in either order of their exits, to 2 wei.
+    """Check that two members receive the same in either order of their withdrawals (property 46).
 
-    The last exit may be paid more or less, up to the income that the first forfeits to the reserve. Less debt
-    is in doubt for the pool where the reserve pays losses before the pool. Otherwise the debt in doubt falls
-    on the remaining assets of the pool.
+    The trial runs on a fork of model and chain. The tolerance is 2 wei plus the income that the first member
+    forfeits to the reserve. That income may cover losses before the pool. Returns False if no pool has two
+    members. Raises PropertyViolationError if a payout differs.
     """
     name = pick_item(random, list_stablecoin_pool_names(lockstep))
     if name is None or (lockstep.parameters and lockstep.parameters.has_stage("scripted")):
@@ -107,13 +109,18 @@ def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool
 
 
 def _read_model_reserve(lockstep: LockstepLike) -> int:
-    """Return the reserve [rad]."""
+    """Return the protocol's reserve [rad], as the model has it."""
     return int(get_contract(lockstep, "VaultEngine").system[()].reserve)
 
 
 @counterfactual_property(47)
 def donation_harms_no_account(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that after a stranger's donation each possible call of an account succeeds and pays no less."""
+    """Check that a stranger's donation blocks no account's call and lowers no payout (property 47).
+
+    The trial plays one withdrawal with and without a donation before it, on forks of model and chain. Returns
+    whether the call succeeds without the donation. Raises PropertyViolationError if the donation blocks the
+    call or lowers its payout by more than 1 wei.
+    """
     found = list(_list_vault_and_pool_exit_calls(lockstep))
     if not found:
         return False
@@ -151,7 +158,12 @@ def donation_harms_no_account(lockstep: LockstepLike, random: Random) -> bool:
 
 @counterfactual_property(48)
 def fees_do_not_depend_on_update_count(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a fee and a pool's income are the same with or without calls in between."""
+    """Check that fees and pool income do not depend on the number of updates (property 48).
+
+    The trial advances the same time in one part and in several parts, with an update after each. Returns
+    False if no suitable collateral type exists. Raises PropertyViolationError if rate or income differ by
+    more than rounding.
+    """
     c = pick_item(random, list_collateral_types(lockstep))
     engine = get_contract(lockstep, "VaultEngine")
     if c is None or engine.terms[c].dynamic:
@@ -177,9 +189,11 @@ def fees_do_not_depend_on_update_count(lockstep: LockstepLike, random: Random) -
 
 @counterfactual_property(49)
 def split_calls_pay_no_more(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a deposit, a way out, a draw, a payment or a take in two parts is no better than in one.
+    """Check that splitting a call into two parts gains nothing (property 49).
 
-    Without a cooldown the second part of an exit may be paid more, up to the income that the first forfeits.
+    The trial plays a deposit, exit, draw, repayment or purchase once in whole and once in two parts. Without
+    a cooldown the second part of an exit may gain the income that the first part forfeits. Returns False if
+    no such call succeeds. Raises PropertyViolationError if the parts are better.
     """
     found = list(_list_splittable_calls(lockstep))
     if not found:
@@ -214,7 +228,10 @@ def split_calls_pay_no_more(lockstep: LockstepLike, random: Random) -> bool:
 
 
 def _cause_loss_in_random_type(lockstep: LockstepLike, pool_name: str, random: Random) -> None:
-    """Have a type collapse, and its loss covered; nothing once all are retired."""
+    """Let a random type's price collapse, close its auctions, and cover the loss.
+
+    Nothing happens if no type is listed.
+    """
     c = pick_item(random, list_collateral_types(lockstep))
     if c is None:
         return
@@ -225,7 +242,7 @@ def _cause_loss_in_random_type(lockstep: LockstepLike, pool_name: str, random: R
 
 
 def _add_random_pool_income(lockstep: LockstepLike, pool_name: str, random: Random) -> None:
-    """Give the pool some income."""
+    """Add a random income of up to one stablecoin to the pool."""
     if collect_tokens_from_holders(lockstep, _SELF, 10**18):
         apply_or_raise(
             lockstep, "Stablecoin", "approve", get_contract(lockstep, pool_name).address, _EVER, by=_SELF
@@ -238,7 +255,10 @@ def _wait_second_hour_or_day(lockstep: LockstepLike, pool_name: str, random: Ran
 
 
 def _do_neutral_pool_action(lockstep: LockstepLike, pool_name: str, random: Random) -> int:
-    """Have the one of two equals do what changes nothing; return how often it was settled."""
+    """Submit a random call of the visitor that should not change its outcome; return 1 if so, else 0.
+
+    The calls collect claims, move shares away and back, or settle batches.
+    """
     pool = get_contract(lockstep, pool_name)
     shares = pool.held(VISITOR)
     if not shares:
@@ -256,7 +276,10 @@ def _do_neutral_pool_action(lockstep: LockstepLike, pool_name: str, random: Rand
 
 
 def _measure_exit(lockstep: LockstepLike, name: str, who: str) -> tuple[int, int, int]:
-    """Return the assets, claims and cash that a member gets from a pool if it alone withdraws."""
+    """Return the assets, claim tokens and cash that a member gets if it leaves the pool now.
+
+    The withdrawal is played on a fork of model and chain.
+    """
     claims = lockstep.model.world.contracts.get(f"{name}.Claims")
     with lockstep.fork_state():
         attempt_call_and_get_outcome(lockstep, name, "collect_claims", who, by=who)
@@ -271,7 +294,10 @@ def _measure_exit(lockstep: LockstepLike, name: str, who: str) -> tuple[int, int
 
 
 def _exit_and_measure_payout(lockstep: LockstepLike, pool_name: str, member: str, batch: int) -> int:
-    """Redeem all that a member may withdraw; return the payment [wei]."""
+    """Redeem all that a member may withdraw, and return the payment [wei].
+
+    The payment is 0 if the call reverts.
+    """
     if batch:
         return claim_batch(lockstep, pool_name, member, batch)
     shares = lockstep.view(pool_name, "maxRedeem", member)
@@ -285,7 +311,7 @@ _Call = tuple[str, str, tuple[Any, ...], str]
 
 
 def _list_vault_and_pool_exit_calls(lockstep: LockstepLike) -> list[_Call]:
-    """Return calls by which owners and members withdraw their own assets."""
+    """Return calls by which vault owners and pool members withdraw all their own assets."""
     engine, found = get_contract(lockstep, "VaultEngine"), list[_Call]()
     strangers = lockstep.model.world.addresses
     if not engine.in_settlement(VISITOR):
@@ -306,7 +332,7 @@ def _list_vault_and_pool_exit_calls(lockstep: LockstepLike) -> list[_Call]:
 
 
 def _donate_by_random_method(lockstep: LockstepLike, contract: str, receiver: str, random: Random) -> bool:
-    """Donate a small amount as a stranger to an account or a contract; False if it is refused."""
+    """Donate a small amount by transfer, income or deposit; return False if the call reverts."""
     amount = random.choice(_GIFTS)
     target = get_contract(lockstep, contract).address
     if contract == "VaultEngine" or random.random() < 0.3:
@@ -318,7 +344,10 @@ def _donate_by_random_method(lockstep: LockstepLike, contract: str, receiver: st
 
 
 def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, tuple[Any, ...], str]]:
-    """Return calls with an amount at some place that could be made in parts."""
+    """Return calls that can be made in parts.
+
+    Each has its contract, method, index of the amount among the arguments, arguments and sender.
+    """
     found = list[tuple[str, str, int, tuple[Any, ...], str]]()
     coins, strangers = get_contract(lockstep, "Stablecoin").balances, lockstep.model.world.addresses
     rich = [who for who, held in coins.items() if held > 10**18 and who not in strangers]
@@ -345,7 +374,7 @@ def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, 
 
 
 def _measure_holdings(lockstep: LockstepLike, who: str) -> dict[str, int]:
-    """Return an account's holdings of each kind, less its debt [wei, and debt in normalized units]."""
+    """Return an account's balances by kind [wei], with debt as a negative normalized amount."""
     contracts = lockstep.model.world.contracts
     found = {
         name: int(get_contract(lockstep, name).balances[who])
@@ -364,13 +393,15 @@ def _measure_holdings(lockstep: LockstepLike, who: str) -> dict[str, int]:
 
 @counterfactual_property(101)
 def loss_forecast_matches_cover(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a stage's loss forecast before a cover equals its absorbed loss and its forecast after.
+    """Check that a waterfall stage's loss forecast is right when a loss is covered (property 101).
 
-    The exception is payments of others that the forecast could not count on: later stages, for the loss above
-    its cap, and accounts of types. The property covers every stage that has one account for all types; a
-    stage that needs time absorbs its reservations. It is silent where any stage fails or owes, or a pool
-    lacks its role. The tolerance is a wei for each stage, the ray for each unit of debt by which borrowers'
-    part is rounded, and the remainder of void pools for the reserve.
+    The forecast before the cover must equal the stage's loss in it plus the forecast after it. The trial
+    covers a deficit on a fork of model and chain. It concerns stages with one account for all types. Payments
+    by stages that the forecast cannot rely on are tolerated, such as later stages and accounts of single
+    types. So are rounding and the remainder of void pools.
+
+    Returns False if a stage fails or owes, a pool lacks its role, or nothing is covered. Raises
+    PropertyViolationError if forecast and loss differ.
     """
     waterfall, engine = get_contract(lockstep, "LossWaterfall"), get_contract(lockstep, "VaultEngine")
     if lockstep.parameters is None or waterfall.KIND != "LossWaterfall" or engine.in_settlement(VISITOR):

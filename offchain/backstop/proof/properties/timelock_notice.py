@@ -13,7 +13,7 @@ _BY_ITSELF = ("execute", "accept_admin", *_AT_ONCE)
 
 
 def get_timelock_or_sender(step: Transition) -> str:
-    """Return the acting account: the timelock if the call makes it act, else the sender."""
+    """Return the acting account of a step: the timelock if it executes calls, else the sender."""
     contract = step.get_contract(step.action.contract)
     acts = contract.KIND == "Timelock" and step.action.method in _BY_ITSELF
     return str(contract.address if acts else step.action.sender)
@@ -21,10 +21,11 @@ def get_timelock_or_sender(step: Transition) -> str:
 
 @transition_property(76, writes=["proposals"], calls=["*.execute", *(f"*.{method}" for method in _AT_ONCE)])
 def timelock_executes_only_announced_calls(step: Transition, changes: Changes) -> None:
-    """Assert that a proposal waits for the longest delay of its calls, and is executed before it expires.
+    """Check that a timelock executes only announced calls, within their time (property 76).
 
-    Only the proposed calls are executed. The governor proposes. The governor and the guardian cancel, but the
-    guardian cannot cancel the proposal that replaces it. At once a ceiling falls, and nothing else changes.
+    A proposal waits for the longest delay of its calls and is executed before it expires. Only the governor
+    proposes. The governor and the guardian cancel, but the guardian cannot cancel the proposal that replaces
+    it. Without a proposal only debt ceilings fall. Raises PropertyViolationError otherwise.
     """
     name, method = step.action.contract, step.action.method
     timelock = step.get_contract(name)
@@ -55,7 +56,7 @@ def timelock_executes_only_announced_calls(step: Transition, changes: Changes) -
 
 
 def _compute_proposal_id(calls: Any, salt: bytes) -> bytes:
-    """Return the proposal id of these calls: only the proposed calls have it."""
+    """Return the proposal id of these calls and this salt, as the timelock hashes them."""
     found = keccak256(salt + len(calls).to_bytes(32, "big"))
     for target, data in calls:
         found = keccak256(found + bytes(12) + bytes.fromhex(target[2:]) + keccak256(data))
@@ -63,7 +64,7 @@ def _compute_proposal_id(calls: Any, salt: bytes) -> bytes:
 
 
 def _find_longest_delay(step: Transition, calls: Any) -> int:
-    """Return the longest delay of some calls [seconds]."""
+    """Return the longest timelock delay that any of the calls needs [seconds]."""
     name = step.action.contract
     own = (
         step.read_pre_state(name, "delays", (target, int.from_bytes(data[:4], "big")))

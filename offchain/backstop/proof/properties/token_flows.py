@@ -21,7 +21,7 @@ Flow = tuple[str, str, int]
 
 
 def _collect_addresses(args: Any) -> set[Any]:
-    """Return all addresses among the arguments of a call."""
+    """Return all strings among a call's arguments, nested ones included; these are addresses."""
     found = set()
     for each in args:
         if isinstance(each, str):
@@ -101,9 +101,9 @@ def _check_pool_tokens(
 
 
 def _iter_expected_flows(step: Transition) -> Iterable[Flow]:
-    """Yield what the accounts that a call names are to give and to get.
+    """Yield the expected change of token balance of each account that the call names.
 
-    A contract that has another token for its stablecoin or its equity is left out.
+    A contract that uses another token as its stablecoin or equity is left out.
     """
     call = CallContext(step)
     found = _FLOWS.get((call.contract.KIND, call.method))
@@ -320,9 +320,11 @@ _FLOWS: dict[tuple[str, str], Any] = {
 
 @transition_property(201, writes=[*_BALANCES, *_BOOKS], calls=sorted({f"*.{method}" for _, method in _FLOWS}))
 def token_balances_follow_bookings(step: Transition, changes: Changes) -> None:
-    """Check that balances of the engine and of pools change by their bookings, and receivers get their due.
+    """Check that token balances change exactly as the contracts' books require (property 201).
 
-    A step that sends tokens to such a contract on purpose is left out: a gift is not booked.
+    This concerns the vault engine and pools, and the payer and receiver of each call. Contracts among the
+    call's arguments are left out, because donations to them are not booked. Raises PropertyViolationError
+    otherwise.
     """
     moved: Counter[tuple[str, str]] = Counter()
     for path in _BALANCES:

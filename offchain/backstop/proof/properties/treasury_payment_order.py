@@ -27,12 +27,12 @@ _CLOSED = 2
 
 @transition_property(62, writes=["plan"], calls=["Treasury.distribute"])
 def treasury_spends_in_priority_order(step: Transition, changes: Changes) -> None:
-    """Assert that the treasury repays claims, then insures, shares and offers the reserve above its target.
+    """Check that the treasury spends the reserve in its fixed order and amounts (property 62).
 
-    The amount for flagged debt stays in the reserve, beside the target; offered surplus stays offered. Claims
-    get all that they are owed, the most senior first. Of the reserve above the target that is not offered yet
-    the fund gets its share, up to enough insurance. Pools with members get their share of the rest, rounded
-    down; all else is offered. Nothing is spent while a loss is open, and nothing but these amounts is.
+    The target and the amount of possible losses stay in the reserve. Recovery claims are repaid first, the
+    most senior series first. The margin market's insurance then gets its share, up to its target. Pools with
+    members get their shares, rounded down. The rest is offered for sale as surplus. Nothing is spent while a
+    loss is open. Raises PropertyViolationError otherwise.
     """
     if not step.is_call("Treasury", "distribute"):
         for _, _, old, new in changes.get("plan", ()):
@@ -100,7 +100,7 @@ def treasury_spends_in_priority_order(step: Transition, changes: Changes) -> Non
 
 
 def _has_members(step: Transition, pool: str) -> bool:
-    """Return whether a pool has shares, or a stability pool has coins that take part."""
+    """Return whether a pool has shares; for a stability pool, whether it has active coins."""
     if step.get_contract(pool).KIND in KINDS:
         return bool(step.read_pre_state(pool, "product_sum.state").coins)
     return bool(step.read_pre_state(pool, "token.state").supply)
@@ -115,14 +115,14 @@ def _is_stablecoin_change(change: Any) -> bool:
 
 
 def _sum_deficits(step: Transition) -> int:
-    """Return all deficits before a step [rad]; books that are closed have none."""
+    """Return the sum of all deficits before the step [rad], or 0 once settlement closed the books."""
     if step.read_pre_state("LossWaterfall", "books").settlement == _CLOSED:
         return 0
     return sum(int(step.read_pre_state("VaultEngine", "ledger.deficit", c)) for c in _read_listed_types(step))
 
 
 def _compute_total_possible_loss(step: Transition, read: Read) -> int:
-    """Return what may be lost, booked or not [wad], rounded up."""
+    """Return all deficits and debt at risk [wad, rounded up]."""
     types = _read_listed_types(step)
     return -(
         -sum(read("VaultEngine", "ledger.deficit", c) + compute_debt_at_risk(step, read, c) for c in types)
@@ -136,11 +136,12 @@ def _read_listed_types(step: Transition) -> list[int]:
 
 @transition_property(63, writes=["lot", "prices"])
 def surplus_auction_follows_price_curve(step: Transition, changes: Changes) -> None:
-    """Assert that a lot of surplus starts above the market, falls in a line to its floor, and equity burns.
+    """Check that a surplus auction sells on its falling price line and burns the equity (property 63).
 
-    It starts at fresh current and next prices, once the last lot is sold or over, and only if all of it is
-    for sale above the reserve's target. A take gets the requested amount for the price, rounded up; no other
-    account is paid.
+    It starts above the market price and falls linearly to a floor. It starts at fresh current and next
+    prices, after the last lot is sold or expired. The whole lot must be offered and lie above the reserve's
+    target. A buyer gets the requested amount, with the payment rounded up. Raises PropertyViolationError
+    otherwise.
     """
     changed = [each for path in ("lot", "prices") for each in changes.get(path, ()) if each.contract == _SALE]
     if not changed:

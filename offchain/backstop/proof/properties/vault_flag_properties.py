@@ -27,7 +27,7 @@ _LEAVING = {
 
 
 def _is_leaving(step: Transition) -> bool:
-    """Return whether debt may leave a vault in a step."""
+    """Return whether the step's call can move a vault's debt to an auction, a workout or a deficit."""
     return (step.get_contract(step.action.contract).KIND, step.action.method) in _LEAVING
 
 
@@ -38,10 +38,12 @@ def _is_leaving(step: Transition) -> bool:
     events=["*.VaultFlagged", "*.WorkoutFlagged"],
 )
 def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> None:
-    """Assert that a flag call flags all of a debt that may be liquidated at the lowest known price, or none.
+    """Check that a flag marks the whole debt of a vault as doubtful, or none of it (property 40).
 
-    Of an issuer's vault it flags the shortfall at the issuer's price. A liquidation leaves a flag at most on
-    the remaining debt, and no other call changes one. Of a workout it flags all of the principal, or none.
+    A debt is flagged if it could be liquidated at the lower of current and next price. For a vault of a
+    token's issuer, the flag is the shortfall at the issuer's price. After a liquidation a flag is at most the
+    remaining debt, and no other call changes it. For a workout, the whole principal or none is flagged.
+    Raises PropertyViolationError otherwise.
     """
     told = {}
     for log in step.outcome.logs:
@@ -69,7 +71,10 @@ def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> Non
 
 
 def _check_no_excess_flags(step: Transition, changes: Changes) -> None:
-    """Assert that no flag is left on liquidated debt, and no workout is flagged by another call."""
+    """Check that no flag exceeds the debt left after a liquidation.
+
+    No call other than `Workouts.flag` may flag a workout. Raises PropertyViolationError otherwise.
+    """
     if _is_leaving(step):
         for contract, key, _, vault in changes.get("vaults", ()):
             if contract != _ENGINE:
@@ -86,7 +91,7 @@ def _check_no_excess_flags(step: Transition, changes: Changes) -> None:
 
 
 def _compute_normalized_debt_at_risk(step: Transition, collateral_type: int, owner: str) -> int:
-    """Return the normalized debt of a vault that is in doubt [wad]."""
+    """Return the normalized debt of a vault that must be flagged [wad]."""
     vault, rate = (
         step.read_post_state(_ENGINE, "vaults", (collateral_type, owner)),
         _read_rate(step, collateral_type),
@@ -140,7 +145,7 @@ def _check_workout_flag(
 
 
 def _find_lowest_price(step: Transition, collateral_type: int) -> int:
-    """Return the lower of current and next price [ray]; 0 while the feed is stale and not yet dead."""
+    """Return the lower of current and next price [ray], or 0 while the feed is stale but not dead."""
     prices, feed = (
         step.read_post_state(_FEED, "prices", collateral_type),
         step.read_post_state(_FEED, "configs", collateral_type),
@@ -158,7 +163,10 @@ def _read_rate(step: Transition, collateral_type: int) -> int:
 
 @transition_property(70, calls=["LiquidationEngine.flag"])
 def no_safe_vault_is_flagged(step: Transition, changes: Changes) -> None:
-    """Assert that a vault flagged at the present price is none that liquidations refuse as safe."""
+    """Check that no vault is flagged that a liquidation would refuse as safe (property 70).
+
+    Only flags at the current price are checked. Raises PropertyViolationError otherwise.
+    """
     if not step.is_call(_LIQUIDATIONS, "flag"):
         return
     for log in step.outcome.logs:

@@ -15,12 +15,13 @@ from backstop.proof.properties.step_transition import is_auction_or_workout_unwi
 
 @transition_property(8, writes=["vaults", "last_id"], events=["LiquidationEngine.CollateralSold"])
 def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> None:
-    """Assert that a liquidated vault was under its liquidation ratio, or had not met a call in time.
+    """Check that a vault is liquidated only if it is unsafe or missed its margin call (property 8).
 
-    Only a vault under the call ratio is called, and it has a grace to meet the call. Both ratios are taken at
-    the current price, fresh or of a feed given up as dead; no halt and no grace of the market stood against
-    it. The auction starts from that or the next one, which is higher. A sale at a fixed discount needs a
-    fresh price. Workouts have a property of their own.
+    Unsafe means under the liquidation ratio. A margin call goes only to a vault under the call ratio and
+    gives it a grace period. The current price must be fresh, or the last price of a dead feed (stale for a
+    set time). The market must be neither halted nor in a grace period. An auction starts from the higher of
+    current and next price. A sale at a fixed discount needs a fresh price. Raises PropertyViolationError
+    otherwise.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.called_at > old.called_at:
@@ -73,7 +74,10 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
 def is_vault_covered(
     step: Transition, collateral_type: int, vault: Vault, ratio: int, price: int | None = None
 ) -> bool:
-    """Return whether a vault is worth a ratio of its debt and the policy's add-on, at a price or today's."""
+    """Return whether a vault's collateral covers `ratio` times its debt plus the extra margin.
+
+    `ratio` is in basis points. The price [ray] defaults to the current price.
+    """
     debt = (
         vault.normalized_debt
         * step.read_post_state("VaultEngine", "ledger.debts", collateral_type).accumulated_rate
@@ -90,11 +94,12 @@ def is_vault_covered(
 
 @transition_property(9, writes=["vaults", "ledger.debts"])
 def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
-    """Assert that collateral for a debt shrinks only if the initial ratio is then met at both prices.
+    """Check that no call makes a vault less safe beyond the initial ratio (property 9).
 
-    Neither may be suspect, and the market neither halted nor in a grace. The remainder of a partial
-    liquidation is never worse. A rate rises only with time and a fee, or by redistribution. In settlement an
-    auction or a workout gives its vault back the collateral that it has taken and not sold.
+    Collateral per debt may shrink only if the initial ratio is then met at current and next price. The prices
+    must be fresh, and the market neither halted nor in a grace period. A partial liquidation never lowers the
+    remaining ratio. A rate rises only by fees or redistributed losses. Raises PropertyViolationError
+    otherwise.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.normalized_debt == 0 or is_auction_or_workout_unwind(step):
@@ -123,6 +128,6 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
 
 
 def _is_feed_halted_or_graced(step: Transition, collateral_type: int) -> bool:
-    """Return whether a halt or a grace stands against new risk and liquidations."""
+    """Return whether the market is halted or in a grace period, which block new risk and liquidations."""
     feed = step.read_post_state("PriceFeed", "configs", collateral_type)
     return bool(feed.halted or step.model.timestamp < feed.grace_until)

@@ -27,10 +27,11 @@ _CALLS = (
 
 @refusal_property(194, calls=_CALLS)
 def vault_revert_reasons_are_true(step: Transition) -> None:
-    """Check that a vault that is refused as safe is safe, as unsafe lacks margin, and as met meets its call.
+    """Check that the reason is true for which a vault's call was refused (property 194).
 
-    A debt that is not charged up to now counts at its last rate where it would be safe, and at more than the
-    rate of now where it would be unsafe.
+    A vault refused as safe must be safe, and a vault refused as unsafe must lack margin. A vault refused as
+    meeting its margin call must meet that call. Uncharged fees are rounded in favour of the refusal. Raises
+    PropertyViolationError otherwise.
     """
     reason, (c, owner) = step.outcome.reason, step.action.args[:2]
     vault = step.read_post_state(_ENGINE, "vaults", (c, owner))
@@ -47,7 +48,10 @@ def vault_revert_reasons_are_true(step: Transition) -> None:
 
 
 def _check_refused_vault_lacks_margin(step: Transition) -> None:
-    """Check that the vault of a refused draw or withdrawal would not have had its margin."""
+    """Raise PropertyViolationError if a refused draw or withdrawal would have met its margin.
+
+    Withdrawals that also repay debt are not checked.
+    """
     c, owner, first, second, _ = step.action.args
     draws = step.action.method == _DRAW
     vault, debts = (

@@ -16,10 +16,11 @@ _WATERFALL, _ENGINE = "LossWaterfall", "VaultEngine"
     207, writes=["losses", "books", "reservations", "missed"], events=[f"{_WATERFALL}.StageFailed"]
 )
 def loss_records_follow_events(step: Transition, changes: Changes) -> None:
-    """Check that a reservation keeps its stage and second, and shrinks by payments and releases.
+    """Check that the waterfall's loss records change as its events report (property 207).
 
-    A stage that fails owes all that later stages pay in its place, as far as it had it. Books are open for
-    each loss.
+    A reservation keeps its stage and time, and shrinks by payments and releases. A failed stage owes what
+    later stages paid in its place, up to the amount that it held. A type's books are open while it has an
+    unresolved loss. Raises PropertyViolationError otherwise.
     """
     if step.get_contract(_WATERFALL).KIND != _WATERFALL:
         return  # one to compare with keeps other records
@@ -43,7 +44,7 @@ def loss_records_follow_events(step: Transition, changes: Changes) -> None:
 
 
 def _list_stage_amounts(step: Transition, event_name: str, collateral_type: int) -> list[tuple[int, int]]:
-    """Return stage and amount of each event of a type."""
+    """Return (stage id, amount [rad]) of each waterfall event of this name and collateral type."""
     found = [log.values for log in step.outcome.logs if (log.contract, log.event) == (_WATERFALL, event_name)]
     return [(each[2], each[3]) for each in found if each[0] == collateral_type]
 
@@ -84,7 +85,10 @@ def _read_stage(step: Transition, stage_id: int) -> Any:
 
 
 def _check_missed_shares(step: Transition, collateral_type: int, failed: list[int]) -> None:
-    """Check that each stage that failed comes to owe what those after it pay, as far as it had it."""
+    """Check that each failed stage owes what later stages paid in its place.
+
+    The amount is capped at the stage's own funds and cap. Raises PropertyViolationError otherwise.
+    """
     order = step.read_pre_state(_WATERFALL, "lineup").ids
     owing = [
         k
@@ -137,7 +141,10 @@ def _check_missed_shares(step: Transition, collateral_type: int, failed: list[in
 
 
 def _check_missed_share_payment(step: Transition, collateral_type: int, stage_id: int) -> None:
-    """Check that a stage pays all that it missed, holds and may pay, and owes the rest unless it is empty."""
+    """Check that a stage repays all of its missed share that it holds and may pay.
+
+    It still owes the rest, unless it is empty. Raises PropertyViolationError otherwise.
+    """
     missed, capacity = (
         step.read_pre_state(_WATERFALL, "missed", (stage_id, collateral_type)),
         stage_payment_order.compute_capacity(step, stage_id, collateral_type),

@@ -58,7 +58,10 @@ _SOUND = ("Token", "NoReturnToken")
 
 
 def check_counterfactual_property(lockstep: LockstepLike, property_seed: CounterfactualSeed) -> bool:
-    """Check one property on the present state; False if nothing applies. Raises PropertyViolationError."""
+    """Check one what-if property on a fork of the present state; return whether a trial was possible.
+
+    Raises PropertyViolationError with the property's number if it does not hold.
+    """
     try:
         return COUNTERFACTUAL_PROPERTIES[property_seed.number](lockstep, Random(property_seed.seed))
     except PropertyViolationError as violation:
@@ -70,7 +73,12 @@ def check_counterfactual_property(lockstep: LockstepLike, property_seed: Counter
 
 @counterfactual_property(6)
 def loss_partition_changes_no_payment(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a loss covered in n parts moves each payer as one covered in one part does, to n wei."""
+    """Check that covering a loss in n parts costs each payer the same as in one part (property 6).
+
+    The trial lets a type's price collapse on a fork of model and chain. The tolerance is n units for each
+    payer, as well as the assets of emptied pools. Returns False if fewer than two parts exist or a cover
+    fails. Raises PropertyViolationError if a payer's loss differs.
+    """
     c = pick_item(random, list_collateral_types(lockstep))
     if c is None or lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
         return False
@@ -111,9 +119,11 @@ def loss_partition_changes_no_payment(lockstep: LockstepLike, random: Random) ->
 
 @counterfactual_property(7)
 def exit_before_cover_gains_nothing(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that leaving before losses are covered pays no more than right after, but for a wei a type.
+    """Check that leaving a pool before losses are covered pays no more than after it (property 7).
 
-    The same holds for leaving between the announcement of a facilitator's loss and its booking.
+    The same holds between the announcement of a bridge's loss and its booking. The trial plays either order
+    on a fork of model and chain. The tolerance is a few wei, plus the effects of rounding and of relative
+    caps. Returns whether a loss was covered. Raises PropertyViolationError if leaving early pays more.
     """
     if lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
         return False
@@ -171,10 +181,10 @@ def exit_before_cover_gains_nothing(lockstep: LockstepLike, random: Random) -> b
 
 
 def _compute_held_part_rounding(pool: Pool) -> int:
-    """Return the error of the part that runs hold back, since a share's price is rounded [wad].
+    """Return the rounding error of the amount that a pool holds back for possible losses [wad].
 
-    While losses are open a run holds back a part of the price at least. The price is that of the live assets,
-    in wei: with few of them left a second settlement holds back a little less, and pays that out.
+    It is at least 1/256 of a rounded share price. If few live assets remain, a second settlement holds back
+    slightly less. The result is 0 without a cooldown and for equity pools.
     """
     if not pool.cooldown or pool.KIND == "EquityPool":
         return 0
@@ -183,7 +193,10 @@ def _compute_held_part_rounding(pool: Pool) -> int:
 
 
 def _compute_loss_left_by_capped_pool(lockstep: LockstepLike, pool_name: str, paid_ahead: int) -> int:
-    """Return what a pool does not cover, under a cap that is a share of it, as some was paid ahead [wad]."""
+    """Return the loss that a pool's relative cap leaves uncovered after earlier payments [wad].
+
+    A payment lowers the pool's assets, and the cap with them.
+    """
     waterfall = get_contract(lockstep, "LossWaterfall")
     place = waterfall.ids[get_contract(lockstep, pool_name).address]
     cap = waterfall.stages[place - 1].cap_bps if place else 10_000
@@ -193,11 +206,11 @@ def _compute_loss_left_by_capped_pool(lockstep: LockstepLike, pool_name: str, pa
 
 @counterfactual_property(10)
 def repay_and_withdraw_always_succeed(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that repaying in full, topping up and withdrawing all without debt succeed in any state.
+    """Check that full repayment, top-up and withdrawal without debt always succeed (property 10).
 
-    No halt, price that waits, grace or feed given up as dead blocks them. A bridge can pay all back with a
-    loss announced, and a workout can be paid in full. No payment is accepted for a retired type, in which no
-    vault has debt.
+    The trial first disturbs the price feed and raises the risk mode, on a fork of model and chain. A bridge
+    must be able to repay all with a loss announced, and a workout must be payable in full. Returns False if
+    nothing can be tried. Raises PropertyViolationError if a call is refused.
     """
     engine = get_contract(lockstep, "VaultEngine")
     if random.random() < 0.2 and not engine.in_settlement(VISITOR):
@@ -246,13 +259,22 @@ def repay_and_withdraw_always_succeed(lockstep: LockstepLike, random: Random) ->
 
 @counterfactual_property(12)
 def round_trip_never_profits(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that in and out again, of a vault at one instant or of a pool, never leaves more than before."""
+    """Check that going in and out of a vault or a pool never yields a profit (property 12).
+
+    The trial runs on a fork of model and chain. Vested income and rounding remainders of exit batches are
+    tolerated. Returns False if no call succeeds. Raises PropertyViolationError if the account gains.
+    """
     return (_try_vault_round_trip if random.random() < 0.5 else _try_pool_round_trip)(lockstep, random)
 
 
 @counterfactual_property(13)
 def cheaper_liquidation_never_helps_protocol(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that nothing is gained if a vault is liquidated at a lower price and its lot sold as late."""
+    """Check that the protocol gains nothing from liquidating a vault at a lower price (property 13).
+
+    The trial liquidates a random vault at two prices, on a fork of model and chain. The lot is sold after the
+    same time. Returns False if a call is refused. Raises PropertyViolationError if the lower price leaves the
+    protocol better off.
+    """
     engine, feed = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "PriceFeed")
     vault = pick_item(random, [key for key, vault in engine.vaults.items() if vault.normalized_debt])
     if vault is None:
@@ -293,10 +315,10 @@ def cheaper_liquidation_never_helps_protocol(lockstep: LockstepLike, random: Ran
 
 @counterfactual_property(161)
 def lot_prices_stand_still_without_blocks(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that where auctions count blocks, time without one changes no lot's price.
+    """Check that time without blocks changes no lot's price in block-counted auctions (property 161).
 
-    Nor does it change the resets and closes that are due. Neither does a feed that goes stale meanwhile, or
-    is halted.
+    It must not make a reset or an end due either, even if the feed becomes stale or halted. Returns False if
+    auctions count seconds or none is open. Raises PropertyViolationError otherwise.
     """
     auction = get_contract(lockstep, "CollateralAuction")
     open_lots = [auction_id for auction_id, lot in auction.lots.items() if lot.target]
@@ -397,7 +419,7 @@ def _try_vault_round_trip(lockstep: LockstepLike, random: Random) -> bool:
         accrue_fee(lockstep, c)
 
         def wealth() -> tuple[int, int]:
-            """Return the owner's stablecoin without debt [rad] and collateral [wad]."""
+            """Return the owner's stablecoin less its debt [rad], and its collateral [wad]."""
             vault = engine.vaults[c, owner]
             debt = vault.normalized_debt * engine.debts[c].accumulated_rate
             locked = vault.locked_collateral
@@ -464,9 +486,10 @@ _STAY = ("pool: no assets", "equity_auction: no price")
 
 
 def _simulate_redemption(lockstep: LockstepLike, name: str, owner: str, batch: int) -> int:
-    """Return the payment of a member's part of a batch, without effect on the state [wei].
+    """Return a member's payment for its part of an exit batch [wei], by a dry run.
 
-    Without a cooldown it is the payment of all redeemable shares.
+    Without a cooldown it is the payment for all redeemable shares. Raises PropertyViolationError if the
+    member cannot leave.
     """
     with lockstep.fork_state():
         if get_contract(lockstep, name).cooldown:
@@ -481,7 +504,7 @@ def _simulate_redemption(lockstep: LockstepLike, name: str, owner: str, batch: i
 
 
 def _call_engine_as_vault_owner(lockstep: LockstepLike, method: str, *args: Any) -> None:
-    """Call the vault engine for an operation that nothing may stop."""
+    """Call the vault engine as the vault's owner; raise PropertyViolationError if the call is refused."""
     outcome = attempt_call_and_get_outcome(lockstep, "VaultEngine", method, *args, by=args[1])
     if not outcome.ok:
         raise PropertyViolationError(f"{method}{args} is shut: {outcome.reason!r}")

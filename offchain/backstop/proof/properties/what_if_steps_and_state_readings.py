@@ -29,7 +29,11 @@ YEAR = 365 * 86_400
 
 
 def disturb_feed(lockstep: LockstepLike, collateral_type: int, random: Random) -> None:
-    """Let time pass; at times make the price leap, or come back, or halt the market."""
+    """Advance a random time, then at random change the price or halt the market.
+
+    Each happens with a probability of one half. A changed price stays about the same or falls to 1/2 or
+    1/100, under random feed guards. Only the time passes in a market without reporters.
+    """
     feed = get_contract(lockstep, "PriceFeed")
     admin, config = feed.admins[()], feed.configs[collateral_type]
     lockstep.advance(random.choice((0, 1, 86_400, YEAR)))
@@ -53,12 +57,15 @@ def disturb_feed(lockstep: LockstepLike, collateral_type: int, random: Random) -
 
 
 def accrue_fee(lockstep: LockstepLike, collateral_type: int) -> None:
-    """Charge a type's fee up to now."""
+    """Charge a collateral type's stability fee up to the current time."""
     apply_or_raise(lockstep, "VaultEngine", "accrue", collateral_type, by=VISITOR)
 
 
 def force_random_guardian_mode(lockstep: LockstepLike, random: Random) -> None:
-    """Raise the mode to one that a guardian may name, where there are modes and guardians."""
+    """Raise the risk mode to a random level by a guardian, if a circuit breaker and a guardian exist.
+
+    Nothing happens if the mode is already at that level or above it.
+    """
     breaker = cast("CircuitBreaker | None", lockstep.model.world.contracts.get("CircuitBreaker"))
     if breaker is None:
         return
@@ -69,7 +76,10 @@ def force_random_guardian_mode(lockstep: LockstepLike, random: Random) -> None:
 
 
 def reset_mode(lockstep: LockstepLike) -> None:
-    """Lower the mode to normal, where there are modes: the admin turns all triggers off for it."""
+    """Lower the risk mode to normal, after the admin turns off all triggers.
+
+    Nothing happens without a circuit breaker or in normal mode.
+    """
     breaker = cast("CircuitBreaker | None", lockstep.model.world.contracts.get("CircuitBreaker"))
     if breaker is None or not 0 < lockstep.view("CircuitBreaker", "mode") <= EMERGENCY:
         return
@@ -82,7 +92,10 @@ def reset_mode(lockstep: LockstepLike) -> None:
 def announce_facilitator_loss(
     lockstep: LockstepLike, collateral_type: int, random: Random
 ) -> BridgeFacilitator | None:
-    """Announce a loss of a type's facilitator and wait for its delay; None without facilitator or debt."""
+    """Announce a random loss of a type's bridge, wait for its delay, and return the facilitator.
+
+    Returns None if the type is no bridge's or its debt is under one stablecoin.
+    """
     facilitator = find_facilitator(lockstep, collateral_type)
     if facilitator is None:
         return None
@@ -102,7 +115,11 @@ def announce_facilitator_loss(
 
 
 def crash_and_list_closable_auctions(lockstep: LockstepLike, collateral_type: int) -> list[int]:
-    """Let a type's price fall to nothing and liquidate its vaults; return the auctions that can be closed."""
+    """Let a type's price collapse and liquidate its vaults; return the auctions that can be closed.
+
+    The price falls to 1 ray, and workouts are foreclosed as well. The list is empty if the price cannot be
+    reported.
+    """
     engine, auction = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "CollateralAuction")
     if not report_price(lockstep, collateral_type, 1):
         return []
@@ -132,10 +149,10 @@ def crash_and_list_closable_auctions(lockstep: LockstepLike, collateral_type: in
 
 
 def borrow_stablecoin(lockstep: LockstepLike, collateral_type: int, amount: int) -> bool:
-    """Return whether the visitor has drawn stablecoin [wad] on a type, at four times its margin.
+    """Draw stablecoin [wad] for the visitor at four times its margin; return whether that succeeded.
 
-    The admin lifts modes, ceilings and limits for it, and reporters repeat the price. Not where
-    a halt or the token stands against it.
+    The admin first lifts risk mode, ceilings and limits, and reporters repeat the current price. The result
+    is False if the market is halted or the token is unsuitable.
     """
     engine, contracts = get_contract(lockstep, "VaultEngine"), lockstep.model.world.contracts
     admin, terms, price = (
@@ -180,9 +197,9 @@ def borrow_stablecoin(lockstep: LockstepLike, collateral_type: int, amount: int)
 def create_deficit_and_get_type(
     lockstep: LockstepLike, random: Random, amount: int, before_price_fall: Callable[[], None] = lambda: None
 ) -> int | None:
-    """Return a type that has a deficit, of a debt of so much [wad] drawn for it; None if no type takes one.
+    """Create a deficit by a draw of `amount` [wad] and a price collapse; return its collateral type.
 
-    The price falls to nothing. `before` is played between the draw and the fall.
+    `before_price_fall` is called between the draw and the collapse. Returns None if no type can be used.
     """
     for c in random.sample(list_collateral_types(lockstep), len(list_collateral_types(lockstep))):
         if not borrow_stablecoin(lockstep, c, amount):
@@ -201,7 +218,10 @@ def create_deficit_and_get_type(
 def collect_tokens_from_holders(
     lockstep: LockstepLike, receiver: str, amount: int, token: str = "Stablecoin"
 ) -> bool:
-    """Transfer a token from its holders until a receiver has an amount; False if they have not enough."""
+    """Transfer tokens from their holders until `receiver` has `amount`; return whether that succeeded.
+
+    The tokens of contracts are not touched.
+    """
     balances = get_contract(lockstep, token).balances
     for holder, held in sorted(balances.items()):
         missing = amount - balances[receiver]
@@ -213,7 +233,10 @@ def collect_tokens_from_holders(
 
 
 def report_price(lockstep: LockstepLike, collateral_type: int, price: int) -> bool:
-    """Report a price by all reporters until it is the current and the next one; False if it is not."""
+    """Report a price [ray] until it is current and next; return whether that succeeded.
+
+    All reporters report it, except adapters of aggregators.
+    """
     feed = get_contract(lockstep, "PriceFeed")
     config = feed.configs[collateral_type]
     for _ in range(2 + (config.confirmations if config.deviation else 0)):
@@ -242,7 +265,7 @@ def list_collateral_types(lockstep: LockstepLike) -> list[int]:
 
 
 def find_facilitator(lockstep: LockstepLike, collateral_type: int) -> BridgeFacilitator | None:
-    """Return the facilitator that a type is, if it is one."""
+    """Return the facilitator that issues this collateral type, or None if no bridge issues it."""
     found = lockstep.model.world.addresses.get(get_contract(lockstep, "PriceFeed").issuers[collateral_type])
     return (
         cast("BridgeFacilitator", found) if found is not None and found.KIND == "BridgeFacilitator" else None
@@ -258,12 +281,15 @@ def read_deficit(lockstep: LockstepLike, collateral_type: int) -> int:
 
 
 def list_payer_names(lockstep: LockstepLike) -> list[str]:
-    """Return the names of immediate payers: buffer, reserve, pools with unvested income, borrowers."""
+    """Return the names of payers that cover losses at once: buffer, reserve, pools, borrowers."""
     return ["buffer", "reserve", *list_stablecoin_pool_names(lockstep), "borrowers"]
 
 
 def list_payer_balances(lockstep: LockstepLike, collateral_type: int) -> list[int]:
-    """Return the balance of each payer; borrowers lose by the growth of their debt [rad]."""
+    """Return the balance of each payer in the order of list_payer_names [rad].
+
+    The borrowers' balance is their performing debt as a negative number.
+    """
     engine = get_contract(lockstep, "VaultEngine")
     return [
         engine.income[collateral_type].buffer,
@@ -277,7 +303,7 @@ def list_payer_balances(lockstep: LockstepLike, collateral_type: int) -> list[in
 
 
 def list_stablecoin_pool_names(lockstep: LockstepLike) -> list[str]:
-    """Name the pools of stablecoin."""
+    """Return the names of the deployment's pools of stablecoin."""
     return [name for name in STABLECOIN_POOLS if name in lockstep.model.world.contracts]
 
 
@@ -287,18 +313,18 @@ def list_pool_names(lockstep: LockstepLike) -> list[str]:
 
 
 def is_every_pool_granted_stage_role(lockstep: LockstepLike) -> bool:
-    """Return whether no pool lacks its role: the clawback names what it cannot take of one that does."""
+    """Return whether each stablecoin pool has the STAGE role, without which it cannot pay."""
     pools = [get_contract(lockstep, name).address for name in list_stablecoin_pool_names(lockstep)]
     return all(lockstep.view("VaultEngine", "has_role", STAGE, pool) for pool in pools)
 
 
 def sum_assets_of_wiped_pools(outcome: Outcome) -> int:
-    """Return what pools that lost all in a call gave up, mostly to the reserve [wei]."""
+    """Return the assets that fully drained pools gave up in a call, mostly to the reserve [wei]."""
     return sum(log.values[2] for log in outcome.logs if log.event == "NewGeneration")
 
 
 def list_open_workouts(lockstep: LockstepLike) -> list[int]:
-    """Return the ids of workouts that have something left to pay."""
+    """Return the ids of workouts with an unpaid amount."""
     workouts = cast("Workouts | None", lockstep.model.world.contracts.get("Workouts"))
     return (
         []
@@ -308,7 +334,7 @@ def list_open_workouts(lockstep: LockstepLike) -> list[int]:
 
 
 def pick_item(random: Random, choices: Sequence[Any] | Iterator[Any]) -> Any:
-    """Choose one of them; None of none."""
+    """Return a random item of `choices`, or None if there are none."""
     found = list(choices)
     return random.choice(found) if found else None
 
@@ -320,7 +346,10 @@ def attempt_call_and_get_outcome(
 
 
 def apply_or_raise(lockstep: LockstepLike, contract: str, method: str, *args: Any, by: str) -> Any:
-    """Execute a call that must succeed, and return its value; raise PropertyViolationError if it fails."""
+    """Execute a call that must succeed, and return its value.
+
+    Raises PropertyViolationError if the call reverts.
+    """
     outcome = attempt_call_and_get_outcome(lockstep, contract, method, *args, by=by)
     if not outcome.ok:
         raise PropertyViolationError(f"{contract}.{method}{args} from {by} fails: {outcome.reason!r}")
@@ -328,7 +357,10 @@ def apply_or_raise(lockstep: LockstepLike, contract: str, method: str, *args: An
 
 
 def request_and_mature_exit_batch(lockstep: LockstepLike, pool_name: str, *members: str) -> int:
-    """Have members commit all shares, cut the batch, let its cooldown pass; 0 where there is none."""
+    """Let members request withdrawal of all shares, close their batch and wait until it matures.
+
+    Returns the batch's id, or 0 for a pool without a cooldown.
+    """
     pool = get_contract(lockstep, pool_name)
     if not pool.cooldown:
         return 0
@@ -346,7 +378,10 @@ def request_and_mature_exit_batch(lockstep: LockstepLike, pool_name: str, *membe
 
 
 def claim_batch(lockstep: LockstepLike, name: str, who: str, batch: int) -> int:
-    """Redeem a member's part of a batch, after those of older batches; return the batch's payment [wei]."""
+    """Redeem a member's claimable shares up to `batch`, and return the payment for that batch [wei].
+
+    Older batches are redeemed first.
+    """
     got = 0
     for batch_id in [
         batch_id for batch_id in get_contract(lockstep, name).list_request_batches(who) if batch_id <= batch
@@ -358,5 +393,5 @@ def claim_batch(lockstep: LockstepLike, name: str, who: str, batch: int) -> int:
 
 
 def settle_batches(lockstep: LockstepLike, name: str) -> None:
-    """Have the batches of a pool paid, as far as they may be."""
+    """Pay a pool's exit batches as far as they are due."""
     attempt_call_and_get_outcome(lockstep, name, "settle", by=VISITOR)

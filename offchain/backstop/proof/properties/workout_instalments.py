@@ -20,7 +20,7 @@ _MOST_PREMIUM = 2**48 - 1
 
 @dataclass
 class _WorkoutRecord:
-    """The terms of an owner's workout, and its progress."""
+    """Terms and progress of one workout (repayment of a called vault in instalments)."""
 
     c: int
     owner: str
@@ -37,17 +37,18 @@ class _WorkoutRecord:
     met: int = 0
 
     def compute_principal(self) -> int:
-        """Return the principal that is left [rad]."""
+        """Return the unpaid principal of the workout [rad]."""
         return compute_unraised_principal(self.left, self.premium, self.excess)
 
 
 @history_property(66, calls=["Workouts.*"])
 class InstalmentsMetMatchPayments:
-    """Assert that of a workout as many instalments are met as payments cover, while its lot repays the rest.
+    """Checker that a workout's met instalments follow from its payments (property 66).
 
-    Owed is the principal, rounded up, and a premium, rounded down, for the terms of its entry. A payment is
-    burned, repays principal first and gives the lot back with the last wei. It is foreclosed only after an
-    instalment is missed that is not met, by an own clock, or if the lot is under the workout's own ratio.
+    An instalment is met once payments cover it while the lot still repays the remaining debt. The owner owes
+    the principal, rounded up, and a premium, rounded down. A payment is burned and repays principal first.
+    The last wei returns the lot. A workout is foreclosed only after a missed instalment, or with the lot
+    under the workout's own ratio.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -73,7 +74,10 @@ class InstalmentsMetMatchPayments:
                 )
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Follow workouts by their events."""
+        """Record entries, payments and ends of workouts from events, and check the contract's records.
+
+        Raises PropertyViolationError if an amount, a count or a foreclosure differs.
+        """
         if step.action.contract != "Workouts":
             return
         for log in step.outcome.logs:
@@ -168,7 +172,10 @@ class InstalmentsMetMatchPayments:
         del self._open[workout_id]
 
     def _count_met_instalments(self, step: Transition, workout_id: int, met: int) -> None:
-        """Count the instalments that payments cover now."""
+        """Update the number of instalments that payments cover, and compare it with the contract's.
+
+        Raises PropertyViolationError if the two differ.
+        """
         workout = self._open[workout_id]
         covered = (workout.owed - workout.left) * workout.instalments // workout.owed
         if covered > workout.met and self._is_rest_covered(step, workout):
@@ -179,7 +186,10 @@ class InstalmentsMetMatchPayments:
             )
 
     def _is_rest_covered(self, step: Transition, workout: _WorkoutRecord) -> bool:
-        """Return whether the lot repays the rest at the lower price less the discount, or has no price."""
+        """Return whether the lot repays the unpaid principal at the lower price less the discount.
+
+        The result is True if there is no fresh price.
+        """
         prices = step.read_post_state("PriceFeed", "prices", workout.c)
         if step.model.timestamp > prices.fresh_until or not min(prices.current, prices.next):
             return True

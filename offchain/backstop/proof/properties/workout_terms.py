@@ -38,12 +38,13 @@ from backstop.system import Action
 
 @transition_property(23, writes=["balances"])
 def workouts_follow_their_terms(step: Transition, changes: Changes) -> None:
-    """Assert that a vault enters in caution, called, once in a period, under the cap, worth its debt.
+    """Check that workouts are entered, paid and foreclosed by their terms (property 23).
 
-    Its worth is taken after the discount. Payments repay principal first and give the lot back with the last
-    one only. Instalments are met only by payments, and while the lot is worth the remaining debt (or has no
-    price). A workout is foreclosed only once an instalment is missed or under its own ratio, and its auction
-    starts from the higher of current and next price.
+    A vault enters in caution mode or above, after a margin call, once in a period and under the type's cap.
+    Its collateral must be worth the debt after the discount. Payments repay principal first, and only the
+    last one returns the lot. An instalment is met only by payments, while the lot covers the remaining debt
+    or has no price. Foreclosure needs a missed instalment or a lot under the workout's ratio. The auction
+    starts from the higher of current and next price. Raises PropertyViolationError otherwise.
     """
     for contract, workout_id, old, new in changes.get("balances", ()):
         if contract != "Workouts":
@@ -147,7 +148,7 @@ def _check_foreclosure(step: Transition, changes: Changes, workout_id: int, old:
 
 
 def _compute_remaining_principal(step: Transition, workout_id: int, workout: Any) -> int:
-    """Return what is left above the premium and the rounding [rad]."""
+    """Return the unpaid principal of a workout [rad], without premium and rounding."""
     sums = step.read_pre_state("Workouts", "sums", workout_id)
     if not sums.owed:
         sums = step.read_post_state("Workouts", "sums", workout_id)
@@ -155,14 +156,14 @@ def _compute_remaining_principal(step: Transition, workout_id: int, workout: Any
 
 
 def _is_lot_sufficient(step: Transition, workout: Any, discount: int, principal: int) -> bool:
-    """Return whether a lot repays its principal at the lower of both prices, less the discount."""
+    """Return whether a lot repays `principal` [rad] at the lower of both prices less the discount."""
     prices = step.read_post_state("PriceFeed", "prices", workout.collateral_type)
     value = Fraction(workout.lot * min(prices.current, prices.next) * (BASIS_POINTS - discount), BASIS_POINTS)
     return value >= principal
 
 
 def _has_risk_price(step: Transition, collateral_type: int) -> bool:
-    """Return whether new risk has a price: a fresh one, and none held back."""
+    """Return whether the feed has fresh current and next prices, with none withheld."""
     prices = step.read_post_state("PriceFeed", "prices", collateral_type)
     return bool(min(prices.current, prices.next)) and is_price_fresh(
         step, step.read_post_state, collateral_type
@@ -171,10 +172,12 @@ def _has_risk_price(step: Transition, collateral_type: int) -> bool:
 
 @counterfactual_property(25)
 def workouts_cost_creditors_nothing(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a vault that may enter a workout repays its principal at the entry price less the discount.
+    """Check that a workout costs creditors no more than an immediate liquidation (property 25).
 
-    So no creditor loses more if it enters and is foreclosed after the first missed payment, or pays in full,
-    than if it is liquidated now. All three are played, with the lot sold at that price or just above.
+    The trial plays three futures of a called vault on a fork of model and chain. They are liquidation,
+    foreclosure after the first missed payment, and full payment. The lot is sold at the entry price less the
+    discount or just above. It must then repay its principal. Returns False if no vault can enter a workout.
+    Raises PropertyViolationError if a payer loses more by the workout.
     """
     if "Workouts" not in lockstep.model.world.contracts:
         return False
@@ -215,7 +218,10 @@ def workouts_cost_creditors_nothing(lockstep: LockstepLike, random: Random) -> b
 def _call_vault_at_random_price(
     lockstep: LockstepLike, collateral_type: int, owner: str, random: Random
 ) -> int:
-    """Call an unsafe vault in caution or worse, at a price; return 0 if it may not enter a workout at it."""
+    """Issue a margin call on a vault at a random price, and return the price [ray].
+
+    Returns 0 if the vault then could not enter a workout.
+    """
     engine, workouts, policy = (
         get_contract(lockstep, name) for name in ("VaultEngine", "Workouts", "RiskPolicy")
     )
@@ -291,7 +297,10 @@ def _enter_workout_and_pay_all_instalments(
 
 
 def _sell_lot_near_lowest_price(lockstep: LockstepLike, auction_id: int, lowest_price: int) -> bool:
-    """Sell all of a lot at a price or just above it: then nothing of the principal may be left."""
+    """Sell a whole lot at the last moment at which its price is at least `lowest_price`.
+
+    Returns False if the purchase is refused. Raises PropertyViolationError if principal stays unpaid.
+    """
     auction = get_contract(lockstep, "CollateralAuction")
     lot, top = auction.lots[auction_id], auction.tops[auction_id]
     terms = auction.terms[lot.collateral_type]
@@ -319,7 +328,10 @@ def _sell_lot_near_lowest_price(lockstep: LockstepLike, auction_id: int, lowest_
 
 
 def _read_balances_by_loss_bearer(lockstep: LockstepLike, collateral_type: int) -> dict[str, int]:
-    """Return the balances of payers that may lose by a type's workouts, and the uncovered deficit [rad]."""
+    """Return the balance of each payer of a type's losses and the negative deficit [rad], by name.
+
+    Borrowers are left out.
+    """
     found = dict(zip(list_payer_names(lockstep), list_payer_balances(lockstep, collateral_type), strict=True))
     del found["borrowers"]
     return found | {"whoever pays next": -read_deficit(lockstep, collateral_type)}

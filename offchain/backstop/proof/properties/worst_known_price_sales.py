@@ -24,11 +24,11 @@ _WHOLE = 10_000
     150, events=["*.AuctionStarted", f"{_LOTS}.AuctionReset", f"{_LOTS}.AuctionClosed", "*.Converted"]
 )
 def sale_starts_above_every_known_price(step: Transition, changes: Changes) -> None:
-    """Assert that no price at which a sale begins is better for its caller than any known price.
+    """Check that a sale starts at the worst known price for its caller (property 150).
 
-    A lot of collateral, salvage and stake begin at or over their buffer above each known price. Surplus asks
-    for at least so much equity, with no next price held back. A lot that is given up is worth next to nothing
-    at each of them.
+    Collateral, unsold collateral of earlier auctions and equity start at or above their buffer factor times
+    each known price. Surplus is sold for at least as much equity as any known price asks. A lot that is given
+    up unsold is nearly worthless at each known price. Raises PropertyViolationError otherwise.
     """
     for log in step.outcome.logs:
         contract = step.model.world.contracts.get(log.contract)
@@ -71,7 +71,10 @@ def _check_top_exceeds_feed_prices(
 def _check_top_exceeds_buffered_prices(
     known_prices: list[int], top_price: int, price_buffer: int, sale_description: str
 ) -> None:
-    """Assert that a top, rounded down to the ray and cut to its highest value, is over each price."""
+    """Raise PropertyViolationError if a starting price is below a known price times the buffer factor.
+
+    Rounding down to the ray and the largest storable price are tolerated.
+    """
     for price in known_prices:
         if top_price < MAX_PRICE and (top_price + 1) * _WHOLE <= price * price_buffer:
             raise PropertyViolationError(
@@ -95,7 +98,11 @@ def _check_abandoned_lot_is_worthless(
 
 
 def _check_surplus_top_exceeds_prices(step: Transition, top_price: int) -> None:
-    """Assert that a top, rounded down twice (first what one stablecoin costs), asks for enough equity."""
+    """Raise PropertyViolationError if a surplus auction starts at too little equity per stablecoin.
+
+    Each known price of equity sets a lower bound, rounded down twice. The same error is raised without a
+    fresh price.
+    """
     prices, buf = step.read_post_state("PriceFeed", "prices", EQUITY_MARKET), step.get_contract(_SURPLUS).buf
     known = [
         prices.current,
@@ -113,10 +120,10 @@ def _check_surplus_top_exceeds_prices(step: Transition, top_price: int) -> None:
 
 @transition_property(151, events=["*.Converted"])
 def claim_conversion_uses_highest_price(step: Transition, changes: Changes) -> None:
-    """Assert that converted claims bring no more equity than their face value buys at any known price.
+    """Check that converting claims mints no more equity than they can buy at any price (property 151).
 
-    The face value is the tokens' part of the debt of the series. No holder converts while no price is known;
-    the set price is the least.
+    The prices are current, next, time-weighted and the set minimum. The claims' value is their share of the
+    series' debt. No conversion is allowed without a known price. Raises PropertyViolationError otherwise.
     """
     minted = sum(
         log.values[2]
@@ -143,7 +150,7 @@ def claim_conversion_uses_highest_price(step: Transition, changes: Changes) -> N
 
 
 def _read_starting_auction_terms(step: Transition, lot: Any) -> Any:
-    """Return the terms that an auction began with."""
+    """Return the auction terms that were in force when this lot's auction started."""
     terms = step.read_pre_state(_LOTS, "terms", lot.collateral_type)
     if terms.version == lot.version:
         return terms

@@ -22,7 +22,7 @@ MOST_SHARES = 10**15
 
 
 class BatchGroup(NamedTuple):
-    """Leavers that absorb losses equally: a run of settled batches, or a batch that waits for its time."""
+    """Leavers that absorb losses equally: a group of settled exit batches, or one waiting batch."""
 
     id: int  # its first batch
     units: int  # shares, as they are counted now
@@ -30,12 +30,18 @@ class BatchGroup(NamedTuple):
 
 
 def convert_shares(shares: int, recorded: int, present: int) -> int:
-    """Return shares of a generation as they are counted in a later one, rounded down."""
+    """Return shares recorded in one generation, counted in a later generation, rounded down.
+
+    A new generation divides all shares by 1e9. After five generations nothing is left.
+    """
     return 0 if present - recorded >= VOID else shares // STEP ** (present - recorded)
 
 
 def list_open_batch_groups(read: Read, pool: str) -> list[BatchGroup]:
-    """Return the groups of a pool that are open, those that settled first before others."""
+    """Return a pool's open groups of exit batches, earliest settled first.
+
+    The list is empty for an equity pool, where batched shares stay with the members.
+    """
     state, found = read(pool, "token.state"), list[BatchGroup]()
     if not state.open:
         return found  # as of a pool of equity: shares of its batches are members'
@@ -59,12 +65,12 @@ def list_open_batch_groups(read: Read, pool: str) -> list[BatchGroup]:
 
 
 def compute_group_assets(read: Read, pool: str, group: BatchGroup) -> Fraction:
-    """Return what losses may still take of a group, exactly [wei]."""
+    """Return the assets of a group of exit batches that losses can still take [wei, exact]."""
     return Fraction(max(0, group.ceiling - read(pool, "exit_batches.index")) * group.units, _SCALE)
 
 
 def compute_vested_assets_after_exits(read: Read, pool: str, now: int) -> int:
-    """Return the vested assets that are live shares' [wei]."""
+    """Return the pool's vested assets that belong to live shares [wei], without exit batches."""
     leaving = sum(
         int(compute_group_assets(read, pool, group)) for group in list_open_batch_groups(read, pool)
     )
@@ -72,7 +78,10 @@ def compute_vested_assets_after_exits(read: Read, pool: str, now: int) -> int:
 
 
 def compute_loss_per_share(read: Read, pool: str, lost: int) -> Fraction:
-    """Return the loss that one share absorbs [wei]: live shares and groups equally, each up to its assets."""
+    """Return the part of a loss that one share absorbs [wei, exact].
+
+    Live shares and exit batches bear equal parts per share, each up to its own assets.
+    """
     shares = read(pool, "token.state").supply + VIRTUAL_SHARES
     rooms = []
     for group in list_open_batch_groups(read, pool):

@@ -12,9 +12,10 @@ _SCALE, _MOST_AT_ONCE, _MOST_RUNS = 10**47, 32, 20
 def compute_claimable_amounts(
     read: Read, pool: str, pool_kind: str, controller: str, most_shares: int, most_assets: int
 ) -> Any:
-    """Return shares and assets that a claim of at most so many brings, and whether it takes all it asks for.
+    """Return the shares and assets that a claim brings, and whether it uses up a limit.
 
-    None where shares have been divided since a request.
+    The limits are `most_shares` and `most_assets` [wei]. Requests are claimed from the oldest on, 32 at most.
+    Returns None if shares were divided since a request.
     """
     shares_left, assets_left, batch = most_shares, most_assets, read(pool, "line.lines", controller).first
     for _ in range(_MOST_AT_ONCE):
@@ -43,7 +44,10 @@ def compute_claimable_amounts(
 def _compute_stablecoin_request_payment(
     read: Read, pool: str, batch_id: int, request: Any
 ) -> tuple[int, int] | None:
-    """Return the shares of a request that were paid for so far, and their payment."""
+    """Return the shares of a stablecoin pool's request that have been paid, and their payment [wei].
+
+    Returns None if shares were divided since the request.
+    """
     batch, queue = read(pool, "line.batches", batch_id), read(pool, "line.queue")
     if batch_id >= queue.unsettled:
         return 0, 0
@@ -59,7 +63,7 @@ def _compute_stablecoin_request_payment(
 
 
 def _find_first_batch_of_run(read: Read, pool: str, batch_id: int) -> int:
-    """Return the first batch of the run that a batch has joined."""
+    """Return the id of the first batch in the group that a settled batch has joined."""
     for _ in range(_MOST_RUNS):
         link = read(pool, "line.batches", batch_id).link
         if not link or link > batch_id:
@@ -71,7 +75,10 @@ def _find_first_batch_of_run(read: Read, pool: str, batch_id: int) -> int:
 def _compute_equity_request_payment(
     read: Read, pool: str, batch_id: int, request: Any
 ) -> tuple[int, int] | None:
-    """Return the shares of an equity pool's request that were paid for, and their payment."""
+    """Return the shares of an equity pool's request that have been paid, and their payment [wei].
+
+    Returns None if shares were divided since the request.
+    """
     payout_round = read(pool, "line.batches", batch_id).link
     if not payout_round or payout_round == read(pool, "round"):
         return 0, 0

@@ -8,7 +8,10 @@ from backstop.proof.properties.independent_arithmetic.price_figures import Read
 
 
 def compute_debt_at_risk(step: Transition, read: Read, collateral_type: int) -> int:
-    """Return a type's debt that may be lost and is not booked [rad]: auctions, not sound workouts; flags."""
+    """Return a type's debt that may be lost and is not booked as a deficit [rad].
+
+    It is debt under auction, flagged workouts and flagged vault debt.
+    """
     debts = read("VaultEngine", "ledger.debts", collateral_type)
     found = read("VaultEngine", "ledger.auctions", collateral_type).in_auction
     if "Workouts" in step.model.world.contracts:
@@ -20,7 +23,7 @@ def compute_debt_at_risk(step: Transition, read: Read, collateral_type: int) -> 
 
 
 def has_known_loss_before_step(step: Transition) -> bool:
-    """Return whether any loss was known before a step: booked and open, missed by a stage, or in doubt."""
+    """Return whether a loss was open, missed by a stage, or at risk before the step."""
     types = decode_listed_types(step.read_pre_state("VaultEngine", "terms.listed"))
     open_ones = (
         step.read_pre_state("LossWaterfall", "books").open

@@ -10,11 +10,10 @@ _YEAR = 365 * 86_400
 
 
 def is_permitted_fee(step: Transition, collateral_type: int, fee: int) -> bool:
-    """Return whether the policy may have set a dynamic fee after a step [ray a second above RAY].
+    """Return whether `fee` [ray per second above RAY] is a fee that the risk policy may have set.
 
-    The permitted fee is the curve's. Above FEE_MOVE it is at most FEE_MOVE over its value when it first was
-    to be above on this day. The request of another policy is unknown; the daily bound applies to it all the
-    same.
+    It must equal the fee curve's value. A value above FEE_MOVE is limited to FEE_MOVE above the fee at the
+    start of the day's increases. For a replaced policy only this daily bound is checked.
     """
     day = step.read_pre_state("VaultEngine", "terms.fee_days", collateral_type)
     began = day.fee
@@ -28,10 +27,11 @@ def is_permitted_fee(step: Transition, collateral_type: int, fee: int) -> bool:
 
 
 def compute_curve_fee(step: Transition, collateral_type: int) -> int:
-    """Return the fee at the debt after a step [ray a second above RAY], rounded up; 0 without a curve.
+    """Return the fee curve's value at the debt after the step [ray per second above RAY, rounded up].
 
-    Shares of the line are in wad, rounded down. A rate that moves by itself is that at the kink: a quarter of
-    it counts without any debt, four times as much at the whole line. Others are a base and two slopes.
+    Utilisation is the debt over the credit line [wad, rounded down]. An adaptive rate scales its kink rate
+    from a quarter at no debt to four times at the full line. Other curves have a base rate and two slopes.
+    The result is 0 without a curve.
     """
     terms, flow = (
         step.read_post_state("RiskPolicy", "terms", collateral_type),

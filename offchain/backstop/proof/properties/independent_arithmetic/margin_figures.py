@@ -48,7 +48,10 @@ CLOSINGS = [f"{CLOSER}.execute", f"{CLOSER}.share"]
 
 
 class Trade(NamedTuple):
-    """Lots that change hands at a price, and both rewards: `one` buys `delta` lots, or sells below 0."""
+    """Trade of lots in a perpetual market: parties, signed size, price, and each party's reward.
+
+    `one` buys `delta` lots, or sells them if `delta` is negative.
+    """
 
     market: int
     one: str
@@ -60,35 +63,38 @@ class Trade(NamedTuple):
 
 
 class AccountEquity(NamedTuple):
-    """Cash and value less haircuts as far as they are known, and gains that are not final [wei]."""
+    """Equity of a margin account after known haircuts, and its gains that are not final [wei].
+
+    A haircut is the part of a gain that pays others' losses.
+    """
 
     equity: int
     unfinal: int
 
 
 def has_margin_market(step: Transition) -> bool:
-    """Return whether there is such a market at all."""
+    """Return whether the deployment has a margin market."""
     return MARKET in step.model.world.contracts
 
 
 def get_market_changes(changes: Changes, path: str) -> dict[Any, Any]:
-    """Return what changed in a table of the market, by key."""
+    """Return the margin market's changes to one storage table, by key."""
     return {each.key: each for each in changes.get(path, ()) if each.contract == MARKET}
 
 
 def list_event_values(step: Transition, *events: str, contract: str = MARKET) -> list[tuple[Any, ...]]:
-    """Return the values of some events of a contract, in their order."""
+    """Return the values of a contract's events with the given names, in order."""
     logs = step.outcome.logs
     return [log.values for log in logs if log.contract == contract and log.event in events]
 
 
 def get_market_fund_name(step: Transition) -> str:
-    """Return the name of the market's fund."""
+    """Return the name of the contract that holds the margin market's insurance and vesting profits."""
     return str(step.model.world.addresses[step.get_contract(MARKET).fund_address].label)
 
 
 def divide_ceil(numerator: int, denominator: int) -> int:
-    """Return a/b, rounded up."""
+    """Return `numerator / denominator`, rounded up."""
     return -(-numerator // denominator)
 
 
@@ -96,22 +102,25 @@ def divide_ceil(numerator: int, denominator: int) -> int:
 
 
 def compute_lot_price_from_reports(step: Transition, market_id: int) -> int:
-    """Return what a lot costs by the reports of the last seconds; 0 without a quorum of them, or halted."""
+    """Return the mark price of one lot from recent reports [wei].
+
+    The result is 0 without a quorum of reports or in a halt.
+    """
     return compute_lot_price_and_range(step, market_id)[0]
 
 
 def compute_best_range_value_gain(step: Transition, market_id: int, position_size: int) -> int:
-    """Return by how much more lots were worth at the better end of the range of the seconds before [wei]."""
+    """Return how much more a position is worth at the better end of the recent price range [wei]."""
     price, low, high = compute_lot_price_and_range(step, market_id)
     return position_size * (high - price) if position_size > 0 else -position_size * (price - low)
 
 
 def compute_lot_price_and_range(step: Transition, market_id: int) -> tuple[int, int, int]:
-    """Return the price of a lot by the reports of the last seconds, and the range of prices before it.
+    """Return the mark price of one lot and the low and high end of recent prices [wei].
 
-    Zeros without a quorum of reports about the second so far back, or in a halt. While a final price is in
-    progress, or will be from a known moment on, it is the final price that would result if these reports
-    persisted. Once it is final, only the final price counts.
+    The mark is the median of the reports. All are 0 without a quorum of reports for the second `mark_age`
+    ago, or in a halt. While a final price is in progress or planned, these are the final prices that would
+    result if the reports persisted. Once a price is final, only that price counts.
     """
     base, age = step.read_post_state(POLICY, "underlyings", market_id), step.get_contract(MARKET).mark_age
     if not base.lot:
@@ -154,7 +163,7 @@ def compute_lot_price_and_range(step: Transition, market_id: int) -> tuple[int, 
 
 
 def _convert_to_prices_per_lot(lot_size: int, price: int, low: int, high: int) -> tuple[int, int, int]:
-    """Return prices [ray] as those of a lot [wei], the high rounded up."""
+    """Return prices [ray] as prices of one lot [wei], at least 1, with the high end rounded up."""
     if not price:
         return 0, 0, 0
     return max(1, price * lot_size // RAY), max(1, low * lot_size // RAY), divide_ceil(high * lot_size, RAY)
@@ -163,10 +172,11 @@ def _convert_to_prices_per_lot(lot_size: int, price: int, low: int, high: int) -
 def _read_prices_counting_for_mark_end(
     step: Transition, collateral_type: int, range_end: int, reported: int
 ) -> tuple[int, int, int]:
-    """Return the current price, the one after it, and the reported one [ray], as they count for a mark.
+    """Return current, next and reported price [ray] as they count for one end of the mark's range.
 
-    Side 0 is the mark, 1 its low end, 2 its high end. In the early part of a step reports of now can take the
-    place of the next price, and with a guard on they can keep both out: an end has the further of each.
+    `range_end` 0 is the mark, 1 the low end, 2 the high end. Early in a step, reports may still replace the
+    next price. An end then takes the more extreme price. With guards on, the current price is treated the
+    same way.
     """
     config, prices = (
         step.read_post_state("PriceFeed", "configs", collateral_type),
@@ -194,9 +204,9 @@ def _project_final_price(
     rates: tuple[int, int, int],
     is_up: bool,
 ) -> int:
-    """Return the final price if prompt keepers step the feed and reports persist [ray], rounded.
+    """Return the projected final price [ray], if the feed is updated promptly and reports persist.
 
-    `rates` are, in order of time, the current price, the next price, and the reported price.
+    `rates` are the current, next and reported price in order of time. The result is rounded up if `is_up`.
     """
     now, config = step.model.timestamp, step.read_post_state("PriceFeed", "configs", collateral_type)
     steps = [
@@ -213,7 +223,11 @@ def _project_final_price(
 
 
 class FinalPriceProgress(NamedTuple):
-    """A final price that is made: seconds that count, price times seconds; once it is final, the price."""
+    """Progress of the price at which a perpetual market ends, the mean of its feed over six hours.
+
+    It has the counted seconds, and the sum of price times seconds [ray]. Once the price is final, `sum` is
+    the price.
+    """
 
     is_final: bool
     seconds: int
@@ -221,9 +235,10 @@ class FinalPriceProgress(NamedTuple):
 
 
 def compute_final_price_progress(step: Transition, market_id: int) -> FinalPriceProgress | None:
-    """Return the progress of a market's final price; None if neither its end nor settlement has begun.
+    """Return the progress of the price at which a market ends, or None before its end begins.
 
-    Intervals up to the last change of its feed are read from the feed; later ones are counted here.
+    The end begins at the announced time of a delisting, or with settlement. Intervals up to the feed's last
+    change are read from the feed. Later intervals are computed here.
     """
     base, now = step.read_post_state(POLICY, "underlyings", market_id), step.model.timestamp
     c = base.feed
@@ -261,22 +276,21 @@ def compute_final_price_progress(step: Transition, market_id: int) -> FinalPrice
 
 
 def has_ended(step: Transition, read: Read, market_id: int) -> bool:
-    """Return whether a market has made its last move."""
+    """Return whether a perpetual market has ended at its final price."""
     return bool(read(MARKET, CLOCK).ended >> market_id & 1)
 
 
 def compute_funding_index(step: Transition, market_id: int) -> int:
-    """Return what a lot would have paid in funding until now, were it long and none taken [wei a lot]."""
+    """Return the cumulative funding of one long lot up to now [wei]."""
     level, rate, updated = step.read_post_state(MARKET, FUNDINGS, market_id)
     return int(level + rate * (step.model.timestamp - updated))
 
 
 def split_price_move_with_remainder(long_lots: int, short_lots: int, price_move: int) -> tuple[int, int, int]:
-    """Return the moves of a long lot and of a short lot for a move of the mark, and the remainder [wei].
+    """Return the value change of a long and a short lot for a price move, and the remainder [wei].
 
-    Each lot of the side with fewer lots takes all of the move, and the lots of the other side together as
-    much. Gains round down, and losses pay for them, rounded up. The remainder is the difference that rounding
-    leaves.
+    Lots of the smaller side move by the full price change. Lots of the larger side share the same total.
+    Gains are rounded down and losses up, and the remainder is the difference.
     """
     if not long_lots or not short_lots:
         return 0, 0, 0
@@ -288,7 +302,7 @@ def split_price_move_with_remainder(long_lots: int, short_lots: int, price_move:
 
 
 def compute_lot_value_per_side(step: Transition, market_id: int, read: Read) -> tuple[int, int]:
-    """Return the value of a lot of each side, from the stored values and the funding since [wei]."""
+    """Return the value of a long and of a short lot [wei], with funding up to now."""
     _, rate, updated = read(MARKET, FUNDINGS, market_id)
     (long, short), lots = read(MARKET, VALUES, market_id), read(MARKET, LOTS, market_id)
     by_long, by_short, _ = split_price_move_with_remainder(
@@ -301,14 +315,14 @@ def compute_lot_value_per_side(step: Transition, market_id: int, read: Read) -> 
 
 
 def is_up_to_date(step: Transition, read: Read, owner: str) -> bool:
-    """Return whether an account is in the open cycle, and has no lots in a market that has ended."""
+    """Return whether an account is updated to the open cycle and holds no lots in an ended market."""
     clock = step.read_post_state(MARKET, CLOCK)
     over = any(clock.ended >> m & 1 for m in read_position_sizes(read, owner)) if clock.ended else False
     return bool(read(MARKET, ACCOUNTS, owner).cycle == clock.cycle) and not over
 
 
 def read_position_sizes(read: Read, owner: str) -> dict[int, int]:
-    """Return the lots of an account, by market."""
+    """Return an account's positions [lots], by market; negative sizes are short."""
     sizes = {m: read(MARKET, POSITIONS, (owner, m)).size for m in MARKETS}
     return {m: size for m, size in sizes.items() if size}
 
@@ -316,18 +330,21 @@ def read_position_sizes(read: Read, owner: str) -> dict[int, int]:
 def compute_market_haircut_amount(
     own_gains_by_side: tuple[int, int], losses_by_side: tuple[int, int], total_gains_by_side: tuple[int, int]
 ) -> int:
-    """Return what gains bear of a cycle's losses in a market, each side rounded up [wei]."""
+    """Return the haircut on an account's gains in one market [wei], each side rounded up.
+
+    The haircut is the gains' pro rata share of the cycle's losses on each side.
+    """
     sides = zip(own_gains_by_side, losses_by_side, total_gains_by_side, strict=True)
     return sum(divide_ceil(mine * loss, total) for mine, loss, total in sides if mine and loss)
 
 
 def build_cycle_key(owner: str, market_id: int, cycle: int) -> tuple[str, int, int]:
-    """Return the key of an account's gains and losses in the cycle that is open for it, or pending."""
+    """Return the storage key of an account's gains and losses in an open or pending cycle."""
     return owner, market_id, cycle % 2
 
 
 def list_met_accounts(step: Transition) -> list[str]:
-    """Return the accounts that a call by any account tried to seize, in order."""
+    """Return the accounts that this call tried to seize, in order."""
     action = step.action
     if f"{action.contract}.{action.method}" not in MEETINGS:
         return []
@@ -335,14 +352,17 @@ def list_met_accounts(step: Transition) -> list[str]:
 
 
 def compute_most_booking_reward(step: Transition) -> int:
-    """Return what booking a loss pays at most beside a third of a bond [wad], rounded down."""
+    """Return the highest reward for booking a loss, without the third of a bond [wad, rounded down]."""
     market, rolled_at = step.get_contract(MARKET), step.read_pre_state(MARKET, CLOCK).rolled_at
     pending = min(step.model.timestamp - rolled_at, 4 * market.window)
     return int(bounds.BOOKING_PAY * market.third_bond * pending // market.window)
 
 
 def compute_account_haircut(step: Transition, owner: str) -> int:
-    """Return the haircuts of an account's pending cycle as they are known now [wei]."""
+    """Return the known haircuts on an account's gains of the pending cycle [wei].
+
+    The pending cycle has ended but is not final.
+    """
     cycle = step.read_post_state(MARKET, ACCOUNTS, owner).cycle - 1
     return sum(
         compute_market_haircut_amount(
@@ -356,7 +376,7 @@ def compute_account_haircut(step: Transition, owner: str) -> int:
 
 
 def compute_unfinal_gains(step: Transition, owner: str, moves: Mapping[tuple[int, int], Any]) -> int:
-    """Return the gains of the open and the pending cycle, up to some moves [wei]."""
+    """Return an account's gains of the open and the pending cycle [wei], at the given price moves."""
     found = 0
     for m in MARKETS:
         if not step.read_post_state(MARKET, ACCOUNTS, owner).markets >> m & 1:
@@ -375,9 +395,10 @@ def compute_unfinal_gains(step: Transition, owner: str, moves: Mapping[tuple[int
 def compute_account_equity(
     step: Transition, owner: str, newly_marked_market: int | None = None
 ) -> AccountEquity:
-    """Return what a touched account has after a step.
+    """Return the equity and the gains that are not final of an updated account after the step.
 
-    With `newly`, of all markets only that one has the mark that the step left, the others the one before.
+    With `newly_marked_market`, only that market has its mark after the step. The others have their marks
+    before it.
     """
     reads = {
         m: step.read_post_state if newly_marked_market in (None, m) else step.read_pre_state for m in MARKETS
@@ -395,13 +416,13 @@ def compute_account_equity(
 
 
 def compute_maintenance_margin(step: Transition, market_id: int, notional: int) -> int:
-    """Return the maintenance margin of a position."""
+    """Return the maintenance margin of a position [basis points x wei]."""
     terms = step.read_post_state(POLICY, "terms", market_id)
     return int(notional * terms.maintenance + compute_bracket_surcharge(terms[5:9], notional))
 
 
 def compute_initial_margin(step: Transition, market_id: int, notional: int) -> int:
-    """Return the initial margin of a position as it is."""
+    """Return the initial margin of an existing position [basis points x wei]."""
     terms = step.read_post_state(POLICY, "terms", market_id)
     return int(notional * terms.initial + compute_bracket_surcharge(terms[5:9], notional))
 
@@ -409,7 +430,10 @@ def compute_initial_margin(step: Transition, market_id: int, notional: int) -> i
 def compute_new_risk_margin(
     step: Transition, market_id: int, notional: int, market_open_notional: int
 ) -> int:
-    """Return the initial margin of new risk, with a notional that is open in the market."""
+    """Return the initial margin of new risk [basis points x wei], with the market's size surcharge.
+
+    The market surcharge applies brackets to the last part of the market's open notional.
+    """
     terms = step.read_post_state(POLICY, "terms", market_id)
     everything = max(notional, market_open_notional)
     last = compute_bracket_surcharge(terms[9:13], everything) - compute_bracket_surcharge(
@@ -421,13 +445,19 @@ def compute_new_risk_margin(
 
 
 def compute_bracket_surcharge(brackets: tuple[int, ...], notional: int) -> int:
-    """Return what two brackets ask of a notional: each its rate of all above its edge (whole stablecoins)."""
+    """Return the surcharge of two brackets on a notional [basis points x wei].
+
+    Each bracket charges its rate on the notional above its bound [whole stablecoins].
+    """
     above, rate, above_2, rate_2 = brackets
     return max(0, notional - above * WAD) * rate + max(0, notional - above_2 * WAD) * rate_2
 
 
 def get_withdrawing_account(withdrawal: Action) -> str:
-    """Return the account that a withdrawal is taken from: the third argument, or the caller."""
+    """Return the margin account that a withdrawal is taken from.
+
+    It is the third argument of the call, or the caller if there is none.
+    """
     return str(withdrawal.args[2]) if len(withdrawal.args) > 2 else withdrawal.sender
 
 
@@ -435,7 +465,7 @@ def get_withdrawing_account(withdrawal: Action) -> str:
 
 
 def build_trade_from_events(step: Transition) -> Trade | None:
-    """Return the trade of a step, out of its events; None if it has none."""
+    """Return the trade of a step, reconstructed from its events, or None if it has none."""
     contract, method, _, _ = step.action
     trading, market = step.get_contract(TRADING), step.get_contract(MARKET).address
     if (contract, method) == (ORDERS, "fill"):
@@ -462,12 +492,12 @@ def build_trade_from_events(step: Transition) -> Trade | None:
 
 
 def list_deleveraged_positions(step: Transition) -> list[tuple[str, int, int, int]]:
-    """Return the accounts deleveraged in a step, each with market, lots and price."""
+    """Return account, market, lots and price of each position closed by auto-deleveraging in a step."""
     return [values[:4] for values in list_event_values(step, "Deleveraged", contract=TRADING)]
 
 
 def sum_bond_rewards_by_receiver(step: Transition) -> dict[str, int]:
-    """Return the bond rewards for the takeover of debtors' lots, by receiver [wad]."""
+    """Return the rewards from bonds for taking over debtors' lots, by receiver [wad]."""
     found: dict[str, int] = {}
     for finder, amount in list_event_values(step, "Rewarded"):
         found[finder] = found.get(finder, 0) + amount
@@ -475,7 +505,10 @@ def sum_bond_rewards_by_receiver(step: Transition) -> dict[str, int]:
 
 
 def compute_off_mark_funding_and_payer(step: Transition, trade: Trade) -> tuple[int, str]:
-    """Return the funding payment of a trade off the mark, and the account that pays it [wei]."""
+    """Return the funding charge of a trade away from the mark [wei], and the account that pays it.
+
+    The party that got the better price pays.
+    """
     mark = step.read_post_state(MARKET, PATHS, trade.market).price
     most = mark * step.read_post_state(POLICY, "terms", trade.market).max_funding // BASIS_POINTS
     if step.read_post_state(POLICY, "underlyings", trade.market).ends_at:
@@ -487,5 +520,8 @@ def compute_off_mark_funding_and_payer(step: Transition, trade: Trade) -> tuple[
 
 
 def replace_closer_calls_by_wildcard(call_names: Iterable[str]) -> list[str]:
-    """Return the calls to watch, of "Contract.method": all of the closer, which has one of two kinds."""
+    """Return the "Contract.method" names, with all closer calls replaced by one wildcard.
+
+    The closer has one of two kinds with different methods.
+    """
     return [*(name for name in call_names if not name.startswith(CLOSER)), f"{CLOSER}.*"]

@@ -16,7 +16,10 @@ _SHORTEST, _LONGEST = 60, 90 * 86_400
 
 
 def compute_extra_margin_amount(step: Transition, collateral_type: int, debt: int) -> int:
-    """Return what a debt needs beyond its ratio [basis points x rad]."""
+    """Return a debt's margin beyond its ratio, as the risk policy asks [basis points x rad].
+
+    The result is 0 if a replaced policy fails or asks for more than the debt itself.
+    """
     if "RiskPolicy" not in step.model.world.contracts:
         return 0
     if _is_initial_policy(step):
@@ -27,7 +30,7 @@ def compute_extra_margin_amount(step: Transition, collateral_type: int, debt: in
 
 
 def read_call_terms(step: Transition, collateral_type: int) -> CallTerms:
-    """Return when vaults may be called; ratio 0 is never."""
+    """Return the terms of margin calls: ratio, grace and validity. A ratio of 0 means no calls."""
     terms = (
         step.read_post_state("RiskPolicy", "calls", collateral_type)
         if _is_initial_policy(step)
@@ -40,13 +43,13 @@ def read_call_terms(step: Transition, collateral_type: int) -> CallTerms:
 
 
 def _is_initial_policy(step: Transition) -> bool:
-    """Return whether the policy of the deployment has not been replaced."""
+    """Return whether the engine still uses the risk policy of the deployment."""
     stands = step.read_post_state("VaultEngine", "terms.risk_policy")
     return bool(stands == step.get_contract("RiskPolicy").address)
 
 
 def _call_risk_policy(step: Transition, method: str, *args: int) -> Any:
-    """Return what the policy that stands answers; None if it fails."""
+    """Return the current risk policy's answer to a call, or None if the call reverts."""
     policy = step.model.world.at(step.read_post_state("VaultEngine", "terms.risk_policy"))
     outcome = step.model.dry_run(Action(policy.label, method, args, step.action.sender))
     return outcome.value if outcome.ok else None

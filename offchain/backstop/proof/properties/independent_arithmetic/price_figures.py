@@ -14,7 +14,10 @@ Read = Callable[..., Any]
 
 
 def compute_time_weighted_price(step: Transition, read: Read, collateral_type: int) -> int:
-    """Return the average since the older checkpoint up to now, rounded down; current without a history."""
+    """Return the time-weighted price since the older checkpoint [ray, rounded down].
+
+    The current price is returned if the record starts now.
+    """
     prices, average, now = (
         read(_FEED, "prices", collateral_type),
         read(_FEED, "averages", collateral_type),
@@ -27,16 +30,16 @@ def compute_time_weighted_price(step: Transition, read: Read, collateral_type: i
 
 
 def is_price_fresh(step: Transition, read: Read, collateral_type: int) -> bool:
-    """Return whether a price counts for new risk, were none held back."""
+    """Return whether the market's current price is not older than its freshness limit."""
     return bool(step.model.timestamp <= read(_FEED, "prices", collateral_type).fresh_until)
 
 
 def list_known_prices(step: Transition, collateral_type: int) -> list[int]:
-    """Return the publicly known prices of a market that count for sales [ray]; empty without one.
+    """Return the publicly known prices of a market that count for sales [ray].
 
-    The current price counts if it is fresh, or if it is the last of a feed given up as dead. While the
-    current price is fresh the next one counts as well. That is a price that a halt or a grace may hold back,
-    or the reported price while it waits to be confirmed.
+    The current price counts while it is fresh, or if it is the last price of a dead feed (stale for a set
+    time). While it is fresh, the next price counts as well. That includes a withheld price and a reported
+    price that waits for confirmation. The list is empty without a price.
     """
     prices, config = (
         step.read_post_state(_FEED, "prices", collateral_type),
@@ -54,7 +57,7 @@ def list_known_prices(step: Transition, collateral_type: int) -> list[int]:
 
 
 def _compute_reported_median(step: Transition, collateral_type: int, config: Any) -> int:
-    """Return the lower middle of the reports that are not too old [ray]; 0 without a quorum."""
+    """Return the lower median of recent reports [ray], or 0 without a quorum."""
     reports = [
         step.read_post_state(_FEED, "reports", (collateral_type, i)) for i in range(1, config.reporters + 1)
     ]

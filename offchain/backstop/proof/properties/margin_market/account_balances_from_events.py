@@ -87,14 +87,12 @@ _WRITES = (*_BY_OWNER, *_BY_POSITION, *_BY_CYCLE, *_OF_MARKETS)
     events=[f"{MARKET}.*"],
 )
 class AccountBalancesFollowFromEvents:
-    """Assert that all balances of accounts, and all losses of sides, follow from marks, trades and rolls.
+    """Checker that all margin account balances follow from marks, trades and cycle ends (property 96).
 
-    Lots, cash, deposits, gains and losses of the open and the pending cycle, booked, late and given amounts,
-    haircuts, bonds and fees are compared to the wei. This holds for any order and time of updates. A late
-    loss is paid in the call that books it and in each call that rolls or withdraws. Profits that have not
-    vested pay first, then insurance within its cap, then the protocol. An account that is insolvent,
-    also at the better ends of ranges, loses its lots in markets with current marks. No other account does.
-    The loss of a seized account has been booked.
+    It keeps a shadow model that updates all accounts at every price move. Positions, cash, deposits, gains,
+    losses, haircuts, bonds and fees must match to the wei. This holds for any order and time of updates. Late
+    losses are paid from profits that have not vested, then from insurance up to its cap, then by the
+    protocol. Insolvent accounts lose their lots where marks are current, and no other account does.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -104,7 +102,10 @@ class AccountBalancesFollowFromEvents:
             self._shadow = _load_settlement_shadow(market.tables, market.third_bond)
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Replay a step in the shadow model, and compare the accounts that it touched."""
+        """Replay a step in the shadow model, and compare all accounts that the step changed.
+
+        Raises PropertyViolationError if a balance differs.
+        """
         if not has_margin_market(step):
             return
         mine = any(get_market_changes(changes, path) for path in _WRITES)
@@ -160,7 +161,7 @@ class AccountBalancesFollowFromEvents:
         _compare_with_chain(step, shadow, touched)
 
     def _move_marked_markets(self, step: Transition, changes: Changes, shadow: EagerSettlementModel) -> None:
-        """Move all markets that the step has marked, or charged for time."""
+        """Move each market that the step marked or charged for time to its new price in the shadow model."""
         if step.is_call(MARKET, "advance_cycle"):
             return
         trade = build_trade_from_events(step) if step.action.contract in (TRADING, ORDERS, POOL) else None
@@ -178,7 +179,7 @@ class AccountBalancesFollowFromEvents:
 
 
 def _move_market(step: Transition, shadow: EagerSettlementModel, market_id: int, final: bool = False) -> None:
-    """Have a market be where the step left it."""
+    """Move one market of the shadow model to the price and funding that the step left."""
     to = MarketTarget(
         step.read_post_state(MARKET, PATHS, market_id).price,
         compute_funding_index(step, market_id),
@@ -194,7 +195,7 @@ def _move_market(step: Transition, shadow: EagerSettlementModel, market_id: int,
 
 
 def _compute_price_reversal_threshold(step: Transition, market_id: int, price: int) -> int:
-    """Return what a price has to come back by to count: a quarter of the maintenance margin of a lot."""
+    """Return the price reversal that starts a new move: a quarter of a lot's maintenance margin [wei]."""
     return compute_maintenance_margin(step, market_id, price) // (4 * BASIS_POINTS)
 
 
@@ -348,7 +349,11 @@ def _debit_withdrawal_from_shadow(
 def _apply_fund_loss_payment(
     step: Transition, shadow: EagerSettlementModel, event_values: tuple[Any, ...], number: int
 ) -> None:
-    """Record a payment of the fund: first for late losses, if there are any, then for the ending cycle."""
+    """Record a payment by the market's fund in the shadow model.
+
+    The payment is for late losses (booked, but not paid by gains of their cycle) if there are any. Otherwise
+    it is for losses of the ending cycle.
+    """
     loss, clawed, insured = event_values
     if shadow.due is not None:
         if loss != shadow.late:
@@ -361,7 +366,10 @@ def _apply_fund_loss_payment(
 
 
 def _compute_late_claim_on_profits(step: Transition, shadow: EagerSettlementModel) -> int | None:
-    """Return a call's immediate claim on unvested profits for late losses; None if it makes none."""
+    """Return the amount of late losses that the call claims at once on vesting profits [wei].
+
+    Late losses are booked losses that no gains of their cycle pay. Returns None if the call makes no claim.
+    """
     if not shadow.late:
         return None
     if step.is_call(MARKET, "advance_cycle"):
@@ -377,7 +385,7 @@ def _reduce_late_by_posted_shortfall(
 
 
 def _apply_roll(step: Transition, shadow: EagerSettlementModel, values: tuple[Any, ...], number: int) -> None:
-    """Let the fund pay, and later gains; then end the cycle."""
+    """Apply the fund's payment and later gains to the losses, and end the cycle in the shadow model."""
     shadow.fees -= min(shadow.fees, step.read_pre_state(MARKET, HELD))
     insured = later = 0
     covers = shadow.booked and any(sum(market.losses) for market in shadow.markets.values())
@@ -401,7 +409,10 @@ def _apply_roll(step: Transition, shadow: EagerSettlementModel, values: tuple[An
 
 
 def _check_fund_pays_within_cap(step: Transition, asked_amounts: Sequence[int | None]) -> None:
-    """Assert that insurance pays within its cap, and late losses only beyond the unvested profits."""
+    """Check that insurance pays within its cap, and only what vesting profits do not pay.
+
+    Raises PropertyViolationError otherwise.
+    """
     fund = step.get_contract(get_market_fund_name(step))
     now, was = step.model.timestamp // fund.length, step.read_pre_state(fund.label, "insurance")
     profits = sum(
@@ -442,7 +453,10 @@ _OF_FUND = {"LossAbsorbed": _apply_fund_loss_payment, "ShortfallPosted": _reduce
 
 
 def _check_last_account_loss_is_booked(step: Transition, shadow: EagerSettlementModel) -> None:
-    """Assert that the account that a call seized last has no loss left to book."""
+    """Check that the last account seized by this call has no loss left to book.
+
+    Raises PropertyViolationError otherwise.
+    """
     if not list_met_accounts(step):
         return
     name = list_met_accounts(step)[-1]
@@ -510,7 +524,10 @@ def _compare_with_chain(step: Transition, shadow: EagerSettlementModel, touched:
 
 
 def _build_nonzero_shadow_account_figures(account: EagerAccount) -> dict[Any, Any]:
-    """Return all that an account has that is not zero; a net change only where a loss may come of it."""
+    """Return all nonzero figures of a shadow account, by name and market.
+
+    The net change is included only where a pending loss may arise from it.
+    """
     found: dict[Any, Any] = {
         "cash": account.cash,
         "brought": account.brought,
@@ -534,7 +551,10 @@ def _build_nonzero_shadow_account_figures(account: EagerAccount) -> dict[Any, An
 
 
 def _load_settlement_shadow(tables: Any, third_bond: int) -> EagerSettlementModel:
-    """Build the shadow model from the tables; a stale account is followed from its next update."""
+    """Return a shadow model of the margin market, built from its storage tables.
+
+    Accounts that are not up to date are added at their next update.
+    """
     clock = tables[CLOCK][()]
     shadow = EagerSettlementModel(third_bond, clock.cycle)
     shadow.late, shadow.fees, shadow.overdue = (tables[path][()] for path in (LATE, FEES, OVERDUE))
@@ -552,7 +572,7 @@ def _load_settlement_shadow(tables: Any, third_bond: int) -> EagerSettlementMode
 
 
 def load_eager_market(contract_tables: Any, market_id: int, cycle: int) -> EagerMarket:
-    """Read a market as it was brought up to date last, with a cycle open."""
+    """Return a market of the shadow model from storage, as of its last update in an open cycle."""
     path, funding = contract_tables[PATHS][market_id], contract_tables[FUNDINGS][market_id]
     market = EagerMarket(path.price, funding.level, funding.updated)
     market.extreme, market.falling = path.extreme, path.falling
@@ -575,7 +595,7 @@ def load_eager_market(contract_tables: Any, market_id: int, cycle: int) -> Eager
 
 
 def load_eager_account(contract_tables: Any, owner_address: str) -> EagerAccount:
-    """Read an account that is up to date."""
+    """Return an account of the shadow model from storage; the account must be up to date."""
     account = contract_tables[ACCOUNTS][owner_address]
     owner = EagerAccount(
         account.cash, contract_tables[PAID_IN][owner_address], contract_tables[WORTHS][owner_address].value

@@ -49,7 +49,10 @@ _ACTS = [
 
 
 class _FinalBalances(NamedTuple):
-    """Final balances of an account: worth less haircuts, cash, deposits [wei], and lots of markets."""
+    """Final balances of a margin account: equity, cash, deposits [wei] and lots by market.
+
+    The equity is after haircuts and includes bonds.
+    """
 
     wealth: int
     cash: int
@@ -59,11 +62,12 @@ class _FinalBalances(NamedTuple):
 
 @transition_property(130, calls=[f"{MARKET}.withdraw", *_ACTS], writes=["filled", "nonce_floor"])
 def only_matching_address_controls_account(step: Transition, changes: Changes) -> None:
-    """Assert that only an account's own address withdraws, takes over, cancels, raises a floor or signs.
+    """Check that only an account's own address acts for it in the margin market (property 130).
 
-    An address is the account's own if both are equal, or equal in the first 19 bytes. An account of a
-    contract is its own alone, and signs by the contract's answer. Fills and floors change of the named
-    accounts, and of no others.
+    Acting means to withdraw, take over lots, cancel or sign orders, and raise the nonce floor. An address
+    owns the accounts that equal it in the first 19 bytes. A contract's account belongs to the contract alone.
+    Filled amounts and nonce floors change only for the named accounts. Raises PropertyViolationError
+    otherwise.
     """
     if not has_margin_market(step):
         return
@@ -94,14 +98,21 @@ def only_matching_address_controls_account(step: Transition, changes: Changes) -
 
 
 def is_address_or_its_subaccount(step: Transition, account: str, address: str) -> bool:
-    """Return whether an address may act for an account, by the account's number alone."""
+    """Return whether `address` may act for `account`: both equal, or equal in the first 19 bytes.
+
+    A contract's account matches only the contract itself.
+    """
     if account == address:
         return True
     return int(account, 16) // 256 == int(address, 16) // 256 and account not in step.model.world.addresses
 
 
 def _verify_signature_and_hash_order(step: Transition, order: Order, signature: bytes) -> bytes:
-    """Assert that a key of the account's address has signed an order, unless it is a contract; its hash."""
+    """Return the order's EIP-712 digest, after checking its signature.
+
+    Raises PropertyViolationError if the signer is no owner of the account. Signatures of contracts are not
+    checked.
+    """
     digest = compute_order_digest(step, order)
     if order.account not in step.model.world.addresses:
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
@@ -112,7 +123,7 @@ def _verify_signature_and_hash_order(step: Transition, order: Order, signature: 
 
 
 def compute_order_digest(step: Transition, order: Order) -> bytes:
-    """Return the hash of an order as EIP-712 has it."""
+    """Return the EIP-712 digest of a margin market order."""
     at, chain = int(step.get_contract(ORDERS).address, 16), step.model.world.chain_id
     domain = (_hash_to_int(_DOMAIN), _hash_to_int(b"Backstop Margin"), _hash_to_int(b"1"), chain, at)
     account, *others = order
@@ -130,10 +141,11 @@ def _encode_words(values: Iterable[int]) -> bytes:
 
 @counterfactual_property(131)
 def account_failure_changes_no_other_account(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that all others end equal to the wei, whether a stranger's account fails or a sub-account.
+    """Check that an account's failure affects no sibling account of the same address (property 131).
 
-    The failed sub-account belongs to an address with an idle account, with a position, or with the opposite
-    side.
+    The trial bankrupts a sub-account of an address and, in a second fork, a stranger's account. All other
+    accounts must end equal to the wei. Returns False if the trial cannot be played. Raises
+    PropertyViolationError if an account differs.
     """
     beside, number = random.choice((_IDLE, TWIN, COUNTER)), random.randrange(1, 256)
     ends, seed = list[dict[str, _FinalBalances]](), random.random()
@@ -156,7 +168,10 @@ def account_failure_changes_no_other_account(lockstep: LockstepLike, random: Ran
 def _bankrupt_trader_and_read_other_balances(
     lockstep: LockstepLike, random: Random, trader_address: str, trader_name: str
 ) -> dict[str, _FinalBalances] | None:
-    """Open a position, move the mark against it, and return the others' balances once all is final."""
+    """Open a position, move the mark against it, and return all other accounts' final balances.
+
+    Returns None if the market does not allow the trial.
+    """
     stage = open_funded_what_if_market(lockstep, random)
     if stage is None:
         return None

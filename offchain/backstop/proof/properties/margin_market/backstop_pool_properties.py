@@ -54,9 +54,11 @@ _WAYS_IN = ("deposit", "mint")
 
 @state_property(120, writes=[_STATE, _BALANCES, _BATCHES, _REQUESTS, _ERA])
 def backstop_share_sums_match(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that shares add up; requests are the escrow, and but for crumbs batches, a list by days.
+    """Check that shares and exit requests of the backstop pool add up (property 120).
 
-    Where shares were divided, parts rounded down are less than their sum by less than the virtual shares.
+    The backstop pool takes over positions of failing accounts with its members' money. Requested shares are
+    in escrow and, except dust, are counted in daily batches that form a linked list. Divided shares may lose
+    less than the virtual shares to rounding. Raises PropertyViolationError otherwise.
     """
     if POOL not in snapshot:
         return
@@ -89,12 +91,12 @@ def backstop_share_sums_match(snapshot: Snapshot, addresses: Mapping[str, str]) 
 
 @transition_property(121, events=[f"{POOL}.Deposit", f"{POOL}.Withdraw"])
 def only_flat_pool_changes_shares(step: Transition, changes: Changes) -> None:
-    """Assert that shares are created and paid only while the account has nothing unfinal, at its cash.
+    """Check that the backstop pool mints and pays shares only without positions (property 121).
 
-    Then it has no position, no gain or loss of the open or the pending cycle, no bond, no debt. The price in
-    and out is all cash for all shares, with a million shares and a wei added, rounded by less than a unit
-    against the member. Before an entry, shares are divided by the number that brings them under the most for
-    a wei. They are void where no cash is left.
+    Its account must also have no gain or loss that is not final, no bond and no debt. The share price is cash
+    over shares, with 1 wei and 1e6 virtual shares added. It is rounded against the member by less than a
+    unit. Before an entry, shares are divided as often as their low price requires. They are void once less
+    than 1e6 wei of cash is left. Raises PropertyViolationError otherwise.
     """
     if step.action.contract != POOL or not list_event_values(step, "Deposit", "Withdraw", contract=POOL):
         return
@@ -138,10 +140,11 @@ def only_flat_pool_changes_shares(step: Transition, changes: Changes) -> None:
 
 @transition_property(122, calls=[f"{POOL}.*"])
 def pool_exit_profit_vests_for_leaver(step: Transition, changes: Changes) -> None:
-    """Assert that money only passes through the pool, and leaves to members as its account holds it.
+    """Check that the backstop pool keeps no money and pays leaving members fully (property 122).
 
-    The profit in a payment vests in the controller's name, rounded up, and the rest is at hand. While losses
-    are late, the payment is cut like any withdrawal, and only the controller may call for it.
+    The profit in a payment vests in the controller's name, rounded up. The rest is paid at once. While the
+    market has late losses (booked, but not paid by gains of their cycle), the payment is cut pro rata. Then
+    only the controller may call. Raises PropertyViolationError otherwise.
     """
     if step.action.contract != POOL:
         return
@@ -203,10 +206,11 @@ def pool_exit_profit_vests_for_leaver(step: Transition, changes: Changes) -> Non
 
 @transition_property(123, calls=[f"{POOL}.take", f"{POOL}.liquidate"])
 def pool_position_stays_within_limits(step: Transition, changes: Changes) -> None:
-    """Assert that a position grows, or turns, only within the market's limit and the pool's money.
+    """Check that the backstop pool's positions grow only within its limits (property 123).
 
-    It may not grow while a batch is due and the account is at rest, nor a batch's time later, unless losses
-    are late.
+    The limits are a notional per market and a maximum leverage. Positions may not grow while a batch of exits
+    is due and the account is flat. One batch later they may not grow at all, unless the market has late
+    losses (booked, but not paid by gains of their cycle). Raises PropertyViolationError otherwise.
     """
     trade = build_trade_from_events(step) if step.action.contract == POOL else None
     if trade is None:
@@ -244,9 +248,10 @@ def pool_position_stays_within_limits(step: Transition, changes: Changes) -> Non
 
 @transition_property(124, calls=[f"{ORDERS}.fill"])
 def pool_order_reduces_at_mark(step: Transition, changes: Changes) -> None:
-    """Assert that a trade by the pool's order reduces it within a quote that runs, at the mark and spread.
+    """Check that the backstop pool's orders only reduce its position, at its quote (property 124).
 
-    The mark is the end of its range that is better for the pool.
+    The quote must be active. The price is the better end of the mark's recent range for the pool, plus its
+    spread. Raises PropertyViolationError otherwise.
     """
     trade = (
         build_trade_from_events(step)
@@ -273,7 +278,11 @@ def pool_order_reduces_at_mark(step: Transition, changes: Changes) -> None:
 
 @transition_property(143, calls=[f"{POOL}.quote"])
 def pool_quote_begins_after_last_ends(step: Transition, changes: Changes) -> None:
-    """Assert that a quote of the pool begins once the last is over, and is of its share, rounded up."""
+    """Check that a new backstop pool quote starts only after the last one has ended (property 143).
+
+    A quote offers a set share of the pool's position in one market to other traders, rounded up. Raises
+    PropertyViolationError if time or share is wrong.
+    """
     if not step.is_call(POOL, "quote"):
         return
     pool, m, now = step.get_contract(POOL), step.action.args[0], step.model.timestamp
@@ -293,7 +302,10 @@ def pool_quote_begins_after_last_ends(step: Transition, changes: Changes) -> Non
 
 @transition_property(144, calls=[f"{POOL}.requestRedeem"])
 def exit_requests_above_dust_are_counted(step: Transition, changes: Changes) -> None:
-    """Assert that a controller's shares of a batch count from a ten-thousandth of all on, for good."""
+    """Check that an exit request counts once it reaches 1/10,000 of all pool shares (property 144).
+
+    Once counted, it stays counted in its batch. Raises PropertyViolationError otherwise.
+    """
     if not step.is_call(POOL, "requestRedeem"):
         return
     state = step.read_pre_state(POOL, _STATE)
@@ -310,9 +322,10 @@ def exit_requests_above_dust_are_counted(step: Transition, changes: Changes) -> 
     events=[f"{POOL}.{name}" for name in ("RedeemRequest", "Withdraw", "NewGeneration", "SharesDivided")],
 )
 class BackstopPoolExitWaitsWholeBatch:
-    """Assert that each member is paid for the shares it committed, a whole batch's time after that batch.
+    """Checker that a backstop pool exit is paid after a full waiting period (property 125).
 
-    The property keeps its own clock.
+    The payment is for exactly the requested shares. The wait is one full batch period after the request's
+    batch. The checker keeps its own clock.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -327,7 +340,10 @@ class BackstopPoolExitWaitsWholeBatch:
                     self._since[batch, who] = batch * contract.notice
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Count the committed shares, and the shares that are paid for."""
+        """Record requested shares, and check number and waiting time of the shares that are paid.
+
+        Raises PropertyViolationError if either is wrong.
+        """
         if POOL not in step.model.world.contracts:
             return
         now, notice = step.model.timestamp, step.get_contract(POOL).notice

@@ -10,9 +10,10 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 
 @transition_property(186, events=["*.ClawedBack"])
 def profit_buckets_share_clawback_pro_rata(step: Transition, changes: Changes) -> None:
-    """Check that of each bucket that has not vested a loss takes its share of all of them, to a wei.
+    """Check that each bucket of vesting profits bears its pro rata share of a loss (property 186).
 
-    However long ago a profit was withdrawn. A bucket that has vested bears nothing.
+    A bucket collects the profits withdrawn in one period. The tolerance is 1 wei for each bucket. A vested
+    bucket bears nothing. Raises PropertyViolationError otherwise.
     """
     taken: dict[str, Counter[int]] = {}
     for log in step.outcome.logs:

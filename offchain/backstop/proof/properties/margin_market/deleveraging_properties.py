@@ -43,12 +43,12 @@ _SCALE, _MOST_SCORE = 10**9, 2**96 - 1
 
 @transition_property(110, calls=[f"{CLOSER}.*", f"{TRADING}.*"], events=[f"{TRADING}.Deleveraged"])
 def adl_offsets_only_debtor_lots(step: Transition, changes: Changes) -> None:
-    """Assert that only positions that face unassigned lots are deleveraged, at the mark, without payment.
+    """Check that auto-deleveraging closes only positions that face unassigned lots (property 110).
 
-    No account is turned to the other side, and no more is closed than there are unassigned lots. The caller
-    that triggers it, or a taker of such lots, gets a part of the remaining bonds: the share of these lots in
-    all unassigned lots, by value. Of a ranking the caller gets half of that part and the prover of the
-    ranking half.
+    Unassigned lots are positions of seized insolvent accounts. They are closed at the mark, without payment,
+    and no more of them than exist. No account changes sides. The caller, or a taker of such lots, gets their
+    share by value of the remaining bonds. Under a ranking, the caller and the prover of the ranking get half
+    of it each. Raises PropertyViolationError otherwise.
     """
     forced = list_deleveraged_positions(step) if has_margin_market(step) else []
     if not has_margin_market(step) or not (forced or step.action.contract in (CLOSER, TRADING)):
@@ -106,12 +106,11 @@ def adl_offsets_only_debtor_lots(step: Transition, changes: Changes) -> None:
 
 @history_property(111, writes=[POSITIONS], calls=[f"{CLOSER}.*"])
 class DeleveragingFollowsProvenRanking:
-    """Assert that a proven ranking is of all accounts that gained on a side, and is kept to.
+    """Checker that auto-deleveraging follows a correct ranking of accounts (property 111).
 
-    The gains are those of the pending cycle. Accounts are ranked by their gain over their worth at the
-    cycle's end; the ranking is executed in that window or the next. An account is closed only once all before
-    it have no lots left on that side, or had none left in the call that closed them. An account that opens
-    anew keeps its position. Under pro-rata deleveraging no account is closed for more than its own part.
+    The ranking holds all accounts that gained on a side in the last ended cycle. They are ordered by gain
+    over account value at its end. It is executed in that window or the next. An account is closed only after
+    all accounts ranked before it. Pro-rata deleveraging closes no account beyond its share.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -121,7 +120,10 @@ class DeleveragingFollowsProvenRanking:
         self._parts: dict[tuple[int, int, int, str], int] = {}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Record the submitted rankings and the deleveraged accounts."""
+        """Record submitted rankings and deleveraged accounts, and check completeness and order.
+
+        Raises PropertyViolationError otherwise.
+        """
         if not has_margin_market(step) or step.action.contract != CLOSER:
             return
         m, side, accounts = step.action.args
@@ -196,5 +198,5 @@ class DeleveragingFollowsProvenRanking:
 
 
 def _count_side_lots(size: int, side: int) -> int:
-    """Return the lots of a position that are on a side."""
+    """Return the size of a position [lots] if it is on the given side (0 long, 1 short), else 0."""
     return abs(size) if size and int(size < 0) == side else 0

@@ -33,15 +33,16 @@ def _build_zeros_per_side() -> list[int]:
 
 
 def compute_position_value(lots: int, lot_value_by_side: Sequence[int]) -> int:
-    """Return what so many lots are worth."""
+    """Return the value of a position [wei], from the value of a lot on its side."""
     return lots * lot_value_by_side[lots < 0]
 
 
 @dataclass
 class EagerPosition:
-    """A position: its value at the last roll plus its trades' payments since, gains and losses by side.
+    """Position of an account in one perpetual market, with its gains and losses by side [wei].
 
-    The booked part of its owner's loss is for both sides together.
+    `base` is its value at the last cycle end plus payments of trades since. The `pending_` figures belong to
+    the last ended cycle. `booked` is the part of the owner's shortfall that is booked in this market.
     """
 
     size: int = 0
@@ -56,7 +57,11 @@ class EagerPosition:
 
 @dataclass
 class EagerAccount:
-    """An account: cash, deposits, worth at the last roll, payments since, lots, unreported haircuts."""
+    """Margin account: cash, deposits, value at the last cycle end and positions by market [wei].
+
+    It also holds bonds, late losses (booked, but not paid by gains of their cycle) and settled haircuts that
+    no event has reported yet.
+    """
 
     cash: int = 0
     brought: int = 0
@@ -74,7 +79,7 @@ class EagerAccount:
     """A lot's haircut in cycles in which the account was not touched, by market; and that of all lots."""
 
     def compute_own_value(self, levels: Levels) -> int:
-        """Return cash and the value of all lots."""
+        """Return the account's cash plus the value of all its lots [wei]."""
         return self.cash + sum(
             compute_position_value(lots.size, levels[m]) for m, lots in self.lots.items() if lots.size
         )
@@ -82,9 +87,10 @@ class EagerAccount:
 
 @dataclass
 class EagerMarket:
-    """A market: its path, each side's gains in the open and the pending cycle, and the losses they absorb.
+    """Perpetual market: price, lot values, and each side's gains and losses of two cycles [wei].
 
-    Moves are the gain and the loss of a lot of each side; the index and values are as they were at `at`.
+    `moves` holds the cumulative gain and loss of a lot of each side. `pending_totals` and `losses` belong to
+    the last ended cycle. `index` and `values` are as of the time `at`.
     """
 
     price: int = 0
@@ -103,7 +109,7 @@ class EagerMarket:
 
 
 class MarketTarget(NamedTuple):
-    """Target state of a market and its time: the mark, and the funding that a lot has paid."""
+    """Target state of a market: mark price, cumulative funding paid by a lot, and time."""
 
     price: int
     paid: int
@@ -111,7 +117,10 @@ class MarketTarget(NamedTuple):
 
 
 class EagerSettlementModel:
-    """All of a market's accounts and paths."""
+    """Second model of the margin market that updates each account at each price move and cycle end.
+
+    The contracts update accounts only when a call touches them. Both must agree to the wei.
+    """
 
     def __init__(self, third_bond: int, cycle: int) -> None:
         self.third_bond, self.cycle = third_bond, cycle
@@ -129,11 +138,14 @@ class EagerSettlementModel:
         self.booked = False
 
     def get_account(self, name: str) -> EagerAccount | None:
-        """Return an account; None if nothing is known of it."""
+        """Return an account, created if it is new, or None if its state is unknown.
+
+        The state is unknown if the account was not up to date when this model was built.
+        """
         return None if name in self.strangers else self.owners.setdefault(name, EagerAccount())
 
     def get_market(self, market_id: int) -> EagerMarket:
-        """Return a market."""
+        """Return a perpetual market, created if it is new."""
         return self.markets.setdefault(market_id, EagerMarket())
 
     # ------------------------------------------------------------------- changes
@@ -146,9 +158,10 @@ class EagerSettlementModel:
         lots_by_side: Sequence[int],
         is_final: bool = False,
     ) -> None:
-        """Go to a price and an index: a new extreme counts, a turn of so much, and a final one always.
+        """Move a market to a new price and funding, and book the gains and losses of all accounts.
 
-        Lots are those that accounts are long and short until then.
+        Gains and losses are booked at a new price extreme, at a reversal of `turn_threshold` or more, and at
+        a final price. `lots_by_side` are the long and short lots up to this move.
         """
         market = self.get_market(market_id)
         if (target.price, target.at) == (market.price, market.at) and not is_final:
@@ -184,7 +197,10 @@ class EagerSettlementModel:
     def _compute_lot_values_after_move(
         market: EagerMarket, open_lots: Sequence[int], price_move: int
     ) -> list[int]:
-        """Return the values of lots after a move; a move that exceeds the bound is ignored for all lots."""
+        """Return the value of a lot of each side after a price move [wei].
+
+        A move that would exceed the storage bound is ignored.
+        """
         by_long, by_short, _ = split_price_move_with_remainder(open_lots[0], open_lots[1], price_move)
         values = [market.values[0] + by_long, market.values[1] + by_short]
         return values if max(map(abs, values)) <= _MOST_VALUE else market.values
@@ -192,7 +208,7 @@ class EagerSettlementModel:
     def compute_lot_values_by_market(
         self, funding_indices_by_market: Mapping[int, int], lots_by_market: Mapping[int, Sequence[int]]
     ) -> Levels:
-        """Return what lots are worth at indices of now."""
+        """Return the value of a lot of each side by market, at the given cumulative funding [wei]."""
         return {
             m: self._compute_lot_values_after_move(
                 market, lots_by_market[m], market.index - funding_indices_by_market[m]
@@ -201,7 +217,7 @@ class EagerSettlementModel:
         }
 
     def credit_deposit(self, name: str, amount: int) -> None:
-        """Credit a deposit."""
+        """Credit a deposit [wei] to an account's cash, deposits and value."""
         owner = self.get_account(name)
         if owner is not None:
             owner.cash += amount
@@ -210,7 +226,10 @@ class EagerSettlementModel:
             owner.brought += amount
 
     def set_position(self, name: str, market_id: int, new_size: int, price_offset_from_mark: int) -> None:
-        """Have an account have so many lots, the difference at a price so far off the mark."""
+        """Set an account's position to `new_size` lots and charge its cash for the difference.
+
+        The price is the mark plus the offset. A first position also pays the missing bonds.
+        """
         owner = self.get_account(name)
         if owner is None:
             return
@@ -234,7 +253,7 @@ class EagerSettlementModel:
     # -------------------------------------------------------------------- losses
 
     def compute_haircut_amounts_by_market(self, owner: EagerAccount) -> dict[int, int]:
-        """Return what an account bears of the pending cycle, by market."""
+        """Return an account's haircuts for the last ended cycle, by market [wei]."""
         found = {}
         for m, lots in owner.lots.items():
             market = self.get_market(m)
@@ -246,10 +265,10 @@ class EagerSettlementModel:
         return found
 
     def book_missing_pending_loss(self, name: str, lot_values: Levels, most_reward: int) -> tuple[bool, int]:
-        """Book an account's shortfall of the pending cycle; return whether it is new, and the new amount.
+        """Book an account's shortfall of the last ended cycle; return whether it grew, and its amount.
 
-        The caller that books gets up to `most_reward` of the account's cash, in all of its bookings, and no
-        more than the new amount. This reward adds to the shortfall.
+        The caller that books it gets a reward from the account's cash. All rewards together are at most
+        `most_reward` and at most the new shortfall. The reward adds to the shortfall.
         """
         owner = self.owners[name]
         haircuts = self.compute_haircut_amounts_by_market(owner)
@@ -286,11 +305,15 @@ class EagerSettlementModel:
         return changed, lacks
 
     def reduce_losses_by_insurance(self, insurance_paid: int) -> None:
-        """Deduct an insurance payment from all losses of the pending cycle, the same share each."""
+        """Deduct an insurance payment [wei] from the last ended cycle's losses, pro rata."""
         self._change_losses([list(self.get_market(m).losses) for m in sorted(self.markets)], -insurance_paid)
 
     def charge_late_losses_to_gains(self, haircut_shares_by_market: Mapping[int, int]) -> int:
-        """Have gains of the pending cycle pay what was late before it, within a share [basis points]."""
+        """Charge late losses to gains of the last ended cycle, and return the charged amount [wei].
+
+        Late losses are booked losses that no gains of their own cycle pay. The shares [basis points] bound
+        the charge by market.
+        """
         rooms = []
         for m in sorted(self.markets):
             market = self.get_market(m)
@@ -314,7 +337,7 @@ class EagerSettlementModel:
 
     @staticmethod
     def _compute_pending_net_gain(market: EagerMarket, side: int) -> int:
-        """Return what of the pending gains of a side its lots were still worth at the end of that cycle."""
+        """Return the part of a side's gains that it still had at the end of the last cycle [wei]."""
         gain, up = (late[side] - early[side] for late, early in zip(market.ended, market.begun, strict=True))
         more = -up if side else up
         return market.pending_totals[side] * min(gain, max(0, more)) // gain if gain else 0
@@ -326,7 +349,7 @@ class EagerSettlementModel:
                 self.get_market(m).losses[side] += parts[2 * place + side] * (1 if amount > 0 else -1)
 
     def roll_cycle(self, lot_values: Levels) -> None:
-        """End both cycles, at these marks less the index."""
+        """End the cycle: settle all accounts at these lot values and start a new cycle."""
         for owner in self.owners.values():
             self.settle_and_end_account_cycle(owner, lot_values)
         for market in self.markets.values():
@@ -341,7 +364,7 @@ class EagerSettlementModel:
         self.cycle += 1
 
     def settle_and_end_account_cycle(self, account: EagerAccount, lot_values: Levels) -> int:
-        """End an account's cycle at the lots' value then; return the booked amount that is not needed."""
+        """End one account's cycle at these lot values, and return its unused booked shortfall [wei]."""
         left = self._settle_account_haircut(account, lot_values)
         self._roll_account_into_next_cycle(account, lot_values)
         account.worth, account.since_roll = account.compute_own_value(lot_values), 0
@@ -362,9 +385,9 @@ class EagerSettlementModel:
         return booked - given
 
     def _charge_untouched_account_haircut(self, account: EagerAccount) -> None:
-        """Charge the haircuts of cycles in which the account was not touched, all rounded once.
+        """Charge the haircuts of cycles in which no call touched the account, rounded up once.
 
-        In each of these cycles a lot's haircut is rounded up, at 21 bits after the point.
+        In each cycle a lot's haircut is rounded up at 21 fractional bits.
         """
         for m, lots in account.lots.items():
             side = int(lots.size < 0)
@@ -398,7 +421,10 @@ class EagerSettlementModel:
 
 
 def split_pro_rata(amount: int, weights: Sequence[int]) -> list[int]:
-    """Return parts of an amount by weights: each running sum of them is the weights', rounded down."""
+    """Return parts of an amount in proportion to weights, by rounding down running sums.
+
+    The parts sum to the amount.
+    """
     total = sum(weights)
     sums = [amount * sum(weights[: i + 1]) // total if amount else 0 for i in range(len(weights))]
     return [now - before for now, before in zip(sums, [0, *sums], strict=False)]

@@ -24,10 +24,12 @@ _ROUNDING = 3
 
 @counterfactual_property(126)
 def equal_pool_members_exit_equal(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that two members that enter the pool with equal amounts leave with the same, in either order.
+    """Check that two equal members leave the backstop pool with equal payments (property 126).
 
-    If nothing happens, each leaves with its deposit, but for the value of a share, and with no more. Both
-    have the same at hand, and the same that vests. While losses are late both are cut equally.
+    The trial plays either order of exits on a fork of model and chain. The tolerance is 3 wei. Without losses
+    each gets back its deposit, up to rounding and the price of one share, and no more. The amount paid at
+    once must be equal as well, unless losses are late. Returns False if the trial is not possible. Raises
+    PropertyViolationError otherwise.
     """
     if POOL not in lockstep.model.world.contracts:
         return False
@@ -72,7 +74,10 @@ def equal_pool_members_exit_equal(lockstep: LockstepLike, random: Random) -> boo
 
 
 def _deposit_twins(lockstep: LockstepLike, random: Random) -> int:
-    """Have two enter at rest, with as much as is left in their hands; return the shares of each."""
+    """Deposit the same amount for two members, and return the shares of each, or 0 if refused.
+
+    The smaller number is returned if the second deposit divides all shares.
+    """
     apply_or_raise(lockstep, MARKET, "update_account", get_contract(lockstep, POOL).address, by=VISITOR)
     people = get_contract(lockstep, "Stablecoin").balances.items()
     money = sum(held for who, held in people if who not in lockstep.model.world.addresses)

@@ -95,7 +95,10 @@ def _predict_ranking_writes_and_events(step: Transition) -> tuple[Figures, Event
 
 
 def _count_unassigned_lots(step: Transition, market_id: int, side: int) -> int:
-    """Return the lots of a side that face unassigned lots."""
+    """Return by how many lots the given side of a market exceeds the other side, 0 at least.
+
+    The missing lots on the other side belong to accounts that were seized as insolvent.
+    """
     lots = step.read_post_state(MARKET, LOTS, market_id)
     return int(lots[side] - min(lots))
 
@@ -184,16 +187,20 @@ _OCCASIONS = replace_closer_calls_by_wildcard(_CALLS)
 
 @history_property(224, calls=_OCCASIONS)
 class StorageFollowsFromCalls:
-    """Check that orders, rankings, shares, terms, limits and caps are what the call makes of the old ones.
+    """Checker that storage and events of a margin market call follow from its arguments (property 224).
 
-    Nothing else of their contract changes, and its events say the same.
+    It covers orders, rankings, pro-rata shares, market terms, limits and caps. Nothing else of the called
+    contract may change.
     """
 
     def __init__(self, model: ModelSystem) -> None:
-        """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
+        """Create the checker, which keeps no history."""
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Compare the values that a step has stored."""
+        """Compare the stored values and events of a call with those expected from the old state.
+
+        Raises PropertyViolationError if they differ.
+        """
         _check_stored(step, changes)
 
 
@@ -222,18 +229,21 @@ def _check_stored(step: Transition, changes: Changes) -> None:
 
 @history_property(225, writes=["insurance", "buckets", "holdings"], events=[f"{_FUND}.*"])
 class FundBalancesFollowFromEvents:
-    """Check that insurance, its spending today, and each profit bucket follow from events, to the wei.
+    """Checker that the fund's insurance and vesting profits follow from events (property 225).
 
-    Shares of a profit are rounded down, and so is a claim. A loss is deducted from each bucket by floors of
-    running sums, the latest first. A bucket with too many shares for a wei begins again. Spending counts by
-    buckets of time.
+    Balances must match to the wei. Shares and claims of profits are rounded down. Losses are split over the
+    buckets by rounded running sums, the latest bucket first. A bucket with too many shares per wei starts
+    again. Spent insurance counts in buckets of time.
     """
 
     def __init__(self, model: ModelSystem) -> None:
-        """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
+        """Create the checker, which keeps no history."""
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Compare the values that a step has stored."""
+        """Recompute the fund's balances from the step's events, and compare them with storage.
+
+        Raises PropertyViolationError if they differ.
+        """
         _check_fund(step, changes)
 
 
@@ -310,9 +320,9 @@ def _check_fund(step: Transition, changes: Changes) -> None:
 
 
 def _split_loss_by_bucket(step: Transition, count: int, today: int) -> list[tuple[int, int]] | None:
-    """Return bucket and part of it that losses take, in order; None if a profit came in the same call.
+    """Return (bucket, amount) for each part of the losses that buckets of vesting profits bear.
 
-    A loss takes of the latest bucket first; a call may book several, one after the other.
+    The latest bucket comes first. Returns None if the same call also locked a profit.
     """
     if list_event_values(step, "ProfitLocked", contract=_FUND):
         return None

@@ -37,7 +37,10 @@ _MOST_LOTS = 2**63 - 1
 
 @dataclass
 class _FundingClock:
-    """Funding state: paid by a lot so far, its rate for each second, and trades that set the next rate."""
+    """Funding state of a market: cumulative payment of a lot, rate per second and recent trades.
+
+    The trades since the last change determine the next rate.
+    """
 
     paid: int = 0
     rate: int = 0
@@ -53,11 +56,11 @@ class _FundingClock:
     calls=[f"{MARKET}.*", f"{TRADING}.*", f"{POOL}.*", f"{ORDERS}.fill"],
 )
 class FundingAccruesAtIntervalRate:
-    """Assert that a lot pays its market's rate for each second, however often the market is updated.
+    """Checker that each lot pays its market's funding rate for each second (property 95).
 
-    The rate changes once in an interval at most, to the excess of trades over the mark since then, for each
-    lot that was open. It stays within its cap, and both are rounded toward zero. In a delisted market it
-    changes to zero. It ends with the final price.
+    The result does not depend on the number of updates. The rate changes at most once in an interval, to the
+    trades' average excess over the mark per open lot. It is capped, and rounded toward zero. A delisted
+    market's rate falls to zero, and funding ends with the final price.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -67,7 +70,10 @@ class FundingAccruesAtIntervalRate:
             self._clocks = {m: _FundingClock(*tables[FUNDINGS][m], *tables[PREMIUMS][m]) for m in MARKETS}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Move the clocks of the markets that the step may have charged; no record says anything else."""
+        """Advance the funding of each market that the step updated, and compare it with storage.
+
+        Raises PropertyViolationError if they differ.
+        """
         if not has_margin_market(step):
             return
         closes = step.is_call(MARKET, "end_market")
@@ -109,7 +115,7 @@ class FundingAccruesAtIntervalRate:
                 )
 
     def _update_rate(self, step: Transition, market_id: int, clock: _FundingClock) -> None:
-        """After an interval have the rate follow its trades."""
+        """Set the funding rate from the trades of the last interval, once the interval is over."""
         if clock.at - clock.since < FUNDING_INTERVAL:
             return
         most = self._compute_highest_rate(step, market_id)
@@ -119,7 +125,7 @@ class FundingAccruesAtIntervalRate:
 
     @staticmethod
     def _has_mark(step: Transition, market_id: int) -> bool:
-        """Return whether a market has been marked and has not ended: it charges."""
+        """Return whether a market has a mark price and has not ended, so that it charges funding."""
         return bool(step.read_post_state(MARKET, PATHS, market_id).price) and not has_ended(
             step, step.read_post_state, market_id
         )

@@ -27,10 +27,11 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 
 @transition_property(93, writes=[ACCOUNTS], events=[f"{MARKET}.Settled"])
 def gains_bear_equal_haircut_share(step: Transition, changes: Changes) -> None:
-    """Assert that a final cycle takes of each gain its side's share of losses, rounded up, and no more.
+    """Check that each gain of a final cycle bears the same share of losses (property 93).
 
-    An account's booked shortfall is paid out as far as its haircuts exceed the better of two amounts. These
-    are its worth at the end of the cycle with deposits since, and its worth a roll later.
+    The share is that of its side of the market, rounded up. An account's booked shortfall is paid out as far
+    as its haircuts (shares of others' losses) exceed its value. The value is that at the cycle's end with
+    later deposits, or one cycle later if that is more. Raises PropertyViolationError otherwise.
     """
     if not has_margin_market(step):
         return

@@ -21,10 +21,11 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 
 @transition_property(132, writes=[LOTS])
 def insurance_covers_open_interest(step: Transition, changes: Changes) -> None:
-    """Assert that where more lots are open after a call than before, insurance has its share of everything.
+    """Check that open interest grows only while insurance covers its required share (property 132).
 
-    Of all markets that ask for it and have not ended, together: of the side with more lots, at the last
-    marks. It counts as far as it may be paid in this bucket of time.
+    The requirement is summed over all markets that ask for insurance and have not ended. It is a share of the
+    larger side's notional at the last mark. Insurance counts up to its spending cap for this period. Raises
+    PropertyViolationError otherwise.
     """
     if not has_margin_market(step):
         return
@@ -55,5 +56,5 @@ def insurance_covers_open_interest(step: Transition, changes: Changes) -> None:
 
 
 def _count_larger_side_lots(step: Transition, market_id: int) -> int:
-    """Return how many lots the side has that has more."""
+    """Return the larger of a market's long and short open interest [lots]."""
     return max(step.read_post_state(MARKET, LOTS, market_id))

@@ -42,9 +42,11 @@ _LEAST_RANKED = 24
 
 @refusal_property(140, calls=MEETINGS)
 def insolvent_account_can_be_seized(step: Transition) -> None:
-    """Assert that an account that cannot be seized has no lots, or at least its haircuts at current marks.
+    """Check that seizing an insolvent account was not refused (property 140).
 
-    At the better ends of their ranges; a market without a current price counts at its last mark.
+    An account is insolvent if it holds lots and its value is below its haircuts. Lots are valued at the
+    better end of current marks, or at the last mark without a current one. Raises PropertyViolationError if
+    the seizure of an insolvent account was refused.
     """
     if has_margin_market(step):
         for owner in list_met_accounts(step):
@@ -77,7 +79,11 @@ def _check_refused_seizure(step: Transition, owner: str) -> None:
 
 @refusal_property(141, calls=[f"{MARKET}.advance_cycle"])
 def due_roll_succeeds(step: Transition) -> None:
-    """Assert that a roll is refused only before its time: a window, and quiet, or four windows."""
+    """Check that ending a due cycle was not refused (property 141).
+
+    A cycle is due after one window with a quiet time since the last booked loss, or after four windows.
+    Raises PropertyViolationError otherwise.
+    """
     if not has_margin_market(step):
         return
     clock, market, now = step.read_post_state(MARKET, CLOCK), step.get_contract(MARKET), step.model.timestamp
@@ -90,7 +96,10 @@ def due_roll_succeeds(step: Transition) -> None:
 
 @refusal_property(142, calls=["MarginFund.claim"])
 def owner_can_claim_vested_profit(step: Transition) -> None:
-    """Assert that a refused claim of a profit finds not a wei in its bucket, or the profit has not vested."""
+    """Check that an owner's claim of a vested profit of at least 1 wei was not refused (property 142).
+
+    Raises PropertyViolationError otherwise.
+    """
     if not has_margin_market(step):
         return
     owner, bucket = step.action.args
@@ -108,10 +117,11 @@ def owner_can_claim_vested_profit(step: Transition) -> None:
 
 @refusal_property(145, calls=[f"{CLOSER}.submit"])
 def correct_ranking_is_accepted(step: Transition) -> None:
-    """Assert that a ranking of accounts that gained is accepted, in order of their gain over their worth.
+    """Check that a correct ranking for auto-deleveraging was not refused (property 145).
 
-    It may be refused if one is proven, or if it has fewer than 24 accounts and not all. The worth is that at
-    the end of the cycle, without later deposits.
+    It ranks accounts that gained by gain over account value at the cycle's end. A refusal is allowed if a
+    ranking is already proven. It is also allowed for fewer than 24 accounts that are not all. Raises
+    PropertyViolationError for any other refusal.
     """
     if not has_margin_market(step):
         return

@@ -39,10 +39,11 @@ _MOST_FUNDING = _MOST_PRICE // 10 * 2**32 // 28_800
     84, writes=[ACCOUNTS, POSITIONS, LOTS, VALUES, POT, FEES, BONDS, HELD, LATE, "erc20.balanceOf"]
 )
 def margin_claims_equal_market_holdings(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that cash + values of all lots + bonds + pot + fees == held + late, to the wei.
+    """Check that the margin market's liabilities equal its holdings and late losses (property 84).
 
-    Each side of a market has the lots of its accounts, an account with lots in a market has its bit, and the
-    market holds all that it has booked.
+    The equation is cash + values of all lots + bonds + pot + fees == held + late, to the wei. Late losses are
+    booked and unpaid. Each side has the lots of its accounts. The market holds all stablecoin that it has
+    booked. Raises PropertyViolationError otherwise.
     """
     if MARKET not in snapshot:
         return
@@ -97,9 +98,10 @@ def margin_claims_equal_market_holdings(snapshot: Snapshot, addresses: Mapping[s
     ],
 )
 def side_losses_stay_within_gains(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert 0 <= L <= T of each side of each cycle, and that no figure passes what products rely on.
+    """Check that no side of a market bears more losses in a cycle than it gained (property 85).
 
-    docs/reference/margin-market/bounds.md has these widths.
+    No stored figure exceeds the width that products rely on. The widths are in
+    docs/reference/margin-market/bounds.md. Raises PropertyViolationError otherwise.
     """
     if MARKET not in snapshot:
         return

@@ -37,7 +37,7 @@ _MOST_ROUNDS = 12
 
 @dataclass
 class WhatIfMarket:
-    """A market of a future: lots of each of its people, and the number of its next order."""
+    """Perpetual market in a trial on model and chain, with helpers for orders, marks and cycle ends."""
 
     both: LockstepLike
     m: int
@@ -54,7 +54,7 @@ class WhatIfMarket:
         return int(self.market.paths[self.m].price)
 
     def set_mark(self, market_id: int, price: int) -> bool:
-        """Report a price by all reporters and mark the market; return whether the mark equals the price."""
+        """Report a lot price [wei] by all reporters and update the mark; return whether they are equal."""
         feed, base = (
             get_contract(self.both, "PriceFeed"),
             get_contract(self.both, POLICY).underlyings[market_id],
@@ -69,13 +69,16 @@ class WhatIfMarket:
         return bool(self.market.paths[market_id].price == price)
 
     def refresh_marks(self) -> None:
-        """Have all marks be of now, as they are."""
+        """Report the present mark of each market again, so that all marks are current."""
         for m in MARKETS:
             if self.market.paths[m].price:
                 self.set_mark(m, int(self.market.paths[m].price))
 
     def fill_order(self, maker: str, taker: str, lots: int, price: int | None = None) -> bool:
-        """Have the maker buy lots (sell, under zero) of the taker, at the mark; return whether it went."""
+        """Fill an order between two traders, and return whether the call succeeded.
+
+        The maker buys `lots`, or sells if it is negative. The price defaults to the mark.
+        """
         at, nonce, orders = price or self.price, next(self.nonces), get_contract(self.both, ORDERS).address
         args: list[object] = []
         for name, size in ((maker, lots), (taker, -lots)):
@@ -86,7 +89,10 @@ class WhatIfMarket:
     def seize_insolvent_until_stable(
         self, arrange_accounts: Callable[[list[str]], Sequence[str]] = list
     ) -> bool:
-        """Seize insolvent accounts singly, in an order, until nothing changes; return whether that ends."""
+        """Seize insolvent accounts one by one until no call succeeds.
+
+        Returns False if that needs more than 12 rounds. `arrange_accounts` sets the order.
+        """
         everyone = sorted(self.market.accounts)
         for _ in range(_MOST_ROUNDS):
             met = [
@@ -100,7 +106,10 @@ class WhatIfMarket:
     def seize_batches_until_stable(
         self, arrange_accounts: Callable[[list[str]], Sequence[str]] = list
     ) -> bool:
-        """Seize accounts in batches, in an order, until nothing changes; return whether that ends."""
+        """Update and seize all accounts in two batches until nothing changes.
+
+        Returns False if that needs more than 12 rounds. `arrange_accounts` sets the order.
+        """
         everyone = arrange_accounts(sorted(self.market.accounts))
         size = -(-len(everyone) // 2)
         for _ in range(_MOST_ROUNDS):
@@ -112,12 +121,12 @@ class WhatIfMarket:
         return False
 
     def update_all_accounts(self) -> None:
-        """Settle the past cycles of all accounts."""
+        """Settle the ended cycles of all accounts."""
         for owner in sorted(self.market.accounts):
             apply_or_raise(self.both, MARKET, "update_account", owner, by=VISITOR)
 
     def take_over_unassigned_lots(self) -> bool:
-        """Take over all unassigned lots with a separate taker; return whether none are left."""
+        """Let a separate taker take over all lots of seized accounts; return whether none are left."""
         left = abs(self.market.lots[self.m].long - self.market.lots[self.m].short)
         return (
             not left
@@ -127,14 +136,14 @@ class WhatIfMarket:
         )
 
     def roll_cycle(self) -> None:
-        """Wait for as long as a window may be, and roll."""
+        """Wait for four windows, the longest duration of a cycle, and end the cycle."""
         clock = self.market.clocks[()]
         self.both.advance(max(0, clock.rolled_at + 4 * self.market.window - self.both.timestamp))
         apply_or_raise(self.both, MARKET, "advance_cycle", by=VISITOR)
         self.rolls += 1
 
     def sum_named_accounts_equity(self, *names: str) -> int:
-        """Return what accounts have less haircuts, bonds with it, once they are up to date [wei]."""
+        """Update the named traders' accounts, and return their equity plus bonds, summed [wei]."""
         found = 0
         for name in names:
             apply_or_raise(self.both, MARKET, "update_account", get_trader_account(name), by=VISITOR)
@@ -142,14 +151,17 @@ class WhatIfMarket:
         return found
 
     def compute_equity_with_bonds(self, owner: str) -> int:
-        """Return the same of an address that is up to date."""
+        """Return an up-to-date account's equity after haircuts, plus its bonds [wei]."""
         standing = self.both.view(MARKET, "standing_of", owner)
         bond = self.market.third_bond * self.market.accounts[owner].bond.bit_count()
         return int(standing.own - standing.haircut + bond)
 
 
 def open_funded_what_if_market(lockstep: LockstepLike, random: Random) -> WhatIfMarket | None:
-    """Have fresh accounts pay in for a market that may be traded, with marks of now; None if none may."""
+    """Return a random market for a trial, with current marks and funded trader accounts.
+
+    Returns None if no market can be traded or the money is missing.
+    """
     if MARKET not in lockstep.model.world.contracts:
         return None
     policy = get_contract(lockstep, POLICY)
@@ -187,19 +199,23 @@ def open_funded_what_if_market(lockstep: LockstepLike, random: Random) -> WhatIf
 
 
 def jump_mark(stage: WhatIfMarket, random: Random, against: int) -> bool:
-    """Have the mark leap against the longs, or the shorts; by so much that a thin margin is gone."""
+    """Let the mark jump against the longs (`against` > 0) or the shorts; return whether it did.
+
+    It falls by 5% to 60%, or rises by 5% to 90%.
+    """
     change = random.randint(500, 6_000) if against > 0 else -random.randint(500, 9_000)
     return stage.set_mark(stage.m, max(1, stage.price * (BASIS_POINTS - change) // BASIS_POINTS))
 
 
 @counterfactual_property(97)
 def self_trades_and_touches_gain_nothing(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that of two equal holders one makes any calls afterwards and ends with no more than the other.
+    """Check that a holder gains nothing by trades with itself and extra updates (property 97).
 
-    It trades with itself, at the mark and off it, on both sides, withdraws cash, and is updated. If it only
-    passes its position on to itself it ends with no less; fees are excluded, and a wei a cycle, account and
-    side. While lots are unassigned, both sides together carry a risk: then the account only passes on, or a
-    taker takes these lots at once.
+    Of two equal holders one trades with itself, withdraws and is updated. It must not end with more than the
+    other, apart from fees. If it only passes its position on to itself, it must not end with less. The
+    tolerance is 1 wei for each cycle, account, side and action. While lots of seized accounts have no owner,
+    it only passes its position on. Returns False if the trial is not possible. Raises PropertyViolationError
+    otherwise.
     """
     with lockstep.fork_state():
         stage = open_funded_what_if_market(lockstep, random)
@@ -259,7 +275,10 @@ def self_trades_and_touches_gain_nothing(lockstep: LockstepLike, random: Random)
 
 
 def _act_and_measure_shortage_loss(stage: WhatIfMarket, random: Random, action_kind: str, side: int) -> int:
-    """Have a twin do something with itself, if it may; return what it loses to a shortage."""
+    """Let a trader act with itself, and return its loss from a cut withdrawal [wei].
+
+    The result is 0 for all actions other than a withdrawal.
+    """
     both, mine, other = stage.both, TWIN, _SECOND_SELF
     size = int(stage.market.positions[get_trader_account(mine), stage.m].size)
     part = random.randint(1, stage.lots)
@@ -291,9 +310,11 @@ def _act_and_measure_shortage_loss(stage: WhatIfMarket, random: Random, action_k
 
 @counterfactual_property(98)
 def loss_booking_order_changes_no_balance(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that every account ends equal to the wei, in any order and batching of the seizures.
+    """Check that the order and batching of seizures changes no account's balance (property 98).
 
-    Bookings reward their caller, the more the longer the cycle has been pending.
+    The trial bankrupts several accounts and seizes them in three ways, on forks of model and chain. Rewards
+    for booking grow with time in the same way in each. Returns False if the trial is not possible. Raises
+    PropertyViolationError if an account differs by a wei.
     """
     with lockstep.fork_state():
         stage = open_funded_what_if_market(lockstep, random)
@@ -345,9 +366,10 @@ def loss_booking_order_changes_no_balance(lockstep: LockstepLike, random: Random
 
 @counterfactual_property(99)
 def withdrawal_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that of two equal holders each is paid the same to a wei, in either order of withdrawals.
+    """Check that two equal holders are paid the same in either order of withdrawals (property 99).
 
-    This also holds with a loss that was seized too late for any gain and that is still unpaid.
+    A loss is seized too late for gains to pay it, and is still unpaid. The tolerance is 1 wei. Returns False
+    if the trial is not possible. Raises PropertyViolationError otherwise.
     """
     with lockstep.fork_state():
         stage = open_funded_what_if_market(lockstep, random)
@@ -387,9 +409,10 @@ def withdrawal_order_changes_no_payout(lockstep: LockstepLike, random: Random) -
 
 @counterfactual_property(100)
 def cycle_becomes_final_within_two_rolls(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that any account may roll after four windows, and that idle money leaves two rolls later.
+    """Check that any account can end a cycle after four windows (property 100).
 
-    With a halted feed, in an emergency and in settlement as well.
+    Idle money can be withdrawn two cycle ends later. This holds with a halted feed, in an emergency and in
+    settlement. Returns False without a margin market. Raises PropertyViolationError if a call is refused.
     """
     if MARKET not in lockstep.model.world.contracts:
         return False

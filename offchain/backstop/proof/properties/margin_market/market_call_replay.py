@@ -57,11 +57,11 @@ _FIGURES = 2**136
 
 
 class UnknownStateError(Exception):
-    """The error of a question that stored tables do not answer, as of an account that has slept."""
+    """Error for a question that stored tables cannot answer, for instance about an outdated account."""
 
 
 class _MarketTables:
-    """The tables of the market as a read finds them, by path."""
+    """View of the margin market's storage tables, by path, through a read function."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
@@ -79,7 +79,10 @@ class _MarketTable:
 
 
 class MarketReplay:
-    """Markets and some accounts, from before a call on."""
+    """Replay of one margin market call from the state before it, without the model.
+
+    It holds the markets and the named accounts.
+    """
 
     def __init__(self, step: Transition, names: Iterable[str], *, wakes: bool = True) -> None:
         self.step = step
@@ -115,7 +118,7 @@ class MarketReplay:
     def _load_account_with_cycles_ended(
         self, tables: _MarketTables, account_name: str, account_cycle: int
     ) -> EagerAccount:
-        """Return an account as it is once each cycle that has ended meanwhile is ended for it, one by one."""
+        """Return an outdated account after settling each cycle that has ended since its last update."""
         owner = load_eager_account(tables, account_name)
         sides = {m: int(lots.size < 0) for m, lots in owner.lots.items() if lots.size}
         # What it gained since the edge before, in place of what it gained up to now.
@@ -144,7 +147,7 @@ class MarketReplay:
     def _book_gains_between_moves(
         owner: EagerAccount, market_id: int, earlier_moves: Any, later_moves: Any
     ) -> Any:
-        """Add a position's gains and losses between two sums of moves; return the later sums."""
+        """Add a position's gains and losses between two cumulative price moves; return the later moves."""
         lots = owner.lots[market_id]
         side = int(lots.size < 0)
         lots.gained[side] += abs(lots.size) * (later_moves.gained - earlier_moves.gained)
@@ -154,22 +157,22 @@ class MarketReplay:
     # ------------------------------------------------------------------ accounts
 
     def get_account(self, name: str) -> EagerAccount:
-        """Return an account that is up to date; raise UnknownStateError if it has slept."""
+        """Return an up-to-date account; raise UnknownStateError if it was not loaded."""
         if name not in self._shadow.owners:
             raise UnknownStateError
         return self._shadow.owners[name]
 
     def read_position_size(self, name: str, market_id: int) -> int:
-        """Return the lots of an account in a market; above zero is long."""
+        """Return an account's position in a market [lots], positive for long."""
         lots = self.get_account(name).lots.get(market_id)
         return lots.size if lots else 0
 
     def read_position_sizes(self, name: str) -> dict[int, int]:
-        """Return the lots of an account, by market."""
+        """Return an account's open positions [lots], by market."""
         return {m: lots.size for m, lots in self.get_account(name).lots.items() if lots.size}
 
     def compute_equity_after_haircuts(self, name: str) -> int:
-        """Return cash and value less the haircuts known."""
+        """Return an account's cash and position value less known haircuts [wei]."""
         owner = self.get_account(name)
         levels = self._shadow.compute_lot_values_by_market(self._indices, self.lots)
         return owner.compute_own_value(levels) - sum(
@@ -177,16 +180,16 @@ class MarketReplay:
         )
 
     def compute_unfinal_gains(self, name: str) -> int:
-        """Return the gains of the open and the pending cycle."""
+        """Return an account's gains of the open and the last ended cycle, which are not final [wei]."""
         lots = self.get_account(name).lots.values()
         return sum(sum(each.gained) + sum(each.pending_gained) for each in lots)
 
     def compute_initial_risk_maintenance_margins(
         self, account_name: str, sizes_by_market: dict[int, int] | None = None
     ) -> tuple[int, int, int]:
-        """Return initial margin, that of new risk, and maintenance margin at the marks [bps x wei].
+        """Return initial margin, new-risk margin and maintenance margin at the marks [basis points x wei].
 
-        Of all lots of an account, or of some.
+        They are for all positions of the account, or for `sizes_by_market`.
         """
         initial = risk = maintenance = 0
         for m, size in (
@@ -200,40 +203,43 @@ class MarketReplay:
         return initial, risk, maintenance
 
     def book_missing_pending_loss(self, name: str) -> bool:
-        """Book what an account lacks of the pending cycle; return whether that is new."""
+        """Book an account's shortfall of the last ended cycle; return whether it changed."""
         return self._shadow.book_missing_pending_loss(
             name, self._shadow.compute_lot_values_by_market(self._indices, self.lots), 0
         )[0]
 
     def credit_cash(self, name: str, amount: int) -> None:
-        """Change the cash of an account."""
+        """Add an amount [wei] to an account's cash."""
         self.get_account(name).cash += amount
 
     # ------------------------------------------------------------------- markets
 
     @property
     def market_count(self) -> int:
-        """How many markets there are."""
+        """Number of perpetual markets."""
         return int(self.read(POLICY, "markets"))
 
     def read_mark(self, market_id: int) -> int:
-        """Return the mark of a market [wei a lot]; 0 is none yet."""
+        """Return a market's mark price of one lot [wei], or 0 before the first mark."""
         return self._shadow.get_market(market_id).price
 
     def count_larger_side_lots(self, market_id: int) -> int:
-        """Return the lots of the side that has more."""
+        """Return the larger of a market's long and short open interest [lots]."""
         return max(self.lots[market_id])
 
     def has_ended(self, market_id: int) -> bool:
-        """Return whether a market has made its last move."""
+        """Return whether a market has ended at its final price."""
         return bool(self.clock.ended >> market_id & 1)
 
     def is_delisted(self, market_id: int) -> bool:
-        """Return whether the end of a market is announced."""
+        """Return whether a market's end has been announced."""
         return bool(self.read(POLICY, "underlyings", market_id).ends_at)
 
     def update_mark_to_now(self, market_id: int) -> bool:
-        """Bring a market up to now; return whether it has a price of now."""
+        """Mark a market at the current reports; return whether there is a current price.
+
+        Without a current price the last mark stays, and only funding is charged.
+        """
         if market_id not in self._indices or self.has_ended(market_id):
             return False
         found = compute_lot_price_and_range(self.step, market_id)[0]
@@ -248,32 +254,35 @@ class MarketReplay:
         return is_fresh
 
     def accrue_account_markets(self, name: str) -> bool:
-        """Bring all markets of an account's lots up to now; return whether all have a price of now."""
+        """Mark all markets of an account's positions; return whether all have a current price."""
         return all([self.update_mark_to_now(m) for m in sorted(self.read_position_sizes(name))])
 
     def read_lots_in_freshly_marked_markets(self, account_name: str) -> dict[int, int]:
-        """Return the lots of an account in markets with a price of now, which were brought up to now."""
+        """Return an account's positions [lots] in markets that were marked at a current price."""
         return {m: size for m, size in self.read_position_sizes(account_name).items() if m in self._fresh}
 
     def compute_best_range_value_gain(self, name: str) -> int:
-        """Return by how much more these lots were worth at the better ends of the ranges before now."""
+        """Return the gain of an account's freshly marked positions at the better end of the range [wei]."""
         lots = self.read_lots_in_freshly_marked_markets(name).items()
         return sum(size * (self._fresh[m][1 + (size > 0)] - self.read_mark(m)) for m, size in lots)
 
     def is_mark_too_far_from_feed(self, market_id: int) -> bool:
-        """Return whether a mark is too far from the feed's price for new risk."""
+        """Return whether a market's mark differs from the feed's price by more than new risk allows."""
         most, base = self.step.get_contract(TRADING).divergence, self.read(POLICY, "underlyings", market_id)
         prices = self.read("PriceFeed", "prices", base.feed)
         index = _convert_to_lot_price(base.lot, prices.current) if self.now <= prices.fresh_until else 0
         return bool(most) and abs(self.read_mark(market_id) - index) * BASIS_POINTS > index * most
 
     def compute_worst_range_value_loss(self, name: str) -> int:
-        """Return by how much less at the worse ends."""
+        """Return the loss of an account's freshly marked positions at the worse end of the range [wei]."""
         lots = self.read_lots_in_freshly_marked_markets(name).items()
         return sum(size * (self.read_mark(m) - self._fresh[m][1 + (size < 0)]) for m, size in lots)
 
     def is_open_interest_insured(self) -> bool:
-        """Return whether the spendable insurance covers the requirement of all markets together."""
+        """Return whether spendable insurance covers the required share of all open interest.
+
+        Markets that ask for no insurance and markets that have ended do not count.
+        """
         needed = 0
         for m in range(self.market_count):
             insured = self.read(POLICY, "underlyings", m).insured
@@ -282,25 +291,31 @@ class MarketReplay:
         return needed <= self.compute_insurance_within_cap() * BASIS_POINTS
 
     def compute_insurance_within_cap(self) -> int:
-        """Return the insurance, or the remainder of its cap for this bucket of time, if that is less."""
+        """Return the insurance [wei], or the rest of its spending cap for this period if that is less."""
         fund = get_market_fund_name(self.step)
         has, cap = self.read(fund, "insurance"), self.read(fund, "cap") * WAD
         is_today = has.bucket == self.now // self.step.get_contract(fund).length
         return int(min(has.amount, max(0, cap - has.spent * is_today)))
 
     def compute_takeover_reward(self, taken_notional: int) -> int:
-        """Return what bonds pay for lots of debtors that are taken over, worth so much at the marks."""
+        """Return the reward for taking over lots of seized accounts, of this notional [wei].
+
+        It is paid from bonds, by the lots' share by value of all lots without an owner.
+        """
         everything = sum(
             abs(self.lots[m][0] - self.lots[m][1]) * self.read_mark(m) for m in range(self.market_count)
         )
         return int(self.read(MARKET, REWARDS) * taken_notional // everything) if everything else 0
 
     def pay_reward(self, name: str, amount: int) -> None:
-        """Pay an account out of bonds."""
+        """Credit a reward from bonds [wei] to an account as a deposit."""
         self._shadow.credit_deposit(name, amount)
 
     def exchange_lots(self, market_id: int, name: str, delta: int, price: int, gets: int) -> None:
-        """Have an account get lots of a market that is up to date, and so much beside."""
+        """Add `delta` lots at `price` to an account's position, and credit `gets` [wei] to its cash.
+
+        Raises UnknownStateError if a figure may exceed its storage width.
+        """
         old = self.read_position_size(name, market_id)
         self._shadow.set_position(name, market_id, old + delta, price - self.read_mark(market_id))
         owner = self._shadow.get_account(name)
@@ -312,5 +327,8 @@ class MarketReplay:
 
 
 def _convert_to_lot_price(lot: int, price: int) -> int:
-    """Return what a lot costs [wei] at a price [ray], rounded down and at least 1; 0 at none."""
+    """Return the price of a lot [wei] at a feed price [ray], rounded down and at least 1.
+
+    The result is 0 for a price of 0.
+    """
     return max(1, price * lot // RAY) if price else 0

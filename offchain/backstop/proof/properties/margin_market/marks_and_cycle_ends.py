@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 
 @transition_property(90, writes=[PATHS], calls=[f"{MARKET}.accrue", *TRADES])
 def mark_is_median_of_recent_reports(step: Transition, changes: Changes) -> None:
-    """Assert that a mark is the median of a quorum of reports of the last seconds, and never set in a halt.
+    """Check that a mark is the median of a quorum of recent reports (property 90).
 
-    A call that updates a market, or trades in it, has it marked where there is such a price, and gets its
-    range. While a final price is in progress, the mark is the final price that would result if the current
-    price persisted. Then there is no other.
+    No mark is set in a halt. A call that updates or trades a market marks it if there is a median. While a
+    final price is in progress, the mark is the final price that would result if the current price persisted.
+    Raises PropertyViolationError otherwise.
     """
     if not has_margin_market(step) or step.is_call(MARKET, "end_market"):
         return
@@ -87,10 +87,10 @@ def mark_is_median_of_recent_reports(step: Transition, changes: Changes) -> None
 
 @history_property(92, writes=[CLOCK], calls=[f"{MARKET}.advance_cycle", *MEETINGS])
 class CycleEndsWithinFourWindows:
-    """Assert that a cycle ends a window after the last, quiet after a booking, or after four windows.
+    """Checker that a cycle ends one window after the last, or four windows at the latest (property 92).
 
-    Each roll ends one cycle. A call that changes nothing is no booking, so that no account can keep a window
-    open for free.
+    A cycle is the accounting period of the margin market. A recent booking of a loss delays its end up to
+    four windows. A call that changes nothing is no booking, so no account can delay the end for free.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -101,7 +101,10 @@ class CycleEndsWithinFourWindows:
             self._rolled_at, self._booked_at = clock.rolled_at, clock.booked_at
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Look at rolls and bookings; nothing else touches the clock."""
+        """Record cycle ends and bookings of losses, and check the time of each cycle end.
+
+        Raises PropertyViolationError if a cycle ends too early or the stored clock differs.
+        """
         if not has_margin_market(step):
             return
         old, new, now = (
@@ -141,11 +144,11 @@ class CycleEndsWithinFourWindows:
     calls=[f"{MARKET}.*", f"{TRADING}.*", f"{POOL}.*", f"{ORDERS}.fill", f"{POLICY}.delist"],
 )
 def market_stops_at_final_price(step: Transition, changes: Changes) -> None:
-    """Assert that a market ends once, delisted or in settlement, at its final price, and then stands still.
+    """Check that a perpetual market ends once at its final price and then stands still (property 94).
 
-    It is not traded any more, no funding is paid, and an account that is up to date has no lots in it. In a
-    delisted market an account receives lots only to reduce, or by a takeover from an account that lacks
-    margin. In settlement the cycle of the last end is recorded.
+    After its end it has no trades, no funding, and no lots in an updated account. In a delisted market
+    accounts only reduce positions or take over those of failing accounts. In settlement the cycle of the last
+    end is recorded. Raises PropertyViolationError otherwise.
     """
     if not has_margin_market(step):
         return
@@ -193,7 +196,10 @@ def market_stops_at_final_price(step: Transition, changes: Changes) -> None:
 
 
 def _check_final_price_and_funding(step: Transition, market_id: int) -> None:
-    """Assert that a market ends at its final price, on the path as well, and that funding does."""
+    """Check that a market ends at its final price and that its funding stops.
+
+    Raises PropertyViolationError otherwise.
+    """
     base, path, made = (
         step.read_post_state(POLICY, "underlyings", market_id),
         step.read_post_state(MARKET, PATHS, market_id),

@@ -55,7 +55,7 @@ _SCALE, _MOST_SCORE, _LAST_ADDRESS = 10**9, 2**96 - 1, 2**160 - 1
 
 
 def _get_pre_call_reader(step: Transition) -> Read:
-    """Return how the state from before a call is read."""
+    """Return the read function for the state before the call."""
     return step.read_pre_state if step.outcome.ok else step.read_post_state
 
 
@@ -63,19 +63,19 @@ def _get_pre_call_reader(step: Transition) -> Read:
 
 
 class _BackstopPoolReplay(MarketReplay):
-    """The market as a call finds it, with the account of the backstop pool."""
+    """Replay of a margin market call that includes the backstop pool's account."""
 
     def __init__(self, step: Transition, *others: str) -> None:
         self.pool = step.get_contract(POOL)
         super().__init__(step, [self.pool.address, *others])
 
     def has_no_position_or_debt(self) -> bool:
-        """Return whether the pool's account has no position, nothing that is not final, and no debt."""
+        """Return whether the pool's account has no position, no unfinal gain or loss, and no debt."""
         account = self.get_account(self.pool.address)
         return not account.lots and account.cash >= 0
 
     def is_batch_due(self) -> bool:
-        """Return whether exits that have waited take precedence over new risk."""
+        """Return whether due exits of members forbid the pool to take new risk."""
         first, late_by = self.read(POOL, "token.state").mark % 2**32, 0
         if not first or self.read(MARKET, LATE):
             return False
@@ -83,7 +83,10 @@ class _BackstopPoolReplay(MarketReplay):
         return bool(late_by >= self.pool.notice or (late_by >= 0 and self.has_no_position_or_debt()))
 
     def compute_supply_and_cash(self) -> tuple[int, int]:
-        """Return all shares as they are counted at an entry, and the cash, both with the virtual ones."""
+        """Return the pool's shares, after the divisions of an entry, and its cash [wei].
+
+        The virtual shares and assets are included.
+        """
         supply, cash = self.read(POOL, "token.state").supply, max(0, self.get_account(self.pool.address).cash)
         steps = 0
         while convert_shares(supply, 0, steps) + _SHARES > (cash + _ASSETS) * MOST_SHARES:
@@ -148,7 +151,7 @@ def _iter_pool_liquidation_reasons(step: Transition) -> Reasons:
 
 
 def _iter_pool_risk_reasons(trial: _BackstopPoolReplay, market_id: int, was: int, waits: bool) -> Reasons:
-    """Yield what stands in the way of a pool that has taken lots over."""
+    """Yield the revert reasons for new risk of the backstop pool, and whether each holds."""
     name, pool = trial.pool.address, trial.pool
     size = trial.read_position_size(name, market_id)
     if was * size >= 0 and abs(size) <= abs(was):
@@ -219,7 +222,7 @@ def _iter_submit_reasons(step: Transition) -> Reasons:
 
 
 def _read_pending_gain(trial: MarketReplay, name: str, market_id: int, side: int) -> int:
-    """Return what an account gained on a side of a market in the pending cycle [wei]."""
+    """Return an account's gain on one side of a market in the last ended cycle [wei]."""
     lots = trial.get_account(name).lots.get(market_id)
     return lots.pending_gained[side] if lots else 0
 
@@ -241,7 +244,7 @@ def _iter_deleveraging_execution_refusals(step: Transition) -> Reasons:
 
 
 def _count_side_lots(size: int, side: int) -> int:
-    """Return the lots of a position that are on a side."""
+    """Return the size of a position [lots] if it is on the given side (0 long, 1 short), else 0."""
     return abs(size) if int(size < 0) == side else 0
 
 
@@ -274,7 +277,7 @@ def _iter_pro_rata_deleveraging_reasons(step: Transition) -> Reasons:
 
 
 def _iter_terms_reasons(terms: Sequence[Any], lot: int) -> Reasons:
-    """Yield which bounds a market's terms are not in."""
+    """Yield the revert reason of each bound on a market's terms, and whether it holds."""
     new = MarketTerms(*terms)
     yield "margin_policy: initial bounds", new.initial > BASIS_POINTS
     yield "margin_policy: upkeep bounds", not 10 <= new.maintenance < new.initial
@@ -362,17 +365,27 @@ _OCCASIONS = replace_closer_calls_by_wildcard(_CALLS)
 
 @refusal_property(222, calls=_OCCASIONS)
 def non_trade_revert_reasons_are_true(step: Transition) -> None:
-    """Check that pool, fund, closer, terms and clock refuse for the first reason that stands in the way."""
+    """Check the revert reason of a refused margin market call other than a trade (property 222).
+
+    It must be the first reason that holds, in the order of the contract's checks. Calls of the backstop pool,
+    the fund, rankings, market terms and cycle ends are covered. Raises PropertyViolationError otherwise.
+    """
     check_refusal_has_first_reason(step, _CALLS)
 
 
 @history_property(223, calls=_OCCASIONS)
 class SuccessfulOtherCallHadNoRevertReason:
-    """Check that no revert reason held for a successful call of pool, fund, closer, terms or clock."""
+    """Checker that no revert reason held for a successful call other than a trade (property 223).
+
+    It covers the backstop pool, the fund, rankings, market terms and cycle ends.
+    """
 
     def __init__(self, model: ModelSystem) -> None:
-        """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
+        """Create the checker, which keeps no history."""
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Judge a call of theirs."""
+        """Check a successful call against its list of revert reasons.
+
+        Raises PropertyViolationError if one of them held before the call.
+        """
         check_no_reason(step, _CALLS)

@@ -48,13 +48,13 @@ _EMERGENCY = 2
 
 @transition_property(87, calls=TRADES)
 def trades_execute_near_mark_for_fee(step: Transition, changes: Changes) -> None:
-    """Assert that lots and their price move between two accounts, in the band around the mark, and no others.
+    """Check lots, price and fees of each trade in a perpetual market (property 87).
 
-    Lots that were taken from debtors, and those of a liquidation, move at the mark. Both accounts pay their
-    fee of the notional, rounded up. The account with the better price pays, for the funding that it moves, an
-    interval of that funding, rounded up. All fees are insurance. No more becomes open than the limit. An
-    order is filled up to its size, until it expires, over its account's floor, at the limit of the order that
-    was signed first.
+    Lots move between two accounts at a price within the band around the mark. Liquidations and takeovers are
+    at the mark. Each account pays its fee on the notional, rounded up, to the insurance. The account with the
+    better price also pays one interval of the funding that the trade causes. Open interest stays under its
+    limit. An order is filled up to its size, before it expires, above its account's nonce floor and at the
+    first signed order's price. Raises PropertyViolationError otherwise.
     """
     trade = build_trade_from_events(step) if has_margin_market(step) else None
     if trade is None:
@@ -112,7 +112,10 @@ def trades_execute_near_mark_for_fee(step: Transition, changes: Changes) -> None
 
 
 def _check_orders(step: Transition, trade: Trade) -> None:
-    """Assert that a fill is within both orders, at the limit of the one that was signed first."""
+    """Check that a fill respects size, expiry, nonce floor and limit price of both orders.
+
+    The price is that of the order signed first. Raises PropertyViolationError otherwise.
+    """
     if not step.is_call(ORDERS, "fill"):
         return
     maker, taker = (_build_order_from_fields(order) for order in step.action.args[0:3:2])
@@ -135,7 +138,7 @@ def _check_orders(step: Transition, trade: Trade) -> None:
 
 
 def _compute_bond(step: Transition, owner: str, market_id: int) -> int:
-    """Return what an account that was up to date puts up with the trade [wei]."""
+    """Return the bond that an up-to-date account has to deposit with this trade [wei]."""
     market = step.get_contract(MARKET)
     if step.read_pre_state(MARKET, POSITIONS, (owner, market_id)).size:
         return 0
@@ -147,13 +150,12 @@ def _compute_bond(step: Transition, owner: str, market_id: int) -> int:
 
 @transition_property(88, calls=[*TRADES, f"{MARKET}.withdraw"])
 def new_risk_meets_initial_margin_at_current_mark(step: Transition, changes: Changes) -> None:
-    """Assert that an account that takes risk has its initial margin without unfinal gains.
+    """Check that new risk in the margin market meets the initial margin (property 88).
 
-    The same holds for an account that withdraws cash from a position.
-
-    The margin is taken at current marks, in no emergency and no settlement. An account that only reduces
-    stays solvent, falls no further under its maintenance margin, and gives no unfinal gain away. An account
-    in debt trades nothing.
+    Margins are taken at current marks, without gains that are not final. A withdrawal of cash with open
+    positions counts as new risk. No new risk is taken in an emergency or in settlement. An account that only
+    reduces stays solvent, falls no further below its maintenance margin, and gives away no unfinal gain. An
+    account in debt does not trade. Raises PropertyViolationError otherwise.
     """
     if not has_margin_market(step):
         return
@@ -196,7 +198,7 @@ def _build_order_from_fields(order_fields: Sequence[Any]) -> Order:
 def _compute_prior_equity(
     step: Transition, trade: Trade, owner: str, newly_marked_market: int | None
 ) -> AccountEquity:
-    """Return what an account had just before the lots changed hands, at the marks that were there then."""
+    """Return an account's equity directly before the trade, at the marks of that moment."""
     found = compute_account_equity(step, owner, newly_marked_market)
     delta, gets = (trade.delta, trade.one_gets) if owner == trade.one else (-trade.delta, trade.other_gets)
     fee, payer = compute_off_mark_funding_and_payer(step, trade)
@@ -264,12 +266,12 @@ def _check_margin_after_reduction(
 
 @transition_property(89, calls=TRADES[1:])
 def no_liquidation_above_maintenance_margin(step: Transition, changes: Changes) -> None:
-    """Assert that only a solvent account under its maintenance margin is liquidated, for the terms' reward.
+    """Check that only solvent accounts below their maintenance margin are liquidated (property 89).
 
-    The account is under it at the better ends of the current ranges as well; a market without a current price
-    asks for no margin. No account is liquidated at a final price. One lot less, or all but dust, would have
-    left it under its initial margin. No dust is left, and its equity falls by no larger a share than its
-    maintenance margin. Of debtors' lots no more is taken over than exists.
+    The better ends of the current price ranges count. A market without a current price requires no margin. No
+    account is liquidated at a final price. No more lots than needed are taken, and no dust is left. The
+    reward follows the terms. Takers take over no more lots of seized accounts than exist. Raises
+    PropertyViolationError otherwise.
     """
     if not has_margin_market(step) or step.action.method not in ("take", "liquidate"):
         return

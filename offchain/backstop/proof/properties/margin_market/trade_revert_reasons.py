@@ -71,7 +71,7 @@ _UNSIGNED, _USED_UP = "margin_orders: not its signer", "margin_orders: not so mu
 
 
 def _judge_call_and_find_reason(step: Transition, reasons_by_call: Calls) -> tuple[bool, str | None]:
-    """Return whether the call can be judged, and the first reason that stands in its way, None if none."""
+    """Return whether the call can be judged, and its first revert reason that holds, or None."""
     try:
         for reason, stands in reasons_by_call[f"{step.action.contract}.{step.action.method}"](step):
             if stands:
@@ -82,7 +82,10 @@ def _judge_call_and_find_reason(step: Transition, reasons_by_call: Calls) -> tup
 
 
 def check_refusal_has_first_reason(step: Transition, reasons_by_call: Calls) -> None:
-    """Check that a call that the margin market refuses is refused for the first reason that stands."""
+    """Check that a refused margin market call names the first revert reason that holds.
+
+    Raises PropertyViolationError otherwise. Other calls and reasons of other contracts are ignored.
+    """
     reason = step.outcome.reason or ""
     name = f"{step.action.contract}.{step.action.method}"
     if not has_margin_market(step) or name not in reasons_by_call or reason.split(":")[0] not in _MODULES:
@@ -95,7 +98,10 @@ def check_refusal_has_first_reason(step: Transition, reasons_by_call: Calls) -> 
 
 
 def check_no_reason(step: Transition, calls: Calls) -> None:
-    """Check that no reason stood in the way of a call that was not refused."""
+    """Check that no listed revert reason held for a successful margin market call.
+
+    Raises PropertyViolationError with the reason otherwise.
+    """
     if not has_margin_market(step) or f"{step.action.contract}.{step.action.method}" not in calls:
         return
     _, found = _judge_call_and_find_reason(step, calls)
@@ -133,7 +139,10 @@ def _iter_fill_reasons(step: Transition) -> Reasons:
 
 
 def _has_signed(trial: MarketReplay, order: Order, signature: bytes) -> bool:
-    """Return whether an account's key has signed an order, or the backstop pool answers that it does."""
+    """Return whether an order is signed by its account's key, or approved by the backstop pool.
+
+    Raises UnknownStateError for an account of another contract.
+    """
     step = trial.step
     digest = compute_order_digest(step, order)
     if len(signature) == 65:
@@ -227,7 +236,10 @@ def _iter_side_reasons(
     only_reduces: bool,
     guards: bool = True,
 ) -> Reasons:
-    """Yield what stands in the way of an account that got lots at a price so far off the mark."""
+    """Yield the revert reasons for an account that received lots in a trade, and whether each holds.
+
+    `off` is the distance of the price from the mark.
+    """
     old = trial.read_position_size(name, market_id) - delta
     if old * delta >= 0 or abs(delta) > abs(old):
         yield "trading: would not reduce", only_reduces
@@ -411,20 +423,27 @@ _CALLS: Calls = {
 
 @refusal_property(220, calls=_CALLS)
 def trade_revert_reasons_are_true(step: Transition) -> None:
-    """Check that a trade, withdrawal or meeting is refused for the first reason that stands in its way."""
+    """Check the revert reason of a refused trade, withdrawal or seizure (property 220).
+
+    It must be the first reason that holds, in the order of the contract's checks. Raises
+    PropertyViolationError otherwise.
+    """
     check_refusal_has_first_reason(step, _CALLS)
 
 
 @history_property(221, calls=_CALLS)
 class SuccessfulTradeHadNoRevertReason:
-    """Check that no revert reason held for a successful trade, withdrawal or seizure.
+    """Checker that no revert reason held for a successful trade, withdrawal or seizure (property 221).
 
-    The reasons are checked against the state before the call: margins, current marks, orders, unfinal gains.
+    Margins, marks, orders and unfinal gains are those of the state before the call.
     """
 
     def __init__(self, model: ModelSystem) -> None:
-        """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
+        """Create the checker, which keeps no history."""
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Judge a trade, a withdrawal or a meeting."""
+        """Check a successful call against its list of revert reasons.
+
+        Raises PropertyViolationError if one of them held before the call.
+        """
         check_no_reason(step, _CALLS)

@@ -39,11 +39,12 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 
 @transition_property(86, calls=[f"{MARKET}.deposit", f"{MARKET}.withdraw"])
 def late_losses_cut_withdrawals_equally(step: Transition, changes: Changes) -> None:
-    """Assert that cash is paid in whole, and out whole, or pro rata of the holdings while losses are late.
+    """Check amounts of margin market deposits and withdrawals (property 86).
 
-    Deposits leave first; the rest is profit, which the fund locks. Without positions no cash leaves that
-    unfinal gains may have to pay. Once prices are final, none leaves before the losses of that cycle are
-    final.
+    Both are paid in full. While the market has late losses (booked and unpaid), a withdrawal is cut pro rata
+    to the market's holdings. Deposits leave first. The rest is profit, which the market's fund holds until it
+    vests. Without positions an account keeps the cash that gains not yet final may have to pay. After a final
+    price, nothing leaves before the losses of that cycle are final. Raises PropertyViolationError otherwise.
     """
     method, args, sender = step.action.method, step.action.args, step.action.sender
     if step.action.contract != MARKET or method not in ("deposit", "withdraw"):
@@ -108,7 +109,10 @@ def _check_withdrawal_amounts(step: Transition, held_change: int, late_change: i
 
 
 def _sum_payments_for_late_losses(step: Transition) -> int:
-    """Return the payments of unvested profits, insurance and the protocol for late losses in a call."""
+    """Return all payments in this call for late losses, which are booked and unpaid [wei].
+
+    They come from unvested profits, insurance and the protocol.
+    """
     absorbed = list_event_values(step, "LossAbsorbed", contract=get_market_fund_name(step))
     posted = list_event_values(step, "ShortfallPosted", contract=get_market_fund_name(step))
     return sum(clawed + insured for _, clawed, insured in absorbed) + sum(amount for (amount,) in posted)
@@ -128,11 +132,11 @@ def _list_stablecoin_transfers(step: Transition) -> list[tuple[Any, ...]]:
     calls=[f"{MARKET}.*", f"{TRADING}.*", f"{POOL}.*", f"{CLOSER}.*"],
 )
 def call_moves_only_concerned_accounts(step: Transition, changes: Changes) -> None:
-    """Assert that a call changes only the accounts that it concerns.
+    """Check that a margin market call changes only the accounts that it concerns (property 91).
 
-    A call that brings marks, rolls, fees or the protocol's money changes none. An update changes its owner's
-    account; a seizure also the caller's, by bonds alone; deleveraging the named accounts. Tokens leave by
-    withdrawals, and as fees for the fund.
+    Calls that mark prices, end cycles, collect fees or post losses change no account. An update changes its
+    owner's account. A seizure also changes the caller's account, by its reward. Deleveraging changes the
+    named accounts. Tokens leave only by withdrawals and as fees. Raises PropertyViolationError otherwise.
     """
     if not has_margin_market(step):
         return
@@ -181,9 +185,10 @@ def _get_fund_address(step: Transition) -> str:
 
 
 def _check_finder_bond_payments(step: Transition, changes: Changes) -> None:
-    """Assert that thirds of bonds go to the finder, for seizing and for booking, and stay for rewards.
+    """Check that bonds pay a third each to the caller that seizes and the caller that books a loss.
 
-    For booking it gets more, by the time that the cycle has been pending.
+    The last third stays for takers. For booking the caller gets an additional reward that grows with the time
+    since the cycle's end. Raises PropertyViolationError otherwise.
     """
     third, finders = step.get_contract(MARKET).third_bond, list_event_values(step, "FinderPaid")
     seized = {values[0] for values in list_event_values(step, "Seized")}

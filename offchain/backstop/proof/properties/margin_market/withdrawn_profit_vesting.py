@@ -19,7 +19,7 @@ _TOLD = ("ProfitLocked", "ProfitClaimed", "ClawedBack")
 
 @dataclass
 class _ProfitRecord:
-    """Remaining profits of an owner in a bucket of time, and the number of roundings."""
+    """Remaining profit of an owner in one bucket of time [wei], and the number of roundings."""
 
     amount: Fraction
     rounded: int = 1
@@ -27,10 +27,10 @@ class _ProfitRecord:
 
 @history_property(60, writes=_OURS)
 class ProfitVestsForItsOwner:
-    """Assert that a profit can be claimed by its owner alone, whole but for clawbacks, once it has vested.
+    """Checker that a withdrawn profit is paid to its owner once it has vested (property 60).
 
-    It vests after all buckets of time that count have passed, and no call before changes its owner. Each
-    event of its bucket rounds by a wei.
+    It is paid in full except for clawbacks. It vests after all buckets of time that count have passed. Each
+    event of its bucket may round by 1 wei.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -44,7 +44,10 @@ class ProfitVestsForItsOwner:
                     self._profits.setdefault(bucket, {})[owner] = _ProfitRecord(amount)
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Follow the fund's events."""
+        """Record locked, clawed back and claimed profits from events, and check each claim.
+
+        Raises PropertyViolationError if a claim is too early or differs in amount or receiver.
+        """
         if not any(each.contract == FUND for path in _OURS for each in changes.get(path, ())):
             return
         told = [log for log in step.outcome.logs if log.contract == FUND and log.event in _TOLD]

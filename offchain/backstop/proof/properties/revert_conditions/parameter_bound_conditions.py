@@ -21,7 +21,7 @@ _MOST_PRICE, _ALL = 2**112 - 1, 8 * 10**9
 
 
 def _build_out_of_bounds_condition(lowest: int, highest: int, argument_index: int = 1) -> Any:
-    """Return the condition that an argument is beyond its bounds."""
+    """Return a revert condition that holds if the chosen argument is out of bounds."""
     return lambda x, *args: is_out_of_bounds(args[argument_index], lowest, highest)
 
 
@@ -179,7 +179,10 @@ register_conditions(
 
 
 def _build_invalid_thresholds_condition(argument_index: int, highest_threshold: int) -> Any:
-    """Return the condition that two thresholds are too high, or the first is over one that is set."""
+    """Return a revert condition for a pair of thresholds at `argument_index`.
+
+    It holds if one is above the highest value, or if a second one is set below the first.
+    """
 
     def condition(call: CallContext, *args: Any) -> bool:
         first, second = args[argument_index]

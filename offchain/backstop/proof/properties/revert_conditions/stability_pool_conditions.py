@@ -28,13 +28,13 @@ def _is_settling(call: CallContext) -> bool:
 
 
 def _has_older_entry(call: CallContext) -> bool:
-    """Return whether the caller's deposit is of the epoch before: older deposits take part by now."""
+    """Return whether the caller has a deposit from the previous epoch that is not active yet."""
     requests = call.read_own_slot("member_requests", call.sender)
     return bool(requests.entry and requests.epoch == call.now // call.contract.entry_delay - 1)
 
 
 def _sum_coins(call: CallContext) -> int:
-    """Return all coins, those that wait with those that take part [wad]."""
+    """Return the pool's active coins plus its waiting deposits [wad]."""
     waiting = call.read_own_slot("waiting_entries")
     return int(call.read_own_slot("product_sum.state").coins + waiting.older + waiting.newer)
 
@@ -58,7 +58,10 @@ def _is_last_naive_coin_taken(call: CallContext, amount: int, has_claim: bool) -
 
 
 def _is_income_kept(call: CallContext, has_reinvestment: bool, is_closed: bool) -> bool | None:
-    """Return whether income came in again while entries were closed; None where a refusal hides it."""
+    """Return whether income was reinvested although deposits were closed.
+
+    Returns None if the call was refused, because the income is then unknown.
+    """
     if not has_reinvestment or not is_closed:
         return False
     # Without income nothing comes in.
@@ -66,7 +69,10 @@ def _is_income_kept(call: CallContext, has_reinvestment: bool, is_closed: bool) 
 
 
 def _is_last_vault_safe(call: CallContext, owners: Any, to: str) -> bool | None:
-    """Return whether the vault of the revert reason is safe: the last one, if none is liquidated."""
+    """Return whether the last named vault is safe; its reason is reported if no vault is liquidated.
+
+    Returns None for a successful call or without vaults.
+    """
     if call.step.outcome.ok or not owners:
         return None
     c = call.contract.collateral_type

@@ -43,7 +43,7 @@ def _compute_wad_per_token_unit(call: CallContext, collateral_type: int) -> int:
 
 
 def _compute_debt(call: CallContext, collateral_type: int, owner: str, draw: int, rate: int) -> int:
-    """Return what a vault owes after a draw [rad]."""
+    """Return a vault's debt after a draw, at the given accumulated rate [rad]."""
     more = -(-draw * RAY // (rate - call.compute_redistributed_rate_increase(collateral_type)))
     return int((call.read_engine_slot("vaults", (collateral_type, owner)).normalized_debt + more) * rate)
 
@@ -70,7 +70,7 @@ def _is_above_type_ceiling(
 def _is_above_global_ceiling(
     call: CallContext, collateral_type: int, owner: str, deposit: int, draw: int, to: str
 ) -> bool | None:
-    """Return False if all that the protocol owes is surely under the global ceiling after a draw."""
+    """Return False if a draw certainly keeps all debt under the global ceiling, else None."""
     system, supply = call.read_engine_slot("ledger.system"), call.read("Stablecoin", "erc20.totalSupply")
     debts, (_, most) = (
         call.read_engine_slot("ledger.debts", collateral_type),
@@ -103,7 +103,10 @@ def _is_below_floor(
 def _has_new_risk(
     call: CallContext, collateral_type: int, owner: str, paid_amount: int, taken_amount: int, receiver: str
 ) -> bool | None:
-    """Return whether a call draws, or withdraws and leaves a debt."""
+    """Return whether the call draws, or withdraws collateral and leaves a debt.
+
+    Returns None if uncharged fees decide it.
+    """
     vault = call.read_engine_slot("vaults", (collateral_type, owner))
     if not taken_amount or call.method == "deposit_and_draw":
         return bool(taken_amount)
@@ -138,7 +141,10 @@ def _has_new_risk_in_emergency(call: CallContext, *args: Any) -> bool | None:
 
 
 def _is_type_flow_cap_exceeded(call: CallContext, *args: Any) -> bool | None:
-    """Return whether the outflow passes the flow cap, which is restored evenly over its window."""
+    """Return whether the call's outflow exceeds the type's flow limit, which refills over its window.
+
+    Returns None if the deployment's risk policy was replaced.
+    """
     if not has_initial_policy(call.step):
         return None
     c, _, _, second, _ = args
@@ -275,7 +281,7 @@ register_conditions(
 def _compute_liquidatable_and_whole_debt(
     call: CallContext, collateral_type: int, owner: str, rate: int
 ) -> tuple[int, int]:
-    """Return what of a debt there is room for under the limits, and all of it [wad, normalized]."""
+    """Return the normalized debt that auction limits allow to liquidate, and all of it [wad]."""
     vault, room = (
         call.read_engine_slot("vaults", (collateral_type, owner)),
         call.compute_auction_room(collateral_type),
@@ -318,7 +324,10 @@ def _has_mechanism(call: CallContext, collateral_type: int, *args: Any) -> bool:
 
 
 def _has_no_auctions(call: CallContext, collateral_type: int, owner: str, *args: Any) -> bool | None:
-    """Return whether a mechanism sells a vault; None where it depends on how far a pool's coins go."""
+    """Return whether a liquidation mechanism, and not an auction, sells this vault.
+
+    Returns None if it depends on the stability pool's coins.
+    """
     address = call.read(_LIQUIDATIONS, "mechanism_of", collateral_type)
     if is_zero_address(address):
         return False
@@ -418,7 +427,7 @@ def _is_auction_missing(call: CallContext, auction_id: int, *args: Any) -> bool:
 
 
 def _read_lot_terms_elapsed_price_bounds(call: CallContext, auction_id: int) -> tuple[Any, int, int, int]:
-    """Return the terms of a lot, the seconds since its top, and the bounds of its price now [ray]."""
+    """Return an auction's terms, seconds since its start, and lower and upper price bound [ray]."""
     lot = call.read_own_slot("lots", auction_id)
     terms, elapsed = (
         _read_lot_terms(call.step, lot),
@@ -446,7 +455,7 @@ def _is_reset_not_due(call: CallContext, auction_id: int, to: str) -> bool | Non
 
 
 def _find_take_refusal(call: CallContext, price: int) -> str:
-    """Return the reason for which a take at a price is refused; "" if it is not."""
+    """Return the reason for which a purchase at `price` [ray] is refused, or "" if none."""
     auction_id, most, most_price, _, _ = call.args
     lot, top = call.read_own_slot("lots", auction_id), call.read_own_slot("tops", auction_id).top
     terms = _read_lot_terms(call.step, lot)
@@ -580,7 +589,7 @@ _WORKOUTS = "Workouts"
 
 
 def _compute_principal_remainder(call: CallContext, workout_id: int, payment: int = 0) -> int:
-    """Return the principal that a workout owes after a payment [rad]."""
+    """Return the unpaid principal of a workout after a payment [rad]."""
     balance, sums = call.read_own_slot("balances", workout_id), call.read_own_slot("sums", workout_id)
     return compute_unraised_principal(balance.left - min(payment, balance.left), sums.premium, sums.excess)
 

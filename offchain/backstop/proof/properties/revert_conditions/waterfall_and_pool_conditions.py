@@ -42,13 +42,13 @@ def _read_waterfall_books(call: CallContext) -> Any:
 
 
 def _has_price_fallen_recently(call: CallContext) -> bool:
-    """Return whether a price has fallen within ten minutes, in a row of falls of less than a day."""
+    """Return whether a price dropped within ten minutes, in a series of drops shorter than a day."""
     falls = call.read(FEED, "price_drops.times")
     return bool(call.now < min(falls.last + LOOK, falls.began + MAX_LOOK))
 
 
 def _is_payment_paused_by_fall(call: CallContext, *args: Any) -> bool:
-    """Return whether payments wait for a fall: they do while nothing is wound up."""
+    """Return whether payments are paused by a recent price drop; never in settlement."""
     return not _read_waterfall_books(call).settlement and _has_price_fallen_recently(call)
 
 
@@ -62,7 +62,7 @@ def _has_reservation_by_any_stage(call: CallContext, collateral_type: int) -> bo
 
 
 def _build_changed_stage_condition(stage_field: str) -> Any:
-    """Return whether a stage that is known already is listed with another property."""
+    """Return a revert condition that holds if a new list changes this field of a known stage."""
 
     def condition(call: CallContext, terms: Any) -> bool:
         for stage, pooled, asynchronous, lifted, owes, _, _ in terms:
@@ -84,7 +84,10 @@ def _is_any_debt_at_risk(call: CallContext, unused_terms: Any) -> bool:
 
 
 def _is_stage_order_changed(call: CallContext, stage_list: Any) -> bool | None:
-    """Return whether stages that are in the list now are to be in another order, or one is listed again."""
+    """Return whether a new list changes the order of present stages or lists a removed one again.
+
+    Returns None if a new stage is listed twice.
+    """
     place = {k: at for at, k in enumerate(call.read_own_slot("lineup").ids)}
     known = [
         call.read_own_slot("ids", each[0]) - 1 for each in stage_list if call.read_own_slot("ids", each[0])
@@ -175,7 +178,7 @@ def _can_act_as_owner(call: CallContext, owner: str) -> bool:
 
 
 def _compute_shares_after_divisions(call: CallContext, owner: str) -> int:
-    """Return an account's shares after all divisions of shares up to now [shares]."""
+    """Return an account's shares, after all divisions of shares up to now."""
     balance = call.read_own_slot("token.balances", owner)
     return batch_figures.convert_shares(
         balance.shares, balance.generation, call.read_own_slot("token.state").generation
@@ -236,7 +239,10 @@ def _is_pool_payment_paused(call: CallContext) -> bool | None:
 
 
 def _can_pool_pay_capped_cover(call: CallContext) -> bool | None:
-    """Return whether a pool could cover some of a loss that reaches it, under a cap that is a share."""
+    """Return whether the pool could cover a part of a loss under its relative cap.
+
+    Returns None if earlier stages may cover the whole loss, and for equity pools.
+    """
     address = call.contract.address
     if call.contract.KIND == "EquityPool":
         return None
@@ -266,7 +272,7 @@ def _is_waterfall_stage(call: CallContext) -> bool:
 
 
 def _has_no_batch_to_settle(call: CallContext) -> bool | None:
-    """Return whether no batch is past its wait, and no batch past its wait may still be owed anything."""
+    """Return True if no exit batch is due or open, else None."""
     queue = call.read_own_slot("line.queue")
     found = [_is_batch_due(call, batch_id) for batch_id in range(queue.unsettled, queue.collecting)]
     runs = call.read_own_slot("token.state").open - len(found)
@@ -286,7 +292,7 @@ def _has_no_due_batch_shares(call: CallContext) -> bool:
 
 
 def _has_pool_equity_at_auction(call: CallContext) -> bool | None:
-    """Return True if a pool of equity has anything under auction; None if that depends on earlier stages."""
+    """Return whether an equity pool's stake is for sale, or None if that depends on earlier stages."""
     stage = call.step.model.world.addresses[call.contract.stage_address]
     if stage.KIND != "EquityAuction" or not _is_waterfall_stage(call):
         return None
@@ -417,7 +423,7 @@ def _read_sale(call: CallContext, collateral_type: int) -> Any:
 
 
 def _compute_linear_price(call: CallContext, top: int, floor: int, started_at: int) -> int:
-    """Return a price that falls in a straight line, rounded up [ray]."""
+    """Return the price of a linearly falling auction at the current time [ray, rounded up]."""
     elapsed, whole = call.now - started_at, call.contract.duration
     return -((floor * elapsed + top * (whole - elapsed)) // -whole)
 
@@ -468,7 +474,7 @@ def _compute_surplus_price(call: CallContext) -> int:
 
 
 def _compute_offered_surplus(call: CallContext) -> int:
-    """Return what of the reserve is offered, above its target and all that may be lost [wad]."""
+    """Return the offered surplus that the reserve holds above target and possible losses [wad]."""
     plan, reserve = call.read("Treasury", "plan"), call.read_engine_slot("ledger.system").reserve // RAY
     lost = (
         0
@@ -532,7 +538,7 @@ for _kind, _method in (("Treasury", "distribute"), (_SURPLUS, "take")):
 
 
 def _compute_collectable_cash(call: CallContext, owner: str, generation: int) -> int:
-    """Return the cash that an account can collect: its credit, and the cash due on its claim tokens [wei]."""
+    """Return the cash that an account can collect for its claim tokens [wei], credited or not."""
     balance, paid = (
         call.read_own_slot("token.balances", (generation, owner)),
         call.read_own_slot("paid_per_token", generation),
@@ -566,7 +572,10 @@ register_conditions(
 
 
 def _is_settlement_early(call: CallContext) -> bool:
-    """Return whether neither the delay of an announcement is over, nor losses stood for all epochs."""
+    """Return whether settlement may not begin yet.
+
+    It may begin after an announcement's delay, or once losses above the bound have lasted for all epochs.
+    """
     progress, length = call.read_own_slot("progress"), call.step.get_contract(WATERFALL).epoch_length
     if progress.announced_for and call.now >= progress.announced_for:
         return False
