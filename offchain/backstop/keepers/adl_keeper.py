@@ -106,7 +106,7 @@ def _iter_ranking_submission_intents(
     """Yield the calls that submit the rest of the keeper's own ranking of a market's gainers.
 
     The calls continue after the last account that the keeper submitted in the pending cycle (the last ended
-    cycle, whose gains still bear losses).
+    cycle, in which gains still bear losses).
     """
     closer = simulation.closer
     assert isinstance(closer, RankedDeleveraging)
@@ -161,7 +161,7 @@ def _iter_ranking_execution_intents(
 def rank_gainers(ahead: MarketSimulation, market_id: int, side: int) -> list[str]:
     """Return the accounts that gained on a side of a market in the pending cycle, first in rank first.
 
-    The pending cycle is the last ended one, whose gains still bear losses.
+    The pending cycle is the last ended one, in which gains still bear losses.
     """
     return [
         each.owner

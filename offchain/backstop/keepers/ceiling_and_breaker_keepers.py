@@ -45,7 +45,7 @@ def plan_breaker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
 
 @register_role("guardian")
 def plan_guardian_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Yield the emergency calls of the group's schedule whose time has come.
+    """Yield the emergency calls of the group's schedule that are due.
 
     An entry halts a market of the price feed, announces a facilitator's whole debt as lost, or raises the
     mode.

@@ -125,7 +125,7 @@ class MarketSimulation:
 
     @property
     def pending_cycle(self) -> int:
-        """Number of the pending cycle: the last ended one, whose gains still bear losses."""
+        """Number of the pending cycle: the last ended one, in which gains still bear losses."""
         return int(self.market.clocks[()].cycle) - 1
 
     # ------------------------------------------------------------------ accounts
@@ -194,7 +194,7 @@ class MarketSimulation:
         return sorted(found, key=lambda each: (-each.maximum_reward, each.owner))
 
     def list_debtors(self) -> list[str]:
-        """Return the accounts whose haircut exceeds their own money, the largest debt first.
+        """Return the accounts with a haircut above their own money, the largest debt first.
 
         The haircut is the part of an account's gains that pays others' losses. The pending cycle (the last
         ended one) counts as well.

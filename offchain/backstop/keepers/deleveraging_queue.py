@@ -59,8 +59,8 @@ def build_deleveraging_queues(
     """Return the deleveraging queue of each side of each market that has not ended.
 
     Ranks are computed as if the open cycle ended now. With `uses_pending_cycle` they are those of the last
-    ended cycle, whose ranking is submitted now. The system itself stays unchanged. Raises BackstopError if
-    the open cycle cannot end.
+    ended cycle, for the ranking that is submitted now. The system itself stays unchanged. Raises
+    BackstopError if the open cycle cannot end.
     """
     market = cast(PerpetualMarket, system.world.contracts[MARKET])
     with system.fork_state():

@@ -73,7 +73,7 @@ def find_best_purchase(
 def _build_purchase(
     view: KeeperView, collateral_type: int, vault: Vault, sale: Sale, budget: int, profit: int
 ) -> DiscountPurchase:
-    """Return a purchase whose limits make the call revert if its price rises before it is mined.
+    """Return a purchase with limits that make the call revert if its price rises before it is mined.
 
     If all debt is repaid, the limits also allow for the stability fee until then.
     """
@@ -123,7 +123,7 @@ def value_discount_types(
 ) -> dict[int, int]:
     """Return the value of 1e18 of collateral to the keeper [ray], by collateral type.
 
-    Only types whose unsafe vaults are sold at a fixed discount are included. A custom strategy values each
+    Only types with sales of unsafe vaults at a fixed discount are included. A custom strategy values each
     type once, by the type's largest unsafe vault; otherwise the price in `market` [ray] is the value.
     """
     types = [c for c in view.list_types_with_discount() if c in market]

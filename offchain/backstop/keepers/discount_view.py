@@ -27,7 +27,7 @@ class DiscountView(VaultView):
         return self.get_mechanism(collateral_type) != ZERO_ADDRESS
 
     def list_types_with_discount(self) -> list[int]:
-        """Return the collateral types whose unsafe vaults the deployment's FixedDiscount contract sells."""
+        """Return the collateral types with unsafe vaults sold by the deployment's FixedDiscount contract."""
         own = self.addresses.get(_CONTRACT)
         return [c for c in range(len(self.symbols)) if own and self.get_mechanism(c) == own]
 

@@ -93,7 +93,7 @@ class KeeperView(StabilityPoolView):
     def compute_breach_start(self) -> int:
         """Return the timestamp since which the total deficit is above settlement's bound; 0 if it is not.
 
-        The result is what the Settlement contract would store if the deficit were recorded now.
+        The result is the value that the Settlement contract would store if the deficit were recorded now.
         """
         before, epoch = self.settlement, self.timestamp // self._parameters.epoch_length
         deficit = sum(self.get_deficit(c) for c in self.types)
@@ -297,7 +297,7 @@ class KeeperView(StabilityPoolView):
         return len(self._indexes.open_auction_index.get_open_lots())
 
     def list_auctions_without_lot(self) -> list[OpenLot]:
-        """Return the open collateral auctions whose lot is empty, the oldest first."""
+        """Return the open collateral auctions with an empty lot, the oldest first."""
         return self._indexes.open_auction_index.list_empty_lots()
 
     @cached_property

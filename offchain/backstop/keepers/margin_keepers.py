@@ -119,7 +119,7 @@ def plan_margin_crank_calls(
 ) -> Decisions:
     """Yield the upkeep of the margin market: seize insolvent accounts, end cycles, post late losses.
 
-    Markets whose price moved by the group's deviation are marked at once. Markets with a final price, of
+    Markets with a price move of the group's deviation are marked at once. Markets with a final price, of
     delisting or settlement, are ended, and their positions closed.
     """
     cycles = view.cycles

@@ -98,7 +98,7 @@ class OpenAuctionIndex:
         return self._batches.values()
 
     def list_empty_lots(self) -> list[OpenLot]:
-        """Return the open auctions whose lot is empty, the oldest first."""
+        """Return the open auctions with an empty lot, the oldest first."""
         self._apply_written()
         return sorted(self._empty.values())
 

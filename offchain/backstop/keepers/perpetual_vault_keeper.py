@@ -56,7 +56,7 @@ class BackstopPoolView:
         self.waits = self.pool._is_due()
 
     def list_due_batches(self) -> list[tuple[int, str]]:
-        """Return pairs of batch and member whose withdrawal from the pool is due, the oldest batch first.
+        """Return pairs of batch and member with a withdrawal due from the pool, the oldest batch first.
 
         Empty while the market has unpaid late losses, because no withdrawal is paid then.
         """

@@ -34,7 +34,7 @@ class PolicyInForce(NamedTuple):
 
 
 def read_policy_in_force(snapshot: Snapshot, addresses: Mapping[str, str]) -> PolicyInForce:
-    """Return the risk policy whose address the vault engine stores.
+    """Return the risk policy at the address that the vault engine stores.
 
     Without a policy the result has normal mode and no extra requirements.
     """

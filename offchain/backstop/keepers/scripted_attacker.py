@@ -15,7 +15,7 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, div_up
 
 @register_role("attacker")
 def plan_attacker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Yield the attacker's planned moves whose time has come and that have not succeeded yet.
+    """Yield the attacker's planned moves that are due and have not succeeded yet.
 
     A move is sent regardless of profit or loss.
     """

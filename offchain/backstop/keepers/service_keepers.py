@@ -28,7 +28,7 @@ LEAST_INCOME = 100 * WAD
 
 @register_role("reporter", in_settlement=True)
 def plan_reporter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Yield price reports for markets whose outside price moved by `deviation`, or after a heartbeat.
+    """Yield price reports for markets after a price move of the group's deviation, or a heartbeat.
 
     If the margin market limits the age of its mark prices, a report includes the price range over that age.
     Nothing is yielded once settlement has fixed all prices.
@@ -141,7 +141,7 @@ def _has_useful_reports(
 
 @register_role("accruer")
 def plan_accruer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Yield accruals of stability fees for collateral types whose last accrual is a heartbeat ago."""
+    """Yield accruals of stability fees for collateral types last accrued a heartbeat ago."""
     for c in range(len(view.symbols)):
         if view.timestamp >= view.get_debts(c).accrued_at + keeper.group.heartbeat:
             yield keeper.build_intent("VaultEngine", "accrue", c, about=c)

@@ -57,7 +57,7 @@ def plan_pool_member_exit_calls(
 
 @register_role("owners")
 def plan_owners_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Yield repayments by owners whose vaults got a margin call or are spared only by a halt.
+    """Yield repayments of vaults that got a margin call or are spared only by a halt.
 
     A repayment restores the required ratio. The share `answers` of the owners responds, as far as the group's
     coins suffice.

@@ -41,7 +41,7 @@ class StabilityPoolView(DiscountView):
         return name if own is not None and self.get_mechanism(collateral_type) == own else None
 
     def list_types_with_stability_pool(self) -> list[int]:
-        """Return the collateral types whose unsafe vaults a stability pool repays."""
+        """Return the collateral types with a stability pool that repays unsafe vaults."""
         return [c for c in range(len(self.symbols)) if self.find_stability_pool(c) is not None]
 
     def can_start_auctions(self, collateral_type: int) -> bool:
@@ -106,7 +106,7 @@ class StabilityPoolView(DiscountView):
         return self._sum_admissible_entries(collateral_type) != 0
 
     def list_payable_members(self, collateral_type: int) -> list[str]:
-        """Return the members of a type's stability pool whose withdrawal can be paid now.
+        """Return the members of a type's stability pool with a withdrawal that can be paid now.
 
         A request is payable after its cooldown, while no debt of the type is at risk. In settlement every
         member can be paid.

@@ -12,7 +12,7 @@ from backstop.model.interfaces import Vault
 
 
 class WronglyFlaggedVaults(VaultsBelowRatio):
-    """Vaults of one type below a collateral ratio whose flag differs from their normalized debt.
+    """Vaults of one type below a collateral ratio with a flag other than their normalized debt.
 
     `flagged` has the owners of other wrong flags. These are flags on vaults above the ratio, and flags with
     an amount that differs from the debt.

@@ -21,7 +21,7 @@ def _has_unsafe_vault_or_workout(view: KeeperView) -> bool:
 def plan_liquidator_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Yield liquidations of unsafe vaults and foreclosures of workouts whose reward exceeds the gas.
+    """Yield liquidations of unsafe vaults and foreclosures of workouts if the reward exceeds the gas.
 
     Auction limits bound the liquidations. Vaults sold at a fixed discount are left to keepers that buy
     collateral. A vault of a type with a stability pool is auctioned only if the pool buys no part of it.
@@ -44,7 +44,7 @@ def list_vaults_without_auction_room(
 ) -> list[Vault]:
     """Return the vaults that a liquidator leaves only because auction limits are used up.
 
-    The largest debt comes first. Empty for types whose mechanism has no auctions.
+    The largest debt comes first. Empty for types with a mechanism without auctions.
     """
     if not view.can_start_auctions(collateral_type):
         return []

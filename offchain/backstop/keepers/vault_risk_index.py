@@ -78,13 +78,14 @@ class VaultRiskIndex:
         )
 
     def list_vaults_ever_called(self, collateral_type: int) -> list[str]:
-        """Return the owners of indebted vaults whose record has a margin call, in the order of opening."""
+        """Return the owners of indebted vaults with a recorded margin call, in the order of opening."""
         return self.sort_owners_by_opening(collateral_type, self._called.get(collateral_type, ()))
 
     def list_riskier_owners(self, collateral_type: int, collateral: int, debt: int) -> list[str]:
-        """Return the owners whose normalized debt over collateral may exceed `collateral / debt`.
+        """Return the owners of vaults with normalized debt over collateral above about a limit.
 
-        Risk is rounded, so the caller must check vaults at the limit. The least risky comes first.
+        The limit is `collateral / debt`. Risk is rounded, so the caller must check vaults at the limit. The
+        least risky comes first.
         """
         ranked = self._ranked.get(collateral_type)
         if not ranked:
@@ -100,7 +101,7 @@ class VaultRiskIndex:
         line_debt: int,
         build_empty_set: Callable[[], VaultsBelowRatio] = VaultsBelowRatio,
     ) -> VaultsBelowRatio:
-        """Return the set of vaults whose normalized debt over collateral exceeds a limit exactly.
+        """Return the set of vaults with normalized debt over collateral above a limit, tested exactly.
 
         The limit is `line_collateral / line_debt`. The set is kept under `cache_key`, and each call updates
         only vaults between the old and the new limit. The next call with that key changes the returned

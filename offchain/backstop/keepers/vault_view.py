@@ -92,8 +92,8 @@ class VaultView(LedgerView):
     def list_unsafe_vaults(self, collateral_type: int) -> list[Vault]:
         """Return the vaults of a type that can be liquidated now, the largest debt first.
 
-        Vaults below the liquidation ratio come first. Then come vaults whose margin call is past its deadline
-        and still not met.
+        Vaults below the liquidation ratio come first. Then come vaults with an unmet margin call past its
+        deadline.
         """
         return list(self.iter_unsafe_vaults(collateral_type))
 
@@ -110,8 +110,8 @@ class VaultView(LedgerView):
 
         The order is that of `list_unsafe_vaults`. Each of its two groups ends at the first debt that is not
         large enough. `can_fit_debt` leaves out debts, tested again as the caller proceeds; it must accept all
-        debts smaller than an accepted one. `keeper_share` is the number of keepers and the index of one,
-        whose vaults are yielded.
+        debts smaller than an accepted one. `keeper_share` is the number of keepers and the index of one. Only
+        the vaults of that keeper are yielded.
         """
         price, first = self.get_liquidation_price(collateral_type) if price is None else price, set()
         for vault in self._iter_vaults_below_ratio(
@@ -314,7 +314,7 @@ class VaultView(LedgerView):
         ) * self._add_largest_margin_to_ratio(collateral_type, ratio)
 
     def _list_vaults_ever_called(self, collateral_type: int) -> list[Vault]:
-        """Return the vaults of a type whose record has a margin call, even if it was met or has expired."""
+        """Return the vaults of a type with a recorded margin call, even if it was met or has expired."""
         if self._finder is not None:
             return sorted(
                 self._finder.list_vaults_ever_called(collateral_type, self.get_current_rate(collateral_type))

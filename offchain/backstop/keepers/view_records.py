@@ -63,7 +63,7 @@ class ConstantProductPool(NamedTuple):
         )
 
     def compute_best_amount(self, price: int) -> int:
-        """Return the largest sale whose marginal proceeds are at least `price` [ray], in wad, rounded down.
+        """Return the largest sale with marginal proceeds of at least `price` [ray], in wad, rounded down.
 
         The stablecoins that the market actually holds limit the amount.
         """
@@ -230,5 +230,5 @@ class VaultFinder(Protocol):
         ...
 
     def list_vaults_ever_called(self, collateral_type: int, rate: int) -> list[Vault]:
-        """Return the vaults of a type whose record has a margin call, even if it was met or has expired."""
+        """Return the vaults of a type with a recorded margin call, even if it was met or has expired."""
         ...

@@ -107,7 +107,7 @@ def draw_search_generations(summary: Mapping[str, Any]) -> Chart:
 
 
 def draw_loss_bearers(summary: Mapping[str, Any]) -> Chart:
-    """Return the chart of who paid the bad debt, what is outstanding, and what is not recognised yet."""
+    """Return the chart of the bad debt by payer, with the outstanding and unrecognised parts."""
     found = summary["found"]
     rows = [("worst found", found)]
     if "without" in found:

@@ -85,7 +85,7 @@ def list_thinned_points_keeping_extremes(
 
 
 def drop_repeated_points(x: Sequence[int], y: Sequence[float | None]) -> tuple[list[int], list[float | None]]:
-    """Drop the points of a step line whose y equals the previous one, except the first and last."""
+    """Drop the points of a step line with the y of the previous point, except the first and last."""
     kept = [i for i in range(len(x)) if i in (0, len(x) - 1) or y[i] != y[i - 1]]
     return [x[i] for i in kept], [y[i] for i in kept]
 

@@ -43,7 +43,7 @@ def build_charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Cha
 
 
 def draw_payers(comparison: Mapping[str, Any]) -> Chart | None:
-    """Return the chart of who paid the loss under each preset; None without a loss."""
+    """Return the chart of the loss by payer under each preset; None without a loss."""
     rows = comparison["presets"]
     if not any(int(row["created_rad"]) for row in rows):
         return None
@@ -110,7 +110,7 @@ def draw_open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Char
 
 
 def build_early_leaver_gain_chart(comparison: Mapping[str, Any]) -> Chart | None:
-    """Return the chart of what a pool member gains by leaving early, by preset and pool; None if unknown."""
+    """Return the chart of a pool member's gain from leaving early, by preset and pool; None if unknown."""
     rows = comparison["presets"]
     names = [row["title"] for row in rows]
     traces: list[dict[str, Any]] = []

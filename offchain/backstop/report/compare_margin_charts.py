@@ -14,7 +14,7 @@ from backstop.simulation.loss_bearers import PAYERS
 
 
 def draw_margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
-    """Return the chart of who paid the margin market's losses, by preset; None without a loss."""
+    """Return the chart of the margin market's losses by payer and preset; None without a loss."""
     rows = comparison["presets"]
     if not any(row["margin"] and int(row["margin"]["loss_wad"]) for row in rows):
         return None

@@ -47,13 +47,13 @@ def write_page(directory: Path) -> Path:
 
 
 def build_payer_strip(summary: Mapping[str, Any]) -> LossStrip | None:
-    """Return the strip of who paid the debts beyond margin; None without such debts."""
+    """Return the strip of the debts beyond margin by payer; None without such debts."""
     parts = [(name[0].upper() + name[1:], _COLORS[key], [f"{key}_wad"]) for key, name in PAID.items()]
     return build_strip(summary, "owed beyond margins", parts)
 
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
-    """Return the crash's main result: the debts beyond margin, and who paid them."""
+    """Return the crash's main result: the debts beyond margin, and their payers."""
     numbers = SummaryFigures(summary)
     return Markup("{} owed {} beyond what they had: insurance paid {}, those who had gained {}, {}.").format(
         render_count(summary["insolvent"], "account"),

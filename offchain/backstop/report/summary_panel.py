@@ -155,7 +155,7 @@ def find_least_bad_debt_index(scenario_result: Mapping[str, Any]) -> int:
 
 
 def build_loss_payers_strip(statement: Mapping[str, Any]) -> LossStrip | None:
-    """Return the strip of who would pay an audit's uncovered loss if it were realised now."""
+    """Return the strip of an audit's uncovered loss by payer if it were realised now."""
     parts = [
         (row["stage"].replace("_", " "), row["stage"], [f"stages.{i}.would_pay_rad"])
         for i, row in enumerate(statement["stages"])

@@ -99,7 +99,7 @@ def list_usage_columns(
 
 
 def describe_efficient(summary: Mapping[str, Any]) -> str:
-    """Return a text on how many settings are efficient, and what efficient means."""
+    """Return a text with the number of efficient settings and the meaning of efficient."""
     points = summary["points"]
     if summary["withheld"]:
         return f"None is marked as efficient, as the book stands still. {summary['measure_says']}"

@@ -96,7 +96,7 @@ class BlockRunner(ScenarioRun):
         return list_planned_withdrawals(self)
 
     def withdraw_free_margin_of_due_accounts(self, now: int) -> None:
-        """Withdraw the free margin of each margin account whose planned time has come.
+        """Withdraw the free margin of each margin account at its planned time.
 
         An account withdraws once; a refused withdrawal is tried again at the next block.
         """

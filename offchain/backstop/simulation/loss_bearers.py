@@ -77,7 +77,7 @@ _OF_STAGE = {stage: name for name, group in GROUPS.items() for stage in group.st
 
 
 def get_loss_bearer(stage: str) -> str:
-    """Return the name of the group whose money a waterfall stage pays."""
+    """Return the name of the group that bears the payments of a waterfall stage."""
     return _OF_STAGE[stage]
 
 

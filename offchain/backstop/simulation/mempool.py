@@ -57,8 +57,9 @@ class Mempool:
     ) -> tuple[int, int]:
         """Replace a sender's pending transactions; return how many are new and how many dropped.
 
-        Each entry of `wanted` is action, intent, gas and gas price. A transaction whose intent was already
-        pending keeps its age and takes the new terms. New ones become visible after `latency` seconds.
+        Each entry of `wanted` is action, intent, gas and gas price. A transaction with an intent that was
+        already pending keeps its age and takes the new terms. New ones become visible after `latency`
+        seconds.
         """
         old = {pending.intent: pending for pending in self._queues.get(sender, ())}
         kept: list[PendingTransaction] = []

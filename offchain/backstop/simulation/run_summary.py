@@ -310,7 +310,7 @@ def _count_workouts(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
 
 
 def _summarise_settlement(run: ScenarioRun, view: KeeperView) -> dict[str, Any] | None:
-    """Return when settlement began and ended, and what a coin is worth; None if it did not begin."""
+    """Return the begin and end of settlement and the worth of a coin; None if it did not begin."""
     progress = view.settlement
     if progress.begun_at == 0:
         return None

@@ -520,7 +520,7 @@ class ScenarioRun:
         return int(self.session.model.view(token, "balanceOf", owner))
 
     def sum_auctioned_and_unsafe_debt(self) -> int:
-        """Return the debt whose collateral is still to be sold [rad].
+        """Return the debt of collateral that is still to be sold [rad].
 
         It is the principal in auctions, and the debt of vaults unsafe at the lower of the feed's price and
         the price that reporters see.

@@ -26,7 +26,7 @@ def disable_feed_deviation_and_grace(parameters: Parameters) -> Parameters:
 
 
 class GasJobs(ABC):
-    """Base of a group of jobs: operations whose gas is measured one after the other.
+    """Base of a group of jobs: operations on contracts, measured for gas one after the other.
 
     Jobs run on a deployment that is already in use, so that no storage slot is written for the first time.
     """

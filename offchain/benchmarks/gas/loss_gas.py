@@ -68,7 +68,7 @@ class _LossJobs(GasJobs):
         return who
 
     def lose_gold_vault(self, equity_price: int = 100) -> None:
-        """Cause a loss of about 10,000 stablecoins by a gold vault whose collateral becomes worthless.
+        """Cause a loss of about 10,000 stablecoins by a gold vault with worthless collateral.
 
         The vault is liquidated and its auction closed. `equity_price` is reported meanwhile [dollars].
         """

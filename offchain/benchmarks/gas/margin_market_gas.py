@@ -257,7 +257,7 @@ class ManyDebtorsJobs(MarginMarketJobs):
 
 
 class DormantAccountJobs(MarginMarketJobs):
-    """Measured job of updating an account that nobody has touched for 12 cycles with losses."""
+    """Measured job of updating an account without any call for 12 cycles with losses."""
 
     CYCLES = 12
     # Nobody steps the feed meanwhile.

@@ -16,7 +16,7 @@ _BATCH = 9
 
 
 class StabilityPoolJobs(VaultJobs):
-    """Measured jobs of a stability pool for ether, whose members' stablecoins repay unsafe vaults.
+    """Measured jobs of a stability pool for ether: its members' stablecoins repay unsafe vaults.
 
     Stability fees accrue, and the keeper already holds ether.
     """

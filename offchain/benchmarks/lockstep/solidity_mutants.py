@@ -18,7 +18,7 @@ DIRECTED = frozenset({"-", "/", "%", "**"})
 
 
 class SoliditySource(SourceText):
-    """Text of one Solidity file and its syntax tree, whose positions are counted in bytes."""
+    """Text of one Solidity file, and its syntax tree with positions in bytes."""
 
     def __init__(self, text: str, tree: Node) -> None:
         super().__init__(text)
@@ -130,7 +130,7 @@ def drop_write(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
 
 
 def drop_call(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Yield the edit that removes an event, or a call whose result is unused."""
+    """Yield the edit that removes an event, or a call with an unused result."""
     if node["nodeType"] == "EmitStatement" or _get_called_name(node) not in (None, "require"):
         yield source.build_statement_removal(node)
 

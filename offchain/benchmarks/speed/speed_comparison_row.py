@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class SpeedRow(NamedTuple):
-    """Row of a speed table: what is measured, the method, its figure, and a ratio, all as text.
+    """Row of a speed table: the quantity, the method, its figure, and a ratio, all as text.
 
     `times` is the ratio of the figure to the first figure of its kind.
     """

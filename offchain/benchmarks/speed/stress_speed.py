@@ -61,7 +61,7 @@ class StressSpeed(NamedTuple):
 
 @dataclass(frozen=True)
 class StressDay:
-    """Scenario whose speed is measured, its number of vaults, and the seed of its paths."""
+    """Scenario for speed measurements, its number of vaults, and the seed of its paths."""
 
     scenario: Scenario
     vaults: int

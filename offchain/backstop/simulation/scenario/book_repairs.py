@@ -306,7 +306,7 @@ class _BookRepair:
     def _merge_to_floor(self, rows: Sequence[BookRow]) -> tuple[list[BookRow], list[BookRow]]:
         """Merge rows with similar ratios until each reaches the debt floor.
 
-        Returns the merged rows, and the rows of types whose total debt does not reach the floor.
+        Returns the merged rows, and the rows of types with a total debt below the floor.
         """
         merged, lost = [], []
         for symbol in dict.fromkeys(row.vault.symbol for row in rows):

@@ -9,7 +9,7 @@ from backstop.simulation.scenario.scenario_records import MarketDepth
 
 
 def count_window_blocks(market: MarketDepth, block_time: int) -> int:
-    """Return the number of past blocks whose highest price a market's fall is measured from.
+    """Return the number of past blocks for the highest price, from which a market's fall is measured.
 
     0 if the market's depth does not depend on a fall.
     """

@@ -76,7 +76,7 @@ def load_episode(name: str) -> Episode:
 
 
 def find_followed_coin(asset: str, episode: Episode) -> str:
-    """Return the episode's coin whose price moves an asset follows; STANDS_STILL for a dollar coin.
+    """Return the episode's coin that gives an asset its price moves; STANDS_STILL for a dollar coin.
 
     An asset with its own prices in the episode follows them. Another asset follows the first coin of its list
     that the episode has, and an asset without a list follows ether. The part of the name after the first `-`
@@ -131,7 +131,7 @@ def overlay_scenario_with_episode(scenario_field: Field) -> Field:
 
 
 class _FieldWriter:
-    """Builder of document fields whose errors point to the line that names the episode."""
+    """Builder of document fields with errors that point to the line that names the episode."""
 
     def __init__(self, named: Field) -> None:
         self.named = named
@@ -276,7 +276,7 @@ def describe_overlay(follows: Mapping[str, str]) -> list[str]:
 def describe_followed_coins(follows: Mapping[str, str]) -> str:
     """Return a text of which asset follows which coin, as in `ETH, WBTC as BTC`.
 
-    Assets whose price stands still are named after the others.
+    Assets with a constant price are named after the others.
     """
     moving = ", ".join(
         asset if asset == coin else f"{asset} as {coin}"

@@ -133,7 +133,7 @@ def read_accounts(field: Field) -> bool:
 
 
 def read_assets(field: Field, symbols: tuple[str, ...]) -> dict[str, TypeAssets]:
-    """Read the asset whose price each collateral type has, and the asset in which its debt is.
+    """Read the asset that prices each collateral type, and the asset in which its debt is.
 
     Types with the same assets share one price.
     """

@@ -42,7 +42,7 @@ class OwnerAction:
 
 @dataclass(frozen=True)
 class OwnerBehavior:
-    """Parameters of the behaviour of vault owners, who act at regular intervals."""
+    """Parameters of the behaviour of vault owners. Owners act at regular intervals."""
 
     every: int  # seconds
     idle: int  # billionths: share of vaults whose owners never act
@@ -136,7 +136,7 @@ def decide_owner_action(
 
     A price drop multiplies the chance of a defence only above the liquidation price: below it, in eight weeks
     of a real book, owners defended as often after small drops as after large ones. An owner without debt does
-    nothing. Nor does an owner whose debt is at least the collateral's worth, because abandoning the vault
+    nothing. Nor does an owner with a debt of at least the collateral's worth, because abandoning the vault
     costs less.
     """
     if vault.debt <= 0 or vault.worth <= vault.debt:

@@ -69,14 +69,14 @@ def refuse_unbroken_unsafe_rules(scenario: Scenario, unsafe_fields: Mapping[str,
 
 
 def iter_short_steps(parameters: Parameters, block_time: int) -> Iterator[tuple[str, int]]:
-    """Yield the symbol and auction step [seconds] of each type whose step is shorter than a block."""
+    """Yield the symbol and auction step [seconds] of each type with a step shorter than a block."""
     for each in parameters.collateral_types:
         if each.auction.curve == STAIRSTEP and each.auction.period < block_time:
             yield each.symbol, each.auction.period
 
 
 def describe_short_steps(scenario: Scenario) -> list[str]:
-    """Return a sentence for each type whose auction step is shorter than a block."""
+    """Return a sentence for each type with an auction step shorter than a block."""
     return [
         f"Auctions of {symbol} step every {step} s, and blocks are of {scenario.block_time} s: keepers see "
         f"one price a block, and shortfalls are too high. The scenario allows this: `{SHORT_STEP}` under "

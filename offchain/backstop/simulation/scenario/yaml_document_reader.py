@@ -205,8 +205,8 @@ def read_document(path: Path) -> Field:
 def _count_yaml_fields_with_aliases_expanded(file: Path, node: Node, known_counts: dict[int, int]) -> int:
     """Return the number of fields of a YAML node with all aliases expanded.
 
-    `known_counts` caches counts by node id; 0 marks a node whose count is in progress. Raises BackstopError
-    if a node contains itself.
+    `known_counts` caches counts by node id; 0 marks a node with a count in progress. Raises BackstopError if
+    a node contains itself.
     """
     if known_counts.get(id(node)) == 0:
         line = node.start_mark.line + 1

@@ -31,7 +31,7 @@ class LiquidationTerms(NamedTuple):
 
 
 def list_known_systems() -> list[str]:
-    """Return the names of lending systems whose liquidation terms are known, sorted."""
+    """Return the names of lending systems with known liquidation terms, sorted."""
     return sorted(read_document(TABLE).read_mapping_entries())
 
 

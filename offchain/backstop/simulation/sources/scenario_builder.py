@@ -286,7 +286,7 @@ class _ScenarioBuilder:
         return {symbol: debt * total * WAD // whole for symbol, debt in debts.items()}
 
     def _list_assets_with_prints(self) -> list[str]:
-        """Return the assets whose written prices have isolated prints, which the scenario must keep.
+        """Return the assets with isolated prints in the written prices, which the scenario must keep.
 
         The user has already judged the prints of the original file; a crash of minutes may be one row of
         `prices.csv`.
