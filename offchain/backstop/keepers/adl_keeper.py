@@ -37,9 +37,11 @@ from backstop.model.ranked_deleveraging import (
 def plan_deleverager_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Close winners' positions against unassigned lots, by the ranking or the shares of the deployment.
+    """Yield the calls that close winning positions against lots seized from insolvent accounts.
 
-    The bonds of the seized accounts pay for the calls.
+    The deployment's rule decides: ranked deleveraging first submits a ranking and then executes it, pro rata
+    deleveraging closes a share of each account. The bonds of the seized accounts pay for the calls. Nothing
+    is yielded without a margin market, without a closer contract, or after every market has ended.
     """
     cycles = view.cycles
     if cycles is None or cycles.has_every_market_ended or CLOSER not in view.addresses:
@@ -101,7 +103,11 @@ def _iter_ranking_submission_intents(
     side: int,
     ranked_gainers: list[str],
 ) -> Iterator[Intent]:
-    """Go on with its own ranking, to its end."""
+    """Yield the calls that submit the rest of the keeper's own ranking of a market's gainers.
+
+    The calls continue after the last account that the keeper submitted in the pending cycle (the last ended
+    cycle, in which gains still bear losses).
+    """
     closer = simulation.closer
     assert isinstance(closer, RankedDeleveraging)
     run, last = closer.runs[market_id, side, keeper.address], closer.lasts[market_id, side, keeper.address]
@@ -129,7 +135,7 @@ def _iter_ranking_execution_intents(
     side: int,
     ranked_gainers: list[str],
 ) -> Iterator[Intent]:
-    """Execute proven rankings of any account until no unassigned lots are left."""
+    """Yield calls that execute proven rankings of any account until no unassigned lots are left."""
     closer = simulation.closer
     assert isinstance(closer, RankedDeleveraging)
     case = closer.cases[market_id, side]
@@ -153,7 +159,10 @@ def _iter_ranking_execution_intents(
 
 
 def rank_gainers(ahead: MarketSimulation, market_id: int, side: int) -> list[str]:
-    """Return the accounts that gained on a side of a market in the pending cycle, in the order of rank."""
+    """Return the accounts that gained on a side of a market in the pending cycle, first in rank first.
+
+    The pending cycle is the last ended one, in which gains still bear losses.
+    """
     return [
         each.owner
         for each in compute_ranks(ahead.market, market_id, side, ahead.account_addresses)
@@ -164,7 +173,11 @@ def rank_gainers(ahead: MarketSimulation, market_id: int, side: int) -> list[str
 def find_submitted_batches_of_ranking(
     closer: RankedDeleveraging, market_id: int, side: int, ranking: Sequence[str]
 ) -> list[Accounts]:
-    """Split a proven ranking into its submitted calls, of which only the digests are stored."""
+    """Split a proven ranking into the batches of accounts in which it was submitted.
+
+    The contract stores only the digest of each batch, so the function searches for the batch size that
+    matches. It stops at the first batch without a match.
+    """
     found: list[Accounts] = []
     start, case = 0, closer.cases[market_id, side]
     for number in range(case.batches):
@@ -184,7 +197,11 @@ def _convert_address_to_integer(address: str) -> int:
 
 
 class Rank(NamedTuple):
-    """Rank of an account on a side of a market: equal scores go by address, accounts without a gain last."""
+    """Rank of an account on one side of a market, for deleveraging.
+
+    A higher score of gain to worth is closed first. Equal scores are ordered by address, and accounts without
+    a gain come last.
+    """
 
     score: int
     number: int  # the address
@@ -194,9 +211,10 @@ class Rank(NamedTuple):
 
 
 def compute_ranks(market: PerpetualMarket, market_id: int, side: int, owners: Iterable[str]) -> list[Rank]:
-    """Return the ranks of accounts on a side in the pending cycle, in the order of closing.
+    """Return the deleveraging ranks of accounts on one side of a market, first to be closed first.
 
-    Brings the accounts up to date.
+    Gains count over the pending cycle, which is the last ended one. The call also updates each account in
+    `market` to the current cycle.
     """
     ranks = []
     for owner in owners:

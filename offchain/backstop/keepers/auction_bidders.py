@@ -42,7 +42,11 @@ def _has_collateral_for_sale(view: KeeperView) -> bool:
 def plan_flash_taker_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Take or buy what sells at once for more than it costs, after fee, price impact and gas."""
+    """Yield flash takes: purchases of collateral that is sold on the market in the same transaction.
+
+    A purchase is made only if its proceeds exceed payment, pool fee, price impact, gas and minimum profit.
+    Auctions come first, ordered by price relative to the market; then unsafe vaults at a fixed discount.
+    """
     cost = view.estimate_call_cost("FlashTaker", "take_and_sell", gas_price)
     least = cost + keeper.group.minimum_profit
     pools = {
@@ -83,7 +87,10 @@ def _plan_flash_purchases(
     gas_price: int,
     pools: dict[int, ConstantProductPool],
 ) -> Decisions:
-    """Buy from unsafe vaults at a fixed discount what sells at once for more, the largest debt first."""
+    """Yield flash purchases from unsafe vaults at a fixed discount, the largest debt first.
+
+    Each purchase must be profitable after its collateral is sold to `pools`, which the function updates.
+    """
     cost = view.estimate_call_cost("FlashTaker", "liquidate_and_sell", gas_price)
     least = cost + keeper.group.minimum_profit
     for c, worth in value_discount_types(
@@ -120,7 +127,11 @@ def _plan_flash_purchases(
 
 @register_role("bidder", occasion=_has_collateral_for_sale)
 def plan_bidder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Buy collateral that is cheap against the market with its own stablecoins, and keep it."""
+    """Yield purchases of collateral below the market price, which the keeper pays and keeps itself.
+
+    Auctions come before unsafe vaults that are sold at a fixed discount. The keeper's free stablecoins limit
+    all purchases together.
+    """
     least = view.estimate_call_cost("CollateralAuction", "take", gas_price) + keeper.group.minimum_profit
     budget = view.get_unreserved_stablecoins(keeper.address)
     # What is sent has its money set aside already.
@@ -166,7 +177,10 @@ def _plan_bidder_purchases(
     market: dict[int, int],
     budget: int,
 ) -> Decisions:
-    """Buy from unsafe vaults at a fixed discount with its own stablecoins, the largest debt first."""
+    """Yield purchases from unsafe vaults at a fixed discount, the largest debt first.
+
+    The keeper pays with its own stablecoins, at most `budget` [wad].
+    """
     least = (
         view.estimate_call_cost("LiquidationEngine", "liquidate_and_buy", gas_price)
         + keeper.group.minimum_profit
@@ -210,7 +224,10 @@ def _has_running_equity_auction(view: KeeperView) -> bool:
 def plan_recap_bidder_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Buy slashed or new equity below the market with its own stablecoins, and keep it."""
+    """Yield purchases of slashed or newly minted equity below the market price.
+
+    The keeper pays with its own stablecoins and keeps the equity.
+    """
     budget = view.get_unreserved_stablecoins(keeper.address)
     # One contract after the other: their sales have the same ids.
     for contract in dict.fromkeys(sale.contract for sale in view.equity_auctions):
@@ -220,7 +237,7 @@ def plan_recap_bidder_calls(
 def _plan_equity_takes(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int, contract: str, budget: int
 ) -> Generator[Intent, None, int]:
-    """Yield the takes from one contract's sales; return what they cost [wad]."""
+    """Yield purchases from one contract's equity auctions, and return their total cost [wad]."""
     before = budget
     open_auctions = [
         sale
@@ -272,7 +289,11 @@ def _has_surplus_auction(view: KeeperView) -> bool:
 def plan_surplus_bidder_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Buy surplus with its own equity, which is burned, when the sale gives more than the equity is worth."""
+    """Yield a purchase of surplus stablecoin, paid with the keeper's equity, if it brings a profit.
+
+    The contract burns the equity that it receives. Nothing is yielded while losses are unresolved or
+    withdrawals are paused after a price drop.
+    """
     if not view.has_equity or view.surplus_auction is None or view.compute_unresolved_losses():
         return
     if view.timestamp < view.withdrawals_paused_until:

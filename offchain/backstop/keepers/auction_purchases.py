@@ -18,7 +18,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 
 
 class TakePlan(NamedTuple):
-    """A take: the current purchase, the amount to ask for, and the profit in wad."""
+    """Planned purchase from a collateral auction: fill at the current price, limits, profit [wad]."""
 
     fill: dutch_auction.Fill
     max_amount: int
@@ -29,9 +29,11 @@ class TakePlan(NamedTuple):
 def find_best_take(
     view: KeeperView, auction: Auction, amount: int, budget: int, value: Callable[[int], int]
 ) -> TakePlan | None:
-    """Find the take of about `amount` that brings the largest profit, by the contract's own rules.
+    """Return the most profitable purchase of about `amount` [wad] from an auction; None if none is possible.
 
-    Try the amount itself, as much as leaves a rest that is allowed, and the whole lot.
+    The candidates are `amount` itself, the largest amounts that leave an allowed remainder, and the whole
+    lot. `value` maps collateral [wad] to its worth [wad]; a purchase that costs more than `budget` [wad] is
+    left out.
     """
     terms = view.get_terms_at_start(auction)
     market_price = auction.top * BASIS_POINTS // terms.buf
@@ -60,14 +62,15 @@ def find_best_take(
 
 
 def compute_value(ray_price: int, amount: int) -> int:
-    """Return the worth of an amount (wad) at a price (ray) [wad], rounded down."""
+    """Return the worth of an amount [wad] at a price [ray], in stablecoin [wad], rounded down."""
     return amount * ray_price // RAY
 
 
 def can_be_profitable(auction: Auction, worth: int, budget: int, least: int) -> bool:
-    """Return whether a take could bring a profit (wad) at all, where 1e18 is worth at most `worth` (ray).
+    """Return True if a purchase from this auction could bring a profit of at least `least` [wad].
 
-    A take pays at least the price, and no more than the target or the budget (wad): that bounds its profit.
+    `worth` is the highest value of 1e18 of the collateral [ray]. The buyer pays at least the current price,
+    and at most the target or `budget` [wad]; these bounds limit the profit.
     """
     return _can_reach_minimum_profit(auction.price, auction.lot, auction.target, worth, budget, least)
 
@@ -84,10 +87,11 @@ def _can_reach_minimum_profit(
 def list_candidate_auctions_by_age(
     keeper: Keeper, view: KeeperView, worth: Mapping[int, int], budget: int, least: int
 ) -> list[Auction]:
-    """Return what can be bought of these types, where 1e18 is worth so much (ray), the oldest first.
+    """Return the auctions that a keeper may buy from, the oldest first.
 
-    A strategy is asked about everything. Without one, auctions that cannot bring a profit (see `may_pay`) are
-    left out.
+    `worth` is the value of 1e18 of each collateral type [ray]; types without a value are left out. With the
+    market price strategy, auctions that cannot bring `least` [wad] within `budget` [wad] are left out too.
+    Any other strategy gets all auctions to value.
     """
     if not isinstance(keeper.strategy, MarketPriceStrategy):
         return [each for each in view.takeable if each.collateral_type in worth]
@@ -101,9 +105,9 @@ def list_candidate_auctions_by_age(
 def iter_cheapest_auctions(
     keeper: Keeper, view: KeeperView, sale: str, market: Mapping[int, int], least: int
 ) -> Iterator[Auction]:
-    """Yield what can be bought and may bring a profit at a market price (ray, by type) that sales lower.
+    """Yield auctions that may bring a profit of `least` [wad], the lowest price relative to the market first.
 
-    The cheapest against the price outside comes first.
+    `market` is the price of each collateral type [ray], which sales by the caller then lower.
     """
     slack = 1  # `market` is rounded down
     if isinstance(keeper.strategy, MarketPriceStrategy):
@@ -131,7 +135,11 @@ def _iter_profitable_auction_batches(
     budget: int,
     minimum_profit: int,
 ) -> Iterator[PricedBatch]:
-    """Yield batches that may bring a profit: one with the largest lot and the largest target would."""
+    """Yield batches of equally priced auctions that may contain a profitable one.
+
+    The test combines the largest lot and the largest target of the batch, so it never excludes a profitable
+    auction.
+    """
     for each in view.purchasable_auction_batches:
         c = each.batch.collateral_type
         if c not in value_by_type or each.price * BASIS_POINTS > value_by_type[c] * keeper.group.takes_at:
@@ -149,7 +157,7 @@ def _iter_profitable_auction_batches(
 def _iter_profitable_auctions(
     priced: PricedBatch, worth: Mapping[int, int], slack: int, budget: int, least: int
 ) -> Iterator[Auction]:
-    """Yield the auctions of a batch that may bring a profit, the oldest first."""
+    """Yield the auctions of a batch that may bring a profit of at least `least` [wad], the oldest first."""
     price, most = priced.price, worth[priced.batch.collateral_type] + slack
     for auction_id, c, lot, target, top, started_at, principal, reward, version in priced.batch.lots:
         if _can_reach_minimum_profit(price, lot, target, most, budget, least):
@@ -159,7 +167,7 @@ def _iter_profitable_auctions(
 
 
 def has_takeable_auction(view: KeeperView) -> bool:
-    """Return whether any auction of collateral can be bought from."""
+    """Return True if at least one collateral auction is open for purchases."""
     return bool(view.purchasable_auction_batches)
 
 
@@ -170,7 +178,11 @@ def compute_values_by_auction_id(
     auctions: Iterable[Auction],
     market_prices: Mapping[int, int],
 ) -> dict[Hashable, int]:
-    """Value auctions of collateral as `Keeper.worth` does, at `market` prices by collateral type (ray)."""
+    """Return the value of 1e18 of each auction's collateral [ray], by auction id.
+
+    The keeper's strategy values the auctions. Auctions that cost more than the keeper's share `takes_at` of
+    this value are left out. `market_prices` is by collateral type [ray].
+    """
     if isinstance(keeper.strategy, MarketPriceStrategy):  # nobody need be asked
         most = {c: price * keeper.group.takes_at for c, price in market_prices.items()}
         return {
@@ -189,13 +201,13 @@ def compute_values_by_auction_id(
 def _describe_auction_to_strategy(
     view: KeeperView, sale_kind: str, auction: Auction, market_price: int
 ) -> Offer:
-    """Describe an auction of collateral to a strategy."""
+    """Return the offer that describes a collateral auction to a strategy."""
     symbol, left = view.symbols[auction.collateral_type], (auction.lot, auction.target)
     return Offer(sale_kind, auction.id, symbol, *left, auction.price, market_price, view.timestamp)
 
 
 def compute_discount_key(view: KeeperView, auction: Auction) -> tuple[int, int]:
-    """Return an auction's price as a share of the market's [wad], and its id to sort equal ones by."""
+    """Return an auction's price divided by the market price [wad], and its id to order equal ratios."""
     return _compute_price_ratio_to_market(view, auction.collateral_type, auction.price), auction.id
 
 

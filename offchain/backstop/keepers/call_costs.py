@@ -113,18 +113,24 @@ def _load_gas_table() -> Mapping[str, int]:
 
 
 def get_job_gas(job: str) -> int:
-    """Return the gas of a job of the committed table."""
+    """Return the gas of a job (a measured operation) in the committed gas table.
+
+    Raises KeyError if the table has no job of this name.
+    """
     return _load_gas_table()[job]
 
 
 def find_call_gas(contract: str, method: str) -> int | None:
-    """Return a call's gas by the committed table; None where no job stands for it."""
+    """Return the gas of a contract call from the committed gas table; None if the table has no job for it."""
     job = _find_job(contract, method)
     return None if job is None else _load_gas_table()[job]
 
 
 def require_call_gas(contract: str, method: str) -> int:
-    """Return the gas of a call that keepers send, each of which has a job."""
+    """Return the gas of a contract call from the committed gas table.
+
+    The call must have a job in the table, as every call of a keeper has; otherwise an assertion fails.
+    """
     job = _find_job(contract, method)
     assert job is not None, f"{contract}.{method} has no job"
     return _load_gas_table()[job]
@@ -137,5 +143,8 @@ def _find_job(contract: str, method: str) -> str | None:
 
 
 def convert_gas_to_stablecoin(gas: int, gas_price: int, ether_price: int) -> int:
-    """Multiply gas by its price (wei) and a coin's (ray) into stablecoin [wad], rounded up."""
+    """Return the cost of gas in stablecoin [wad], rounded up.
+
+    `gas_price` is in wei, `ether_price` is the price of the gas coin [ray].
+    """
     return -(-gas * gas_price * ether_price // RAY)

@@ -9,7 +9,11 @@ from backstop.model.arithmetic import RAD, RAY, div_up
 
 @register_role("ceilings")
 def plan_ceilings_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Raise a ceiling once half of its gap is used up; lower one that is half a gap too high."""
+    """Yield adjustments of debt ceilings that automatically follow the debt.
+
+    A ceiling is raised once at most half of its gap (the room kept above the debt) is left. It is lowered
+    once it is at least half a gap too high.
+    """
     for c in range(len(view.symbols)):
         terms, debt, old = view.get_ceiling_terms(c), view.get_type_debt(c), view.get_terms(c).debt_ceiling
         if terms.max_line == 0:
@@ -23,7 +27,11 @@ def plan_ceilings_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, 
 
 @register_role("breaker")
 def plan_breaker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Report a trigger above the mode to the circuit breaker; lower the mode once it is calm."""
+    """Yield a call that raises or lowers the circuit breaker's mode.
+
+    The mode is raised if an active trigger has a higher level. It is lowered if all triggers have a lower
+    level and the calm period is over.
+    """
     if view.breaker is None:
         return
     mode, calm_from, calm_period = view.breaker
@@ -37,7 +45,11 @@ def plan_breaker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
 
 @register_role("guardian")
 def plan_guardian_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Carry out the schedule: halt a market, raise the mode, announce a facilitator's whole debt as lost."""
+    """Yield the emergency calls of the group's schedule that are due.
+
+    An entry halts a market of the price feed, announces a facilitator's whole debt as lost, or raises the
+    mode.
+    """
     for i, order in enumerate(keeper.group.schedule):
         if view.outside.clock < order.at or memory.done.keys() & {("force_mode", i), ("set_halted", i)}:
             continue

@@ -40,7 +40,7 @@ Signed = Mapping[tuple[int, str], SignedReport]
 
 
 class UndermarginedAccount(NamedTuple):
-    """A solvent account under its maintenance margin: its equity, and its shortage [wei]."""
+    """Solvent account under its maintenance margin, with its equity and margin shortage [wei]."""
 
     owner: str
     equity: int
@@ -48,12 +48,15 @@ class UndermarginedAccount(NamedTuple):
 
     @property
     def maximum_reward(self) -> int:
-        """An upper bound of the reward for taking the account over [wei]."""
+        """Upper bound of the liquidator's reward for taking over the account's positions [wei]."""
         return min(self.equity, self.shortage)
 
 
 class _KeeperViewLedger:
-    """Answers of vault engine and risk policy to the trading contract: settlement, mode."""
+    """Stand-in for the vault engine and the risk policy, which the trading contract asks in a simulation.
+
+    It answers from a keeper's view whether settlement has begun and which mode is in force.
+    """
 
     def __init__(self, view: LedgerView, address: str) -> None:
         self._view = view
@@ -70,14 +73,21 @@ class _KeeperViewLedger:
 
 
 class _EmptyMarginFund:
-    """A fund that pays nothing: the fund does not decide which accounts are seized."""
+    """Insurance fund that pays nothing, for simulations.
+
+    The fund's balance does not decide which accounts are seized.
+    """
 
     def absorb(self, sender: str, loss: int, most: int) -> int:
         return 0
 
 
 class MarketSimulation:
-    """A copy of the market after reports are submitted and markets marked; queries update their accounts."""
+    """Copy of the perpetual market in which pending price reports are submitted and calls can be tried.
+
+    All markets are marked at the submitted reports on construction. Queries of an account first update that
+    account in the copy.
+    """
 
     def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: Parameters, signed: Signed) -> None:
         world = World(view.timestamp, 0)
@@ -105,28 +115,32 @@ class MarketSimulation:
 
     @contextmanager
     def revert_changes_on_exit(self) -> Iterator[None]:
-        """Revert all changes of the block at its end."""
+        """Return a context manager that reverts all changes of its block to the simulation."""
         with self.system.fork_state():
             yield
 
     def apply_call_and_report_success(self, contract: str, method: str, *args: Any, sender: str) -> bool:
-        """Make a call; whether it went."""
+        """Apply a call to the simulation, and return True if it did not revert."""
         return self.system.apply(Action(contract, method, args, sender)).ok
 
     @property
     def pending_cycle(self) -> int:
-        """The pending cycle."""
+        """Number of the pending cycle: the last ended one, in which gains still bear losses."""
         return int(self.market.clocks[()].cycle) - 1
 
     # ------------------------------------------------------------------ accounts
 
     @property
     def account_addresses(self) -> list[str]:
-        """All accounts, in the order of their addresses."""
+        """Addresses of all accounts of the market, in ascending order."""
         return sorted(self.market.accounts)
 
     def get_standing(self, owner: str) -> Standing:
-        """Return what an account has at the marks, once it is up to date."""
+        """Return an account's standing at the current marks: its own money and its haircut [wei].
+
+        The account is first updated to the current cycle. The haircut is the part of its gains that pays
+        others' losses.
+        """
         market, clock = self.market, self.market.clocks[()]
         account = market.accounts[owner]
         if account.cycle < clock.cycle or account.markets & clock.ended:
@@ -134,7 +148,10 @@ class MarketSimulation:
         return market._compute_standing(owner)
 
     def _list_accounts_to_check(self) -> list[str]:
-        """Return the accounts that may be weak or owe: most are fine, and to see that is cheap."""
+        """Return the accounts that may be under their maintenance margin or insolvent.
+
+        The check is a cheap over-approximation; it sorts out the many accounts that are certainly sound.
+        """
         market, clock = self.market, self.market.clocks[()]
         pending = any(sum(market.losses[m, clock.cycle - 1]) for m in self.fresh)
         # All markets were marked a moment ago.
@@ -154,18 +171,18 @@ class MarketSimulation:
         return found
 
     def get_position_sizes(self, owner: str) -> dict[int, int]:
-        """Return an account's lots by market."""
+        """Return an account's position sizes by market id [lots]; short positions are negative."""
         found = {m: int(self.market.positions[owner, m].size) for m in self.fresh}
         return {m: size for m, size in found.items() if size}
 
     def list_markets_by_notional(self, owner: str) -> list[int]:
-        """Return the markets of an account's positions, the largest notional first."""
+        """Return the ids of the markets in which an account has a position, the largest notional first."""
         sizes = self.get_position_sizes(owner)
         return sorted(sizes, key=lambda m: (-abs(sizes[m]) * self.market.paths[m].price, m))
 
     @cached_property
     def liquidatable_accounts(self) -> list[UndermarginedAccount]:
-        """The accounts that can be liquidated at current marks, those that pay most first."""
+        """Solvent accounts that can be liquidated at the current marks, the highest possible reward first."""
         found = []
         for owner in self._list_accounts_to_check():
             standing = self.get_standing(owner)
@@ -177,7 +194,11 @@ class MarketSimulation:
         return sorted(found, key=lambda each: (-each.maximum_reward, each.owner))
 
     def list_debtors(self) -> list[str]:
-        """Return the accounts that owe, now or of the pending cycle, the largest debt first."""
+        """Return the accounts with a haircut above their own money, the largest debt first.
+
+        The haircut is the part of an account's gains that pays others' losses. The pending cycle (the last
+        ended one) counts as well.
+        """
         found = []
         for owner in self._list_accounts_to_check():
             standing = self.get_standing(owner)
@@ -188,7 +209,11 @@ class MarketSimulation:
         return [owner for _, owner in sorted(found)]
 
     def list_insolvent_accounts_to_seize(self, sender: str) -> list[str]:
-        """Return the accounts to seize: insolvent ones, and those that others' losses make insolvent."""
+        """Return the accounts that `sender` could seize now, in the order of seizure.
+
+        The list includes accounts that become insolvent only through the losses of accounts seized before
+        them. The simulation itself stays unchanged.
+        """
         found: list[str] = []
         with self.revert_changes_on_exit():
             before = -1
@@ -204,7 +229,10 @@ class MarketSimulation:
     # ----------------------------------------------------------------- take-overs
 
     def find_most_lots(self, method: str, *args: Any, whole: int, sender: str) -> int:
-        """Return the most lots that a call of the trading contract would take; 0 if none."""
+        """Return the most lots, up to `whole`, with which a call of the trading contract succeeds.
+
+        0 if the call succeeds with no number of lots. `args` are the arguments before the number of lots.
+        """
 
         def goes(lots: int) -> bool:
             return self.system.dry_run(Action(TRADING, method, (*args, lots), sender)).ok
@@ -212,18 +240,24 @@ class MarketSimulation:
         return find_largest_accepted(goes, whole)
 
     def compute_reward(self, owner: str, market_id: int, lots: int, sender: str) -> int:
-        """Return the reward for lots of an account [wei], the fund's share included; 0 if it would not go."""
+        """Return the reward for liquidating lots of an account [wei], including the share of the fund.
+
+        0 if the liquidation would revert.
+        """
         outcome = self.system.dry_run(Action(TRADING, "liquidate", (owner, market_id, lots), sender))
         return int(outcome.value) if outcome.ok else 0
 
     def get_unassigned_lots(self, market_id: int) -> int:
-        """Return the unassigned lots, taken from insolvent accounts; above zero if they were long."""
+        """Return the lots seized from insolvent accounts that no account has taken over yet.
+
+        Above 0 if the seized positions were long, below 0 if they were short.
+        """
         long, short = self.market.lots[market_id]
         return int(short - long)
 
 
 class CycleView:
-    """The margin market at one block."""
+    """Read-only view of the perpetual market (margin market) at one block, for keepers."""
 
     def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: Parameters) -> None:
         assert parameters.margin is not None
@@ -240,7 +274,10 @@ class CycleView:
         self._rehearsals: dict[tuple[tuple[int, str, int], ...], MarketSimulation] = {}
 
     def simulate_reports(self, signed: Signed) -> MarketSimulation:
-        """Return the market after reports are submitted; the same object for the same reports."""
+        """Return a simulation of the market after the given signed price reports are submitted.
+
+        The same reports give the same object.
+        """
         key = tuple(sorted((c, who, each.signed_at) for (c, who), each in signed.items()))
         if key not in self._rehearsals:
             found = MarketSimulation(self._view, self.snapshot, self.parameters, signed)
@@ -248,81 +285,98 @@ class CycleView:
         return self._rehearsals[key]
 
     def get_last_mark(self, market_id: int) -> int:
-        """Return a market's last mark [wei a lot]; 0 if it has none."""
+        """Return a market's last mark price [wei a lot]; 0 if it was never marked."""
         found: Path = self._market["price_path.paths"].get(market_id, Path())
         return found.price
 
     def has_market_ended(self, market_id: int) -> bool:
-        """Return whether a market has made its last move."""
+        """Return True if a market has settled at its final price."""
         return bool(self.clock.ended >> market_id & 1)
 
     def is_market_ending(self, market_id: int) -> bool:
-        """Return whether a market's final price is being made, or is there: its own, or of the settlement."""
+        """Return True if a market's end has come but the market has not settled at its final price yet.
+
+        The end comes at the delisting time of the market or with the protocol's settlement.
+        """
         begun = 0 < self._ends_at[market_id] <= self._view.timestamp or bool(self._view.settlement.begun_at)
         return begun and not self.has_market_ended(market_id)
 
     @property
     def has_every_market_ended(self) -> bool:
-        """Whether all markets have ended."""
+        """True if all markets have settled at their final price."""
         return not self.running_market_ids
 
     @property
     def running_market_ids(self) -> list[int]:
-        """The markets that have not ended."""
+        """Ids of the markets that have not settled at a final price."""
         return [m for m in self.feeds if not self.has_market_ended(m)]
 
     @property
     def clock(self) -> Clock:
-        """The open cycle and its times."""
+        """Stored clock of the market: number of the open cycle, its times, and the ended markets."""
         found: Clock = self._market["price_path.clock"].get((), Clock())
         return found
 
     @property
     def rolls_from(self) -> int:
-        """The time from which any account may roll."""
+        """Timestamp from which any account may end the open cycle.
+
+        A cycle lasts at least one window and at most four; in between it ends after a quiet time without new
+        losses.
+        """
         clock, terms = self.clock, self.terms
         latest = clock.rolled_at + 4 * terms.window
         return min(latest, max(clock.rolled_at + terms.window, clock.booked_at + terms.quiet))
 
     @property
     def has_positions(self) -> bool:
-        """Whether any account has a position."""
+        """True if any account has an open position."""
         return any(max(lots) for lots in self._market["price_path.lots"].values())
 
     def list_accounts_in_ended_markets(self) -> list[str]:
-        """Return the accounts with positions in markets that have ended."""
+        """Return the accounts that still have a position in a market that has ended, in ascending order."""
         positions = self._market["cycle_book.positions"].items()
         found = {owner for (owner, m), each in positions if each.size and self.has_market_ended(m)}
         return sorted(found)
 
     def get_position(self, owner: str, market_id: int) -> Position:
-        """Return an account's lots in a market."""
+        """Return an account's stored position in a market; an empty position if it has none."""
         found: Position = self._market["cycle_book.positions"].get((owner, market_id), Position())
         return found
 
     def has_missed_cycles(self, owner: str) -> bool:
-        """Return whether an account is more than one cycle behind: its next call costs more gas."""
+        """Return True if an account's last update is more than one cycle old.
+
+        The next call that touches the account then costs more gas.
+        """
         account: Account = self._market["cycle_book.accounts"].get(owner, Account())
         return 0 < account.cycle < self.clock.cycle - 1
 
     def count_markets(self, owner: str) -> int:
-        """Return in how many markets an account has something."""
+        """Return the number of markets in which an account is active."""
         account: Account = self._market["cycle_book.accounts"].get(owner, Account())
         return account.markets.bit_count()
 
     def get_lifetime_net_deposits(self, owner: str) -> int:
-        """Return deposits less what was withdrawn of them or lost [wad]."""
+        """Return an account's deposits less the withdrawn or lost part of these deposits [wad]."""
         return int(self._market["cycle_book.paid_in"].get(owner, 0))
 
     def get_account_equity(self, owner: str) -> int:
-        """Return what an account has at the last marks, less its haircuts [wad]; 0 if it owes."""
+        """Return an account's equity at the last marks, after its haircut [wad]; 0 if it is insolvent.
+
+        The haircut is the part of its gains that pays others' losses.
+        """
         if owner not in self._market["cycle_book.accounts"]:
             return 0
         standing = self.simulate_reports({}).get_standing(owner)
         return max(0, standing.own - standing.haircut)
 
     def compute_shortfall_to_post(self) -> int:
-        """Return what of the late losses the protocol would bear now [wad]."""
+        """Return the unpaid late losses that the protocol would assume as a facilitator's debt now [wad].
+
+        Late losses are losses that neither insurance nor the gains of their cycle absorbed. 0 in emergency
+        mode, in settlement, after an announced loss, or without room under the facilitator's ceiling.
+        """
         late = int(self._market["cycle_losses.late"].get((), 0))
         facilitator = self._view.facilitators_by_name.get(self.terms.facilitator)
         if not late or facilitator is None or facilitator.announced or self._view.settlement.begun_at:
@@ -335,18 +389,18 @@ class CycleView:
     # -------------------------------------------------------------------- orders
 
     def get_filled_lots(self, digest: bytes) -> int:
-        """Return the lots of an order that were filled; more than any size once it is cancelled."""
+        """Return the filled lots of an order, by its digest; a number above any size if it was cancelled."""
         return int(self._orders["filled"].get(digest, 0))
 
     def get_nonce_floor(self, owner: str) -> int:
-        """Return the nonce below which an account's orders are void."""
+        """Return the nonce below which all orders of an account are void."""
         return int(self._orders["nonce_floor"].get(owner, 0))
 
 
 def find_largest_accepted(goes: Callable[[int], bool], whole: int) -> int:
-    """Return the most lots with which something goes, up to all of them; 0 if with none.
+    """Return the largest number from 1 to `whole` for which `goes` returns True, by binary search.
 
-    If a call succeeds with some lots, it succeeds with fewer, which need less money.
+    0 if there is none. `goes` must be monotonic: a call that succeeds with some lots succeeds with fewer.
     """
     fits, beyond = (whole, whole) if whole > 0 and goes(whole) else (0, whole)
     while beyond - fits > 1:
@@ -356,7 +410,7 @@ def find_largest_accepted(goes: Callable[[int], bool], whole: int) -> int:
 
 
 def _get_highest_maintenance(terms: Margins) -> int:
-    """Return the maintenance margin of a notional beyond all brackets [basis points]."""
+    """Return the maintenance margin rate of a notional above all brackets [basis points]."""
     return terms.maintenance + terms.account_rate_1 + terms.account_rate_2
 
 

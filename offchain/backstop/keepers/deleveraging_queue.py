@@ -22,7 +22,10 @@ LIGHTS = 5
 
 
 class QueueEntry(NamedTuple):
-    """The place of an account on its side of a market: 1 is closed first, 0 is not closed at all."""
+    """Place of an account in the deleveraging queue of one side of a market.
+
+    Place 1 is closed first; place 0 means that the account is not closed, because it has no gain.
+    """
 
     owner: str
     lots: int
@@ -35,7 +38,10 @@ class QueueEntry(NamedTuple):
 
 
 class SideQueue(NamedTuple):
-    """The accounts with lots on a side of a market, in the order of rank, and last those that have none."""
+    """Deleveraging queue of one side of a market: its accounts in the order in which they are closed.
+
+    Accounts without a gain are not closed, and come last.
+    """
 
     market: int
     side: int
@@ -50,10 +56,11 @@ class SideQueue(NamedTuple):
 def build_deleveraging_queues(
     system: ModelSystem, *, uses_pending_cycle: bool = False
 ) -> tuple[SideQueue, ...]:
-    """Return the queue of each side of each market that has not ended, as if the open cycle ended now.
+    """Return the deleveraging queue of each side of each market that has not ended.
 
-    With `pending`, return the queue of the pending cycle: its ranking is submitted now. BackstopError if the
-    open cycle cannot end.
+    Ranks are computed as if the open cycle ended now. With `uses_pending_cycle` they are those of the last
+    ended cycle, for the ranking that is submitted now. The system itself stays unchanged. Raises
+    BackstopError if the open cycle cannot end.
     """
     market = cast(PerpetualMarket, system.world.contracts[MARKET])
     with system.fork_state():
@@ -71,7 +78,7 @@ def build_deleveraging_queues(
 
 
 def _end_cycle(market: PerpetualMarket) -> None:
-    """Roll as if the window of the open cycle were over; the fund pays as it would."""
+    """End the open cycle in the model as if its longest window were over."""
     now = market.world.timestamp
     market.clocks[()] = market.clocks[()]._replace(rolled_at=now - 4 * market.window)
     try:
@@ -81,7 +88,7 @@ def _end_cycle(market: PerpetualMarket) -> None:
 
 
 def _read_sizes_by_market_side(market: PerpetualMarket) -> dict[tuple[int, int], dict[str, int]]:
-    """Return the lots of each account by market and side."""
+    """Return the lots of each account, by market and side, then by account."""
     found: dict[tuple[int, int], dict[str, int]] = {}
     for (owner, m), position in market.positions.items():
         if position.size:
@@ -104,7 +111,10 @@ def _build_side_queue(
 def _iter_deleveraging_queue_entries(
     ranks: list[Rank], lots_by_owner: dict[str, int], side_lots: int
 ) -> Iterator[QueueEntry]:
-    """Yield the places of accounts that hold so many lots of a side together."""
+    """Yield the queue entries of one side: accounts with a gain in rank order, then those without.
+
+    `side_lots` is the number of lots of the side, which determines each entry's lights.
+    """
     before = 0
     for place, rank in enumerate((each for each in ranks if each.gain), 1):
         lots = lots_by_owner[rank.owner]

@@ -19,7 +19,7 @@ _ROUNDED_UNITS = 3
 
 
 class DiscountPurchase(NamedTuple):
-    """A purchase as it would be now, and the limits to send with it."""
+    """Purchase of an unsafe vault's collateral at a fixed discount, with the limits to send along."""
 
     collateral: int  # wad that the buyer gets
     paid: int  # wad
@@ -30,7 +30,7 @@ class DiscountPurchase(NamedTuple):
 
     @property
     def price(self) -> int:
-        """The payment for 1e18 of the collateral that the buyer gets [ray], rounded up."""
+        """Payment for 1e18 of the collateral that the buyer receives [ray], rounded up."""
         return div_up(self.paid * RAY, self.collateral)
 
 
@@ -42,11 +42,11 @@ def find_best_purchase(
     compute_worth: Callable[[int], int],
     compute_best_amount: Callable[[int], int],
 ) -> DiscountPurchase | None:
-    """Return the purchase from an unsafe vault that brings the largest profit; None if none brings any.
+    """Return the most profitable purchase from an unsafe vault; None if no purchase brings a profit.
 
-    `compute_worth` is the value of an amount [wad], `compute_best_amount` the largest amount worth buying at
-    a price [ray]. The amounts tried are the whole sale, the best amount, the budget's amount [wad], and of
-    each the largest part that leaves a debt of the floor.
+    `compute_worth` maps an amount of collateral to its value [wad]. `compute_best_amount` maps a price [ray]
+    to the largest amount worth buying. The candidates are the whole sale, the best amount and the amount that
+    `budget` [wad] pays, each also reduced to leave the debt floor.
     """
     whole = view.plan_discount_sale(collateral_type, vault, UNLIMITED, UNLIMITED)
     if whole is None:
@@ -73,7 +73,10 @@ def find_best_purchase(
 def _build_purchase(
     view: KeeperView, collateral_type: int, vault: Vault, sale: Sale, budget: int, profit: int
 ) -> DiscountPurchase:
-    """Return a purchase with the limits that refuse it if its price changes before it is mined."""
+    """Return a purchase with limits that make the call revert if its price rises before it is mined.
+
+    If all debt is repaid, the limits also allow for the stability fee until then.
+    """
     sent, unit = sale.collateral - sale.fee, view.get_terms(collateral_type).unit
     max_price = div_up(sale.paid * RAY, max(1, sent - _ROUNDED_UNITS * unit))
     max_collateral, max_repay = sale.collateral, sale.paid
@@ -85,22 +88,22 @@ def _build_purchase(
 
 
 def _compute_unit_price(sale: Sale) -> int:
-    """Return a sale's price for 1e18 of the buyer's collateral [ray], rounded up."""
+    """Return the payment for 1e18 of the collateral that the buyer receives [ray], rounded up."""
     return div_up(sale.paid * RAY, sale.collateral - sale.fee)
 
 
 def iter_unsafe_vaults_worth_buying(
     keeper: Keeper, view: KeeperView, collateral_type: int, worth: int, least: int
 ) -> Iterator[Vault]:
-    """Yield the keeper's share of unsafe vaults of which a purchase may bring a profit, the largest first.
+    """Yield unsafe vaults of the keeper's share that may be bought at a profit, the largest debt first.
 
-    `worth` is the highest value of 1e18 [ray], `least` the smallest profit [wad]. A vault's sale costs no
-    more than its debt, at no lower a price than the largest bonus gives.
+    `worth` is the highest value of 1e18 of collateral [ray], `least` the smallest profit [wad]. The test uses
+    the vault's full debt and the price at the largest bonus, so it excludes no profitable vault.
     """
     lowest = view.compute_lowest_discount_price(collateral_type)
 
     def may_pay(debt: int) -> bool:
-        """Return whether all of a debt [rad] could bring the smallest profit."""
+        """Return True if a sale of this whole debt [rad] could bring the smallest profit."""
         return can_bring_profit(debt // RAY, worth, lowest, least)
 
     share = keeper.group.count, keeper.index
@@ -108,16 +111,20 @@ def iter_unsafe_vaults_worth_buying(
 
 
 def can_bring_profit(most_paid: int, worth: int, price: int, least: int) -> bool:
-    """Return whether so much money [wad] at a price could bring a profit, where 1e18 brings `worth` [ray]."""
+    """Return True if spending up to `most_paid` [wad] at `price` [ray] could bring `least` [wad] of profit.
+
+    `worth` is the value of 1e18 of the collateral [ray].
+    """
     return worth > price and most_paid * (worth - price) >= max(1, least) * price
 
 
 def value_discount_types(
     keeper: Keeper, view: KeeperView, sale_kind: str, market: Mapping[int, int]
 ) -> dict[int, int]:
-    """Return what 1e18 of each type's collateral is worth to a keeper [ray], at market prices by type.
+    """Return the value of 1e18 of collateral to the keeper [ray], by collateral type.
 
-    A strategy is asked once for each type that has an unsafe vault: about its largest one.
+    Only types with sales of unsafe vaults at a fixed discount are included. A custom strategy values each
+    type once, by the type's largest unsafe vault; otherwise the price in `market` [ray] is the value.
     """
     types = [c for c in view.list_types_with_discount() if c in market]
     if isinstance(keeper.strategy, MarketPriceStrategy):

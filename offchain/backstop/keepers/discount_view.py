@@ -20,19 +20,19 @@ _CONTRACT = "FixedDiscount"
 
 
 class DiscountView(VaultView):
-    """The sales of unsafe vaults at a fixed discount at one block."""
+    """View of the sales of unsafe vaults at a fixed discount, at one block."""
 
     def has_mechanism(self, collateral_type: int) -> bool:
-        """Return whether a type's unsafe vaults are sold by a mechanism: no auction starts for them."""
+        """Return True if a liquidation mechanism other than auctions sells a type's unsafe vaults."""
         return self.get_mechanism(collateral_type) != ZERO_ADDRESS
 
     def list_types_with_discount(self) -> list[int]:
-        """Return the types with vaults that the deployment's own contract sells at a fixed discount."""
+        """Return the collateral types with unsafe vaults sold by the deployment's FixedDiscount contract."""
         own = self.addresses.get(_CONTRACT)
         return [c for c in range(len(self.symbols)) if own and self.get_mechanism(c) == own]
 
     def has_unsafe_vault_at_discount(self) -> bool:
-        """Return whether any vault can be bought at a fixed discount now."""
+        """Return True if at least one vault can be bought at a fixed discount now."""
         return any(
             self.can_sell_vaults(c) and self.has_unsafe_vault(c) for c in self.list_types_with_discount()
         )
@@ -40,9 +40,10 @@ class DiscountView(VaultView):
     def plan_discount_sale(
         self, collateral_type: int, vault: Vault, max_collateral: int, max_repay: int
     ) -> Sale | None:
-        """Return what a buyer within these amounts [wad] would get of an unsafe vault now, and pay for it.
+        """Return the sale of an unsafe vault to a buyer now: collateral, fee, payment and repaid debt.
 
-        None if the mechanism or the liquidation engine would refuse the buyer.
+        `max_collateral` and `max_repay` are the buyer's limits [wad]. None if the mechanism or the
+        liquidation engine would refuse the sale.
         """
         key = collateral_type, vault.owner, max_collateral, max_repay
         if key not in self._sales:
@@ -51,7 +52,7 @@ class DiscountView(VaultView):
 
     @cached_property
     def _sales(self) -> dict[tuple[int, str, int, int], Sale | None]:
-        """Sales that a keeper has asked for, by type, owner and limits: the next keeper asks for the same."""
+        """Cache of planned sales, by collateral type, owner and the buyer's two limits."""
         return {}
 
     def _plan_discount_sale(
@@ -71,7 +72,7 @@ class DiscountView(VaultView):
         return sale if is_something and (rest == 0 or rest >= position.debt_floor) else None
 
     def build_position(self, collateral_type: int, vault: Vault, buyer: str = ZERO_ADDRESS) -> Position:
-        """Return an unsafe vault as its type's mechanism is asked about it now."""
+        """Return an unsafe vault as the engine describes it to the type's liquidation mechanism."""
         terms = self.get_terms(collateral_type)
         return Position(
             vault.locked,
@@ -85,7 +86,7 @@ class DiscountView(VaultView):
         )
 
     def compute_lowest_discount_price(self, collateral_type: int) -> int:
-        """Return what 1e18 costs at the largest bonus that a type's terms know [ray], rounded down."""
+        """Return the price of 1e18 of collateral at a type's largest bonus [ray], rounded down."""
         terms = self._discount_model.terms[collateral_type]
         ratio = self.get_terms(collateral_type).liquidation_ratio
         numerator, denominator = terms.compute_bonus(ratio, 0)
@@ -93,19 +94,23 @@ class DiscountView(VaultView):
         return int(price * denominator // numerator)
 
     def can_sell_vaults(self, collateral_type: int) -> bool:
-        """Return whether the price is fresh and not held back, and no auction limit of zero stops sales."""
+        """Return True if the mechanism may sell unsafe vaults of a type now.
+
+        The price must be fresh and not held back by a halt or grace period, and the type's auction limit must
+        not be 0.
+        """
         is_priced = self.get_liquidation_price(collateral_type) and self.get_current_price(collateral_type)
         limits: ledger.Auctions = self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions())
         return bool(is_priced) and limits.limit != 0
 
     def get_mechanism(self, collateral_type: int) -> str:
-        """Return the address of a type's liquidation mechanism; zero if it has none."""
+        """Return the address of a type's liquidation mechanism; the zero address if it uses auctions."""
         tables = self._snapshot["LiquidationEngine"]
         return str(tables["mechanism_of"].get(collateral_type, ZERO_ADDRESS))
 
     @cached_property
     def _discount_model(self) -> FixedDiscount:
-        """The contract's model over the tables of the snapshot; nothing can be written to it."""
+        """Read-only model of the FixedDiscount contract over the snapshot's tables."""
         found: Any = object.__new__(_KINDS[self._parameters.discount_contract])
         found.terms = FrozenTable(self._snapshot[_CONTRACT]["terms"], Terms())
         model: FixedDiscount = found

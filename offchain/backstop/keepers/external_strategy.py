@@ -38,9 +38,10 @@ _INHERITED = frozenset(
 
 
 class ExternalStrategy:
-    """A strategy's program.
+    """Strategy that runs as a separate program and exchanges lines of JSON with the keeper.
 
-    Asking it raises BackstopError if it died, answered rubbish or late, and until it has rested.
+    A request raises BackstopError if the program died, answered late or answered invalid data. After a
+    failure all requests raise BackstopError until a pause is over, which doubles with each failure in a row.
     """
 
     def __init__(
@@ -57,7 +58,11 @@ class ExternalStrategy:
         self._problem = ""
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
-        """Ask the program once for all offers."""
+        """Return the program's value of 1e18 of each offer [ray], in order; None for an offer without a bid.
+
+        All offers go into one request. Raises BackstopError if the program fails or still pauses after a
+        failure.
+        """
         if not offers:
             return []
         if time.monotonic() < self._again_at:
@@ -81,7 +86,7 @@ class ExternalStrategy:
         return worth
 
     def close(self) -> None:
-        """End the program."""
+        """Stop the program: close its input, and kill it if it does not exit within 0.2 seconds."""
         process, self._process, self._rest = self._process, None, b""
         if process is None:
             return
@@ -95,7 +100,10 @@ class ExternalStrategy:
         _unwrap_optional_pipe(process.stdout).close()
 
     def start_program(self) -> None:
-        """Start the program, and agree on the version."""
+        """Start the program, and check that it speaks the expected protocol version.
+
+        Raises BackstopError if the program cannot be started or answers with another version.
+        """
         try:
             # A session of its own: Ctrl-C is for the keeper, which ends it when it is done.
             self._process = subprocess.Popen(

@@ -18,7 +18,10 @@ HASTE = 1_000
 
 @lru_cache(maxsize=1)  # every member of a pool asks
 def estimate_type_and_facilitator_losses(view: KeeperView) -> list[int]:
-    """Return the loss, booked or expected, of each type, then of each facilitator [rad]; do not change it."""
+    """Return the booked and expected loss of each collateral type, then of each facilitator [rad].
+
+    The result is cached for the last view; callers must not change the list.
+    """
     found = []
     for c, price in enumerate(view.outside.prices):
         soon = price * (BASIS_POINTS - HASTE) // BASIS_POINTS
@@ -43,10 +46,11 @@ def estimate_type_and_facilitator_losses(view: KeeperView) -> list[int]:
 
 
 def estimate_losses_reaching_stage(view: KeeperView, stage: str) -> int:
-    """Return what of the foreseen losses would reach a stage [rad].
+    """Return the part of the foreseen losses that would reach a stage of the loss waterfall [rad].
 
-    Earlier stages pay what they have, those that need time nothing. Caps are ignored: a stage may pay
-    tomorrow the part that exceeds its cap today.
+    Earlier stages pay their whole balance; stages that first have to sell something pay nothing. Caps are
+    ignored, because a stage may pay tomorrow the part that exceeds its cap today. 0 if the stage is not in
+    the waterfall.
     """
     left, pooled = list(estimate_type_and_facilitator_losses(view)), _get_balances_by_shared_stage(view)
     for earlier in view.stages:
@@ -63,7 +67,7 @@ def estimate_losses_reaching_stage(view: KeeperView, stage: str) -> int:
 
 
 def _get_balances_by_shared_stage(view: KeeperView) -> dict[str, int]:
-    """Return the balances of the stages that have one for all types [rad]."""
+    """Return the balance of each stage that serves all collateral types [rad], by stage name."""
     pools = ("junior", "senior", "savings")
     return {"reserve": view.get_reserve()} | {
         pool: view.get_pool_assets(pool) * RAY for pool in pools if view.is_pool_deployed(pool)

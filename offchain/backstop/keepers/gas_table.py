@@ -15,7 +15,10 @@ SNAPSHOT = Path(__file__).parent / "gas-snapshot.json"
 
 
 def read_gas_table() -> dict[str, int]:
-    """Read the committed gas of each job."""
+    """Return the committed gas of each job (measured operation), by job name.
+
+    Raises BackstopError if the file is missing or invalid.
+    """
     try:
         rows = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["rows"]
         return {str(name): int(gas) for name, gas in rows.items()}
@@ -26,7 +29,7 @@ def read_gas_table() -> dict[str, int]:
 
 
 def write_gas_table_json(gas_by_job: dict[str, int]) -> None:
-    """Write new figures to be committed."""
+    """Write the gas of each job to the committed gas table, `gas-snapshot.json`."""
     SNAPSHOT.write_text(
         json.dumps({"schema_version": 1, "rows": gas_by_job}, indent=1) + "\n", encoding="utf-8"
     )

@@ -13,7 +13,11 @@ _LONGEST = 2_000  # characters of a line
 
 
 def parse_object(line: bytes, version: int, fields: Sequence[str], what: str) -> dict[str, Any]:
-    """Read an object that has these fields and no others, `schema_version` among them."""
+    """Parse a line of JSON into an object that has exactly the given fields.
+
+    Raises BackstopError if the line is longer than 2,000 bytes, is no JSON object, has another
+    `schema_version` than `version`, or lacks or adds a field. `what` names the object in the message.
+    """
     try:
         content = json.loads(line) if len(line) <= _LONGEST else None
     except (ValueError, RecursionError):
@@ -29,7 +33,11 @@ def parse_object(line: bytes, version: int, fields: Sequence[str], what: str) ->
 
 
 def parse_number(content: Mapping[str, Any], name: str, most: int, *, signed: bool = False) -> int:
-    """Read a whole number that is a string of digits."""
+    """Return the integer of a field that is a string of decimal digits.
+
+    A minus sign is allowed if `signed`. Raises BackstopError for any other text, or if the absolute value
+    exceeds `most`.
+    """
     text = content[name]
     if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,78}" if signed else r"[0-9]{1,78}", text):
         raise BackstopError(f"{name!r} is a whole number in quotes")
@@ -39,7 +47,10 @@ def parse_number(content: Mapping[str, Any], name: str, most: int, *, signed: bo
 
 
 def parse_hex_string_to_lowercase(content: Mapping[str, Any], name: str, byte_count: int) -> str:
-    """Read so many bytes in hex, in small letters."""
+    """Return a field of `byte_count` bytes in hex with prefix `0x`, in lower case.
+
+    Raises BackstopError if the field has another form or length.
+    """
     text = content[name]
     if not isinstance(text, str) or not re.fullmatch(rf"0x[0-9a-fA-F]{{{2 * byte_count}}}", text):
         raise BackstopError(f"{name!r} is {byte_count} bytes in hex")

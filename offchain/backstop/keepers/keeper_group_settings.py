@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StepSeries:
-    """A figure that changes at given times and holds in between."""
+    """Piecewise constant series: a value that changes at given times."""
 
     times: tuple[int, ...]
     values: tuple[int, ...]
 
     def get_value(self, time: int) -> int:
-        """Return the value at a time; the first one before the first time."""
+        """Return the value in force at a time; before the first time it is the first value."""
         return self.values[max(0, bisect_right(self.times, time) - 1)]
 
 
 @dataclass(frozen=True)
 class GasPolicy:
-    """A gas price: a fixed one, or the block's price `lag` seconds ago times a factor, capped."""
+    """Rule for a keeper's gas price: fixed, or a capped multiple of the block price `lag` seconds ago."""
 
     fixed: int | None = None  # wei
     factor: int = 11_000  # basis points
@@ -28,7 +28,10 @@ class GasPolicy:
     cap: int | None = None  # wei
 
     def compute_gas_price(self, clearing: StepSeries, now: int) -> int:
-        """Return the price to offer [wei a gas]."""
+        """Return the gas price to offer at time `now` [wei].
+
+        `clearing` is the series of the blocks' gas prices [wei].
+        """
         if self.fixed is not None:
             return self.fixed
         price = clearing.get_value(now - self.lag) * self.factor // 10_000
@@ -37,7 +40,7 @@ class GasPolicy:
 
 @dataclass(frozen=True)
 class Outage:
-    """A span in which a keeper does nothing and its waiting transactions are lost."""
+    """Time span in which a keeper sends nothing and its pending transactions are lost."""
 
     start: int
     end: int
@@ -45,7 +48,7 @@ class Outage:
 
 @dataclass(frozen=True)
 class GuardianInstruction:
-    """An entry of a guardian's schedule: halt a market, raise the mode, or announce a facilitator's loss."""
+    """Entry of a guardian's schedule: halt a market, raise the mode, or announce a facilitator's loss."""
 
     at: int
     halt: str = ""  # symbol of the market
@@ -61,7 +64,7 @@ MOVES = (*IN_POOL, *OF_COLLATERAL)
 
 @dataclass(frozen=True)
 class AttackMove:
-    """An entry of an attacker's plan, and the share of its means that it uses."""
+    """Entry of an attacker's plan: time, kind of move, and the share of its means to use."""
 
     at: int
     do: str  # one of MOVES
@@ -70,7 +73,10 @@ class AttackMove:
 
 @dataclass(frozen=True)
 class KeeperGroup:
-    """Keepers of one role. Options that a role does not know keep their defaults."""
+    """Settings of a group of keepers with the same role.
+
+    Options that a role does not use keep their defaults.
+    """
 
     name: str
     role: str
@@ -118,18 +124,18 @@ class KeeperGroup:
 
     @property
     def asset(self) -> str:
-        """The contract of the token that its capital is in."""
+        """Name of the token contract in which the group's capital is held: Equity or Stablecoin."""
         stakes = self.role == "member" and self.pool == "staked_equity"
         return "Equity" if stakes or self.role == "surplus_bidder" else "Stablecoin"
 
     @property
     def endowment(self) -> int:
-        """The capital that it begins with: 0 if it is going to draw it."""
+        """Capital with which each keeper starts [wad]; 0 if the keeper is going to draw its capital."""
         drawn = self.role != "attacker" and (self.collateral or self.facilitator)
         return 0 if drawn else self.capital
 
     def list_keeper_names(self) -> tuple[str, ...]:
-        """Return the names of its keepers, which are those of their accounts."""
+        """Return the names of the group's keepers, which are also the names of their accounts."""
         if self.count == 1 and self.role != "reporter":
             return (self.name,)
         return tuple(f"{self.name}_{i + 1}" for i in range(self.count))
@@ -137,9 +143,9 @@ class KeeperGroup:
 
 @dataclass(frozen=True)
 class RandomOutages:
-    """Spans at random times: average seconds between two beginnings, and average seconds that one lasts.
+    """Outages at random times, by their average interval and average length [seconds].
 
-    Spells of the same cause come at the same times.
+    Outages with the same cause occur at the same times.
     """
 
     every: int

@@ -27,7 +27,10 @@ _PATIENCE = 60
 
 
 class Intent(NamedTuple):
-    """A call that a keeper wants to make; `about` names its purpose, regardless of the amounts."""
+    """Call that a keeper wants to send, with its purpose and its expected cost and gain.
+
+    `about` identifies the purpose independently of the amounts, so that repeated attempts are recognised.
+    """
 
     action: Action
     about: tuple[Hashable, ...]
@@ -39,7 +42,7 @@ class Intent(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The call in a few words."""
+        """Short description of the call for logs: contract, method and shortened purpose."""
         about = [str(part)[:10] for part in _flatten_parts(self.about[1:])]
         return f"{self.action.contract}.{self.action.method}({', '.join(about)})"
 
@@ -53,11 +56,11 @@ Decisions = Iterator[Intent]
 
 @dataclass
 class KeeperMemory:
-    """A keeper's memory of its calls, by their purpose.
+    """Memory of a keeper: outcomes of its earlier calls, by their purpose.
 
-    `failures` are those in a row and the time of the last, `done` the time of the last success, `under_way`
-    the calls sent and not mined. `ranges` are the prices that a reporter saw, `rankings` the accounts that
-    gained in a cycle on a side of a market, in their proven order.
+    `failures` has the number of failures in a row and the time of the last. `done` has the time of the last
+    success. `under_way` has calls that are sent and not mined. `ranges` has the prices that a reporter saw.
+    `rankings` has the gainers of a cycle on a market side, in their proven order.
     """
 
     failures: dict[tuple[Hashable, ...], tuple[int, int]] = field(default_factory=dict)
@@ -67,7 +70,7 @@ class KeeperMemory:
     under_way: set[tuple[Hashable, ...]] = field(default_factory=set)
 
     def record_outcome(self, about: tuple[Hashable, ...], ok: bool, now: int) -> None:
-        """Remember whether a transaction succeeded."""
+        """Record at time `now` whether the call with this purpose succeeded."""
         if ok:
             self.failures.pop(about, None)
             self.done[about] = now
@@ -75,25 +78,27 @@ class KeeperMemory:
             self.failures[about] = (self.failures.get(about, (0, 0))[0] + 1, now)
 
     def can_retry(self, about: tuple[Hashable, ...], now: int) -> bool:
-        """Return whether to try again: the pause doubles with each failure in a row, up to about an hour.
+        """Return True if a call with this purpose may be sent now.
 
-        A failure that is yet to come was noted at a wrong time, and holds up nothing.
+        After failures in a row the pause doubles each time, up to about an hour. A failure recorded in the
+        future is ignored.
         """
         count, at = self.failures.get(about, (0, 0))
         return count == 0 or now < at or now > at + _PATIENCE * 2 ** min(count - 1, 6)
 
     def get_seconds_since_success(self, about: tuple[Hashable, ...], now: int) -> int:
-        """Return the seconds since the last success; a very long time if there was none up to now."""
+        """Return the seconds since the last success of a call; a huge number if it never succeeded."""
         at = self.done.get(about)
         return 1 << 62 if at is None or now < at else now - at
 
 
 @dataclass(frozen=True)
 class Keeper:
-    """One account of a group, its place in the group, its strategy, and data signed by others.
+    """Keeper account: its group and index, its strategy, and its sources of signed data.
 
-    These are orders for a matcher, and reports for a keeper that submits them. `signing` is the file of a
-    signing reporter, `sign_order` signs an order of the margin market with the key of the account.
+    `orders` are signed orders for a matcher, `reports` signed price reports for a keeper that submits them.
+    `signing` is the file of a reporter that signs reports instead of sending them. `sign_order` signs an
+    order of the margin market with the account's key.
     """
 
     name: str
@@ -110,7 +115,10 @@ class Keeper:
     """Whether a bidder begins with the highest profit for each coin, not with the oldest: it may have few."""
 
     def decide_calls(self, view: KeeperView, memory: KeeperMemory, gas_price: int) -> list[Intent]:
-        """Return the calls to send now, the most important first, at most as many as the group sends."""
+        """Return the calls to send now, the most important first, at most the group's limit `most`.
+
+        Calls that are pending, or that pause after a failure, are left out.
+        """
         wanted: list[Intent] = []
         for intent in self._iter_decisions(view, memory, gas_price):
             if intent.about not in memory.under_way and memory.can_retry(intent.about, view.timestamp):
@@ -120,7 +128,11 @@ class Keeper:
         return wanted
 
     def _iter_decisions(self, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-        """Yield the calls of its role, if settlement has not ended the role, and those of a holder."""
+        """Yield the calls of the keeper's role, and in settlement those of a stablecoin holder.
+
+        A role without duties in settlement stops once settlement begins. The holder's calls start once the
+        redemption rates are fixed.
+        """
         own = REGISTER[self.group.role]
         if view.settlement.begun_at == 0 or own.in_settlement:
             yield from own.decide(self, view, memory, gas_price)
@@ -139,14 +151,14 @@ class Keeper:
         of: int | None = None,
         at_risk: bool = False,
     ) -> Intent:
-        """Make a call of this keeper's account."""
+        """Return the intent to call a contract from this keeper's account."""
         action = Action(contract, method, args, self.address)
         return Intent(action, (method, about), spends, gain, gas, of, at_risk)
 
     def build_worth_by_acceptable_offer(self, offers: Sequence[Offer]) -> dict[Hashable, int]:
-        """Value offers by the strategy, and drop offers with a price above `takes_at` of their value.
+        """Return the strategy's value of 1e18 of each acceptable offer [ray], by the offer's id.
 
-        Return the ray that 1e18 of each is worth, by the offer's id.
+        Offers without a value, or with a price above the share `takes_at` of their value, are left out.
         """
         found = zip(offers, request_valuations(self.strategy, offers), strict=True)
         return {
@@ -156,11 +168,14 @@ class Keeper:
         }
 
     def accepts_price(self, price: int, worth: int) -> bool:
-        """Return True if a price [ray] is at most `takes_at` of the value of 1e18 [ray]."""
+        """Return True if a price [ray] is at most the share `takes_at` of the value `worth` [ray]."""
         return price * BASIS_POINTS <= worth * self.group.takes_at
 
     def is_assigned(self, key: int) -> bool:
-        """Return whether a thing falls to this keeper of its group."""
+        """Return True if the item with this number belongs to this keeper.
+
+        A group divides items by the number modulo the count of its keepers.
+        """
         return key % self.group.count == self.index
 
 
@@ -172,7 +187,7 @@ Occasion = Callable[[KeeperView], bool]
 
 
 class Role(NamedTuple):
-    """A role: its decisions, the occasion for them, and whether it goes on while settlement is under way."""
+    """Role of a keeper: its decision function, its condition to act, and whether it acts in settlement."""
 
     decide: Decides
     occasion: Occasion | None  # None: at any time, as for those who keep to a schedule
@@ -186,7 +201,10 @@ REGISTER: dict[str, Role] = {}
 def register_role(
     name: str, *, occasion: Occasion | None = None, in_settlement: bool = False
 ) -> Callable[[Decides], Decides]:
-    """Put a role in the register."""
+    """Return a decorator that registers a decision function as the role `name`.
+
+    `occasion` tells from a view whether the role could have anything to do; None means at any time.
+    """
 
     def register(decide: Decides) -> Decides:
         assert name not in REGISTER, f"there are two roles {name}"
@@ -197,6 +215,9 @@ def register_role(
 
 
 def has_occasion(role: str, view: KeeperView) -> bool:
-    """Return whether a keeper of this role could want anything now: if not, none need be asked."""
+    """Return True if a keeper of this role could have something to do at this view's block.
+
+    Always True once settlement has begun.
+    """
     occasion = REGISTER[role].occasion
     return occasion is None or view.settlement.begun_at != 0 or occasion(view)

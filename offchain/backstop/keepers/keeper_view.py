@@ -42,11 +42,11 @@ from backstop.system import Snapshot
 
 
 class KeeperView(StabilityPoolView):
-    """One block as a keeper sees it. Figures are worked out when first asked for.
+    """Protocol state at one block and outside market data, as a keeper sees them.
 
-    `indexes` are those of the snapshot, if they are kept from block to block; `finder` a faster way to find
-    vaults. `reserved` are the amounts, by token and owner (wad), that transactions not mined yet may spend;
-    `number` is the block's own.
+    Derived figures are computed on first use. `indexes` are table indexes kept from block to block, if any.
+    `finder` is a faster way to find vaults. `reserved` has the amounts, by token and owner [wad], that
+    pending transactions may spend. `number` is the block number.
     """
 
     def __init__(
@@ -73,13 +73,17 @@ class KeeperView(StabilityPoolView):
 
     @cached_property
     def cycles(self) -> CycleView | None:
-        """The margin market, if one is deployed."""
+        """View of the perpetual market (margin market); None if none is deployed."""
         if self._parameters.margin is None:
             return None
         return CycleView(self, self._snapshot, self._parameters)
 
     def can_begin_settlement(self) -> bool:
-        """Return True if any account may begin settlement now."""
+        """Return True if any account may begin settlement (the shutdown of the protocol) now.
+
+        The announced time must have come, or the deficit must have been above its bound for the required
+        epochs.
+        """
         announced_for = self.settlement.announced_for
         announced = 0 < announced_for <= self.timestamp
         since, parameters = self.compute_breach_start(), self._parameters
@@ -87,7 +91,10 @@ class KeeperView(StabilityPoolView):
         return announced or (since != 0 and self.timestamp >= since + stood)
 
     def compute_breach_start(self) -> int:
-        """Return since when the deficit has been above the bound if noted now [timestamp]; 0 if it is not."""
+        """Return the timestamp since which the total deficit is above settlement's bound; 0 if it is not.
+
+        The result is the value that the Settlement contract would store if the deficit were recorded now.
+        """
         before, epoch = self.settlement, self.timestamp // self._parameters.epoch_length
         deficit = sum(self.get_deficit(c) for c in self.types)
         if deficit <= self._parameters.settlement.bound * RAD:
@@ -97,21 +104,24 @@ class KeeperView(StabilityPoolView):
         return int(before.above_since)
 
     def should_record_deficit_breach(self) -> bool:
-        """Return whether the deficit has to be noted: the clock starts, stops, or runs on in a new epoch."""
+        """Return True if recording the deficit in the Settlement contract would change its record.
+
+        The breach may have started or ended, or it continues in an epoch without a record.
+        """
         before, since = self.settlement, self.compute_breach_start()
         this_epoch = before.noted_epoch == self.timestamp // self._parameters.epoch_length
         return since != before.above_since or (since != 0 and not this_epoch)
 
     def has_fixed_price(self, collateral_type: int) -> bool:
-        """Return whether settlement has fixed a type's price."""
+        """Return True if settlement has fixed the final price of a collateral type."""
         return collateral_type in self._snapshot["Settlement"]["final_prices"]
 
     def is_any_price_still_needed(self) -> bool:
-        """Return whether anything still looks at prices: no settlement has all of its own."""
+        """Return True unless settlement has begun and has fixed the final price of every collateral type."""
         return self.settlement.begun_at == 0 or not all(map(self.has_fixed_price, self.types))
 
     def has_final_feed_price(self, collateral_type: int) -> bool:
-        """Return whether the feed has made the price at which a type is settled, or is too late for one."""
+        """Return True if the feed has computed a type's settlement price, or its deadline has passed."""
         feed = self._snapshot["PriceFeed"]
         if feed["settlement_price.final_prices"].get(collateral_type, FinalPrice()).is_final:
             return True
@@ -125,16 +135,22 @@ class KeeperView(StabilityPoolView):
         return closing.count_time(market, self.timestamp).is_over(self.timestamp)
 
     def has_deficit_to_cover(self, collateral_type: int) -> bool:
-        """Return whether a type has a deficit that its stages have not covered for the last time."""
+        """Return True if a type has a deficit that the final covering in settlement has not treated yet."""
         deficit = self.get_deficit(collateral_type)
         return deficit not in (0, self._snapshot["Settlement"]["left_of"].get(collateral_type, 0))
 
     def get_collateral_per_redeemed_coin(self, collateral_type: int) -> int:
-        """Return the collateral (wad) for each unit of stablecoin [ray]; 0 before the books are closed."""
+        """Return the collateral paid for each redeemed stablecoin [ray].
+
+        0 until settlement fixes the redemption rates.
+        """
         return int(self._snapshot["Settlement"]["share_of"].get(collateral_type, 0))
 
     def compute_coin_value(self) -> int:
-        """Return what a stablecoin brings [ray]: 1, or after settlement its collateral at outside prices."""
+        """Return the value of a stablecoin [ray]: 1, or after settlement that of its collateral.
+
+        The collateral that one coin redeems is valued at outside market prices.
+        """
         if self.settlement.fixed_at == 0:
             return RAY
         return sum(
@@ -143,21 +159,21 @@ class KeeperView(StabilityPoolView):
         )
 
     def get_uncashed_coins(self, collateral_type: int, owner: str) -> int:
-        """Return what an account has redeemed and not cashed for a type yet [wad of stablecoin]."""
+        """Return the coins an account redeemed in settlement and has not yet exchanged for a type [wad]."""
         tables = self._snapshot["Settlement"]
         return int(tables["bag_of"].get(owner, 0) - tables["cashed_of"].get((collateral_type, owner), 0))
 
     def is_pool_deployed(self, pool: str) -> bool:
-        """Return whether a pool is deployed."""
+        """Return True if the deployment has the contract of this loss-absorbing pool."""
         return POOLS[pool][0] in self._snapshot
 
     def get_exit_terms(self, pool: str) -> PoolParameters:
-        """Return how members of a pool leave."""
+        """Return the parameters of a pool, such as the cooldown of its withdrawals."""
         found: PoolParameters = getattr(self._parameters, pool)
         return found
 
     def get_membership(self, pool: str, owner: str) -> PoolMembership:
-        """Return a member's part in a pool."""
+        """Return a member's shares, shares requested for withdrawal, and claimable assets in a pool."""
         found = self._read_pool(pool)
         requested = sum(
             found.requests[batch_id, owner].shares for batch_id in found.list_request_batches(owner)
@@ -166,7 +182,11 @@ class KeeperView(StabilityPoolView):
         return PoolMembership(found.held(owner), requested, claimable)
 
     def get_batch_cut_and_settlement_status(self, pool: str) -> ExitBatchStatus:
-        """Return what can be done with a pool's batches."""
+        """Return when a pool's withdrawal batches can be cut and settled next [timestamp].
+
+        To cut a batch is to close it for further requests; to settle it is to pay it. The status also tells
+        whether a due batch has not been paid in full.
+        """
         found = self._read_pool(pool)
         queue, cut_from, settle_from = found.line[()], None, None
         if queue.unsettled < queue.collecting:
@@ -187,22 +207,22 @@ class KeeperView(StabilityPoolView):
 
     @property
     def has_no_uncovered_losses(self) -> bool:
-        """Whether nothing is lost, or feared to be, that is not covered."""
+        """True if no loss is open: booked in the waterfall and not fully paid."""
         books = self._snapshot["LossWaterfall"]["books"].get((), loss_events.Books())
         return bool(books.open == 0)
 
     @property
     def has_equity(self) -> bool:
-        """Whether there is an equity token, and with it a treasury."""
+        """True if the deployment has an equity token, and with it a treasury."""
         return "Equity" in self._snapshot
 
     def get_unreserved_equity(self, owner: str) -> int:
-        """Return the equity that an account can spend [wad]."""
+        """Return the equity of an account less what its pending transactions may spend [wad]."""
         return self._get_unreserved_balance("Equity", owner)
 
     @cached_property
     def equity_auctions(self) -> list[EquityAuction]:
-        """The sales of slashed and of new equity under way."""
+        """Auctions of slashed equity and of newly minted equity that are under way."""
         found = []
         for contract in ("StakeAuction", "MintAuction"):
             tables: Tables = self._snapshot.get(contract, {"sales": {}})
@@ -216,7 +236,7 @@ class KeeperView(StabilityPoolView):
 
     @cached_property
     def surplus_auction(self) -> SurplusAuction | None:
-        """The sale of surplus, if one is under way."""
+        """Auction of surplus stablecoin at its current price; None if there is none or its time is over."""
         lot: surplus.Lot = self._snapshot["SurplusAuction"]["lot"].get((), surplus.Lot())
         elapsed, duration = self.timestamp - lot.started_at, self._equity_parameters.duration
         if lot.lot == 0 or elapsed > duration:
@@ -225,18 +245,22 @@ class KeeperView(StabilityPoolView):
         return SurplusAuction(lot.lot, prices.compute_price(elapsed, duration))
 
     def get_configured_surplus_lot(self) -> int:
-        """Return what one sale of surplus offers [wad]."""
+        """Return the amount of stablecoin that one surplus auction offers [wad]."""
         return self._equity_parameters.surplus_lot * WAD
 
     def compute_unresolved_losses(self) -> int:
-        """Return what is recognised and unresolved [rad]: while there is any, no income is spent."""
+        """Return the recognised losses that no stage has resolved yet [rad].
+
+        The treasury spends no income while the result is above 0. In settlement it is a fixed amount above 0
+        until the redemption rates are fixed.
+        """
         books = self._waterfall["books"].get((), loss_events.Books())
         if books.settlement:
             return 0 if books.closed else loss_events.WINDING_UP
         return int(sum(loss.unresolved for loss in self._waterfall["losses"].values()))
 
     def sum_recovery_claims(self) -> int:
-        """Return the debt to members that absorbed losses [wad]."""
+        """Return the outstanding recovery claims of pool members that absorbed losses [wad]."""
         found = 0
         for contract, _, _ in POOLS.values():
             tables = self._snapshot.get(f"{contract}.Claims")
@@ -245,7 +269,7 @@ class KeeperView(StabilityPoolView):
         return found
 
     def compute_spendable_reserve(self) -> int:
-        """Return what the reserve has beyond all that is in doubt [wad]."""
+        """Return the reserve above all debt in doubt [wad]; 0 if debt in doubt exceeds the reserve."""
         return max(
             0,
             self.get_reserve() // RAY
@@ -253,7 +277,10 @@ class KeeperView(StabilityPoolView):
         )
 
     def compute_surplus_and_offered_part(self) -> tuple[int, int]:
-        """Return the reserve above doubt and target, and the part of its surplus that is offered [wad]."""
+        """Return the surplus and the part of it that is offered for sale [wad].
+
+        Surplus is the spendable reserve above the treasury's target.
+        """
         plan: treasury.Plan = self._snapshot["Treasury"]["plan"].get((), treasury.Plan())
         kept = plan.target * WAD
         return max(0, self.compute_spendable_reserve() - kept), max(
@@ -266,16 +293,16 @@ class KeeperView(StabilityPoolView):
         return self._parameters.equity
 
     def count_open_auctions(self) -> int:
-        """Return how many auctions are open."""
+        """Return the number of open collateral auctions."""
         return len(self._indexes.open_auction_index.get_open_lots())
 
     def list_auctions_without_lot(self) -> list[OpenLot]:
-        """Return the open auctions with an empty lot, the oldest first."""
+        """Return the open collateral auctions with an empty lot, the oldest first."""
         return self._indexes.open_auction_index.list_empty_lots()
 
     @cached_property
     def priced_auction_batches(self) -> list[PricedBatch]:
-        """The open auctions that have something left to sell, those together that cost the same."""
+        """Open auctions with collateral left, in batches of equal current price."""
         now = self.auction_clock
         return [
             PricedBatch(each, *self.get_terms_at_start(each).price(each.top, now - each.started_at))
@@ -284,11 +311,11 @@ class KeeperView(StabilityPoolView):
 
     @cached_property
     def purchasable_auction_batches(self) -> list[PricedBatch]:
-        """Those of the batches that can be bought from."""
+        """Batches of equally priced auctions that need no reset, so that they are open for purchases."""
         return [each for each in self.priced_auction_batches if not each.needs_reset]
 
     def iter_auctions_to_reset(self, types: Collection[int]) -> Iterator[OpenLot]:
-        """Yield the auctions of these types that wait for a reset, the oldest first."""
+        """Yield the auctions of these collateral types that need a reset, the oldest first."""
         return merge(
             *(
                 each.batch.lots
@@ -298,12 +325,12 @@ class KeeperView(StabilityPoolView):
         )
 
     def get_auction_terms(self, collateral_type: int) -> dutch_auction.Terms:
-        """Return how a type is sold in auctions that begin now."""
+        """Return the terms of auctions of a collateral type that begin now."""
         found: dutch_auction.Terms = self._auction["terms"][collateral_type]
         return found
 
     def get_terms_at_start(self, auction: Auction | AuctionBatch | OpenLot) -> dutch_auction.Terms:
-        """Return how something is sold: by the terms that it began with."""
+        """Return the terms in force when an auction, or a batch of auctions, began."""
         terms = self.get_auction_terms(auction.collateral_type)
         if terms.version != auction.version:
             terms = self._auction["old_terms"][auction.collateral_type, auction.version]
@@ -311,7 +338,7 @@ class KeeperView(StabilityPoolView):
 
     @cached_property
     def auctions(self) -> list[Auction]:
-        """The open auctions, the oldest first."""
+        """Open collateral auctions with their current prices, the oldest first."""
         found, now = [], self.auction_clock
         # What began in one block at one price costs the same, by the same terms.
         prices: dict[tuple[int, int, int, int], tuple[int, bool]] = {}
@@ -329,11 +356,14 @@ class KeeperView(StabilityPoolView):
 
     @cached_property
     def takeable(self) -> list[Auction]:
-        """The auctions that can be bought from, the oldest first."""
+        """Collateral auctions that are open for purchases, the oldest first."""
         return [each for each in self.auctions if each.takeable]
 
     def find_constant_product_pool(self, collateral_type: int) -> ConstantProductPool | None:
-        """Return the local market of a type, if it has liquidity."""
+        """Return the local constant-product market of a collateral type.
+
+        None if the deployment has none or it holds no collateral.
+        """
         name = f"Market.{self.symbols[collateral_type]}"
         tables = self._snapshot.get(name)
         if tables is None:
@@ -352,20 +382,23 @@ class KeeperView(StabilityPoolView):
         )
 
     def get_unreserved_stablecoins(self, owner: str) -> int:
-        """Return the stablecoins that an account can spend [wad]."""
+        """Return the stablecoins of an account less what its pending transactions may spend [wad]."""
         return self._get_unreserved_balance("Stablecoin", owner)
 
     def _get_unreserved_balance(self, token: str, owner: str) -> int:
-        """Return a balance less what is reserved [wad]."""
+        """Return a token balance less what pending transactions may spend [wad], at least 0."""
         balance = int(self._snapshot[token]["erc20.balanceOf"].get(owner, 0))
         return max(0, balance - self._reserved.get((token, owner), 0))
 
     def get_allowance(self, token: str, owner: str, spender: str) -> int:
-        """Return what a contract may take of an account's tokens [wad]."""
+        """Return how many tokens of `owner` the contract named `spender` may transfer [wad]."""
         return int(self._snapshot[token]["erc20.allowance"].get((owner, self.addresses[spender]), 0))
 
     def estimate_call_cost(self, contract: str, method: str, gas_price: int) -> int:
-        """Return the price of a call's gas in stablecoin [wad], rounded up."""
+        """Return the gas cost of a contract call in stablecoin [wad], rounded up.
+
+        Gas is taken from the committed gas table; `gas_price` is in wei.
+        """
         return convert_gas_to_stablecoin(
             require_call_gas(contract, method), gas_price, self.outside.ether_price
         )

@@ -28,7 +28,7 @@ from backstop.system import Snapshot
 
 
 class LedgerView(PriceView):
-    """The books at one block."""
+    """View of the protocol's ledger at one block: debts, limits, losses, guards and settlement."""
 
     def __init__(
         self,
@@ -49,21 +49,24 @@ class LedgerView(PriceView):
         self._rooms: dict[int, int] = {}
 
     def get_terms(self, collateral_type: int) -> interfaces.Terms:
-        """Return a type's ratios and ceilings."""
+        """Return a collateral type's terms in the vault engine, such as its ratios and debt ceiling."""
         found: interfaces.Terms = self._engine["terms.of_types"][collateral_type]
         return found
 
     def get_debts(self, collateral_type: int) -> interfaces.Debts:
-        """Return a type's debt as of its last accrual."""
+        """Return a collateral type's debt record as of its last accrual of fees."""
         found: interfaces.Debts = self._engine["ledger.debts"][collateral_type]
         return found
 
     def get_stability_fee(self, collateral_type: int) -> int:
-        """Return the present stability fee [ray a second above RAY]."""
+        """Return a type's current stability fee, as the excess over one [ray a second]."""
         return int(self._engine["ledger.income"].get(collateral_type, ledger.Income()).stability_fee)
 
     def get_current_rate(self, collateral_type: int) -> int:
-        """Return the rate accumulated up to the present block [ray], without its caps."""
+        """Return a type's accumulated rate extrapolated to this block [ray].
+
+        The bounds that the contract sets to the growth of the rate are ignored.
+        """
         if collateral_type not in self._rates:
             debts = self.get_debts(collateral_type)
             grown = rpow(RAY + self.get_stability_fee(collateral_type), self.timestamp - debts.accrued_at)
@@ -71,12 +74,18 @@ class LedgerView(PriceView):
         return self._rates[collateral_type]
 
     def get_seconds_before_last_accrual(self) -> int:
-        """Return how long before a type's last accrual this is [seconds]; 0 unless time stepped back."""
+        """Return how far this block's time lies before the latest accrual of any type [seconds].
+
+        0 unless the time has moved backwards, for example after a chain reorganisation.
+        """
         latest = max((debts.accrued_at for debts in self._engine["ledger.debts"].values()), default=0)
         return max(0, latest - self.timestamp)
 
     def get_auction_room(self, collateral_type: int) -> int:
-        """Return the principal that may still go under auction, within the present mode's limits [rad]."""
+        """Return the principal of a type that may still be put under auction [rad].
+
+        The type's limit and the global limit apply, both scaled by the risk policy's factor.
+        """
         if collateral_type not in self._rooms:
             self._rooms[collateral_type] = self._compute_auction_room(collateral_type)
         return self._rooms[collateral_type]
@@ -89,7 +98,7 @@ class LedgerView(PriceView):
         return max(0, min(one.limit * unit - one.in_auction, limit - used))
 
     def get_tightest_auction_limit(self, collateral_type: int) -> tuple[str, int, int]:
-        """Return which limit of auctions leaves a type least room: its name, limit and used part [rad]."""
+        """Return the auction limit that leaves a type the least room: name, limit, used part [rad]."""
         own: ledger.Auctions = self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions())
         unit = RAD * self._auction_limit_factor_bps // BASIS_POINTS
         limits = (
@@ -103,38 +112,44 @@ class LedgerView(PriceView):
         return min(limits, key=lambda each: each[1] - each[2])
 
     def get_principal_in_auction(self, collateral_type: int) -> int:
-        """Return the principal under auction [rad]."""
+        """Return the principal of a type that is under auction [rad]."""
         return int(self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions()).in_auction)
 
     def get_buffer(self, collateral_type: int) -> int:
-        """Return a type's buffer [rad]."""
+        """Return the buffer of a collateral type, which pays first for losses of this type [rad]."""
         return int(self._engine["ledger.income"].get(collateral_type, ledger.Income()).buffer)
 
     def get_reserve(self) -> int:
-        """Return the reserve [rad]."""
+        """Return the reserve, which pays for losses of all collateral types [rad]."""
         return int(self._engine["ledger.system"].get((), ledger.Balance()).reserve)
 
     def get_deficit(self, collateral_type: int) -> int:
-        """Return a type's deficit [rad]."""
+        """Return the deficit of a collateral type: its recognised losses that are not paid yet [rad]."""
         return int(self._engine["ledger.deficit"].get(collateral_type, 0))
 
     def is_loss_recovered(self, collateral_type: int) -> bool:
-        """Return whether a type's loss was repaid in full without a stage, and still counts as open."""
+        """Return True if a type's loss is still recorded as open although its deficit is already 0."""
         loss = self._waterfall["losses"].get(collateral_type, loss_events.Loss())
         return bool(loss.unresolved) and not self.get_deficit(collateral_type)
 
     def list_missed_stage_payments(self) -> list[tuple[int, int]]:
-        """Return for which types stages owe what they missed while they failed: type, stage."""
+        """Return pairs of collateral type and stage index for which the stage owes a missed payment.
+
+        A stage misses a payment if its contract fails while a loss is covered.
+        """
         return [(c, k) for (k, c), owed in sorted(self._waterfall["missed"].items()) if owed]
 
     def get_settled_debt(self) -> int:
-        """Return the debt that settlement has settled, or owes holders once the books are closed [rad]."""
+        """Return the debt settled in settlement [rad].
+
+        After the redemption rates are fixed it is the debt owed to holders of stablecoin.
+        """
         return int(self._engine["ledger.settled"].get((), 0))
 
     def compute_payable(self, stage: str, collateral_type: int) -> int:
-        """Return what the buffer or the reserve can pay of a type's loss under its caps [rad].
+        """Return how much the stage `buffer` or `reserve` can pay of a type's loss, within its caps [rad].
 
-        A stage that is not in the order pays nothing.
+        0 if the stage is not part of the loss waterfall.
         """
         if stage not in self.stages:
             return 0
@@ -142,7 +157,7 @@ class LedgerView(PriceView):
         return self._compute_stage_room(self.stages.index(stage), collateral_type, has)
 
     def _compute_stage_room(self, stage_index: int, collateral_type: int, has: int) -> int:
-        """Return how much of its balance a stage may pay now, under its caps [rad]."""
+        """Return how much of its balance `has` [rad] a stage may pay now, within its caps [rad]."""
         caps: stage_order.Slot = self._waterfall["stages"][stage_index]
         cap = int(self._waterfall["caps_absolute"].get(stage_index, 0))
         key = stage_index, stage_caps.ALL_TYPES if caps.pooled else collateral_type
@@ -154,9 +169,10 @@ class LedgerView(PriceView):
         return int(min(has, max(0, cap - used)))
 
     def list_types_blocking_pool(self, pool: str) -> list[int]:
-        """Return the types with booked losses that a pool could cover: with a cap by share it pays no exit.
+        """Return the types with booked losses that a pool could cover, so that it withholds withdrawals.
 
-        A ten thousandth of the cap is let pass, and a type that equity is being sold for.
+        A pool withholds withdrawals only if its cap is a share of its balance. Ignored are payments below a
+        ten thousandth of the cap, and types for which equity is being sold.
         """
         if pool not in self.stages:
             return []
@@ -170,16 +186,22 @@ class LedgerView(PriceView):
         return [c for c in open_types if self._compute_stage_room(k, c, has) // RAY * RAY > least]
 
     def get_pool_assets(self, pool: str) -> int:
-        """Return what a pool holds for its members [wad of its asset]."""
+        """Return the vested assets that a pool holds for its members [wad of its asset]."""
         held: Assets = self._snapshot[POOLS[pool][0]]["funds.assets"].get((), Assets())
         return compute_vested_assets(held, self.timestamp)
 
     def get_flagged_debt_by_vault(self) -> dict[tuple[int, str], int]:
-        """Return all flags of vaults, by (type, owner) [wad of normalized debt]."""
+        """Return the flagged normalized debt of every flagged vault, by type and owner [wad].
+
+        A flag marks debt as doubtful.
+        """
         return dict(self._indexes.flags.iter_records())
 
     def sum_deficit_auctions_and_flags(self, collateral_type: int) -> int:
-        """Return a type's debt in doubt, booked or not [rad]: deficit, auctions but sound workouts, flags."""
+        """Return a type's debt in doubt [rad]: deficit, principal under auction, and flagged debt.
+
+        Workouts (called vaults repaid in instalments) count only if they are flagged.
+        """
         debts, workouts = self.get_debts(collateral_type), self._snapshot.get("Workouts")
         flagged = self._snapshot["LiquidationEngine"]["vault_flags.of_types"].get(collateral_type, 0)
         found = self.get_deficit(collateral_type) + self.get_principal_in_auction(collateral_type)
@@ -191,11 +213,14 @@ class LedgerView(PriceView):
         return int(found)
 
     def get_stablecoin_supply(self) -> int:
-        """Return the stablecoins in existence [wad]."""
+        """Return the total supply of the stablecoin [wad]."""
         return int(self._snapshot["Stablecoin"]["erc20.totalSupply"].get((), 0))
 
     def get_type_debt(self, collateral_type: int) -> int:
-        """Return the debt that a ceiling counts, with the fees up to now [rad]."""
+        """Return the debt of a type that its ceiling counts, with stability fees up to this block [rad].
+
+        It is the debt of vaults, the principal under auction, and the deficit.
+        """
         return (
             self.get_debts(collateral_type).normalized_debt * self.get_current_rate(collateral_type)
             + self.get_principal_in_auction(collateral_type)
@@ -203,19 +228,19 @@ class LedgerView(PriceView):
         )
 
     def get_ceiling_terms(self, collateral_type: int) -> auto_ceiling.Terms:
-        """Return how a type's ceiling follows its debt; without a guard it does not."""
+        """Return the terms by which a type's debt ceiling follows its debt; empty terms if it does not."""
         tables: Tables = self._snapshot.get("AutoCeiling", {"terms": {}})
         found: auto_ceiling.Terms = tables["terms"].get(collateral_type, auto_ceiling.Terms())
         return found
 
     @cached_property
     def _policy(self) -> PolicyInForce:
-        """The risk policy in force."""
+        """Risk policy in force at this block."""
         return read_policy_in_force(self._snapshot, self.addresses)
 
     @property
     def mode(self) -> int:
-        """The mode that the policy knows: 0 normal, 1 caution, 2 emergency."""
+        """Risk mode in force: 0 normal, 1 caution, 2 emergency."""
         return self._policy.mode
 
     @property
@@ -223,12 +248,18 @@ class LedgerView(PriceView):
         return self._policy.auction_limit_factor
 
     def get_call_terms(self, collateral_type: int) -> interfaces.CallTerms:
-        """Return the terms of margin calls, at no ratio above the initial one; a ratio of 0 is none."""
+        """Return a type's terms of margin calls; a ratio of 0 means that there are no margin calls.
+
+        The call ratio is capped at the type's initial ratio.
+        """
         found = self._policy.get_call_terms(collateral_type)
         return found._replace(ratio=min(found.ratio, self.get_terms(collateral_type).initial_ratio))
 
     def compute_margin_add_on(self, collateral_type: int, vault_debt: int) -> int:
-        """Return what a vault of this debt (rad) needs beyond its ratio [basis points x rad]."""
+        """Return the extra margin that a vault of this debt [rad] needs beyond its ratio.
+
+        The unit is [basis points x rad].
+        """
         return self._get_brackets(collateral_type).add_on(vault_debt)
 
     def _get_brackets(self, collateral_type: int) -> risk_policy.Terms:
@@ -236,12 +267,12 @@ class LedgerView(PriceView):
 
     @cached_property
     def breaker(self) -> circuit_breaker.State | None:
-        """The circuit breaker's mode and since when it has been calm; None without one."""
+        """Circuit breaker's mode and the time since which it has been calm; None without a breaker."""
         tables = self._snapshot.get("CircuitBreaker")
         return None if tables is None else tables["state"][()]
 
     def list_active_trigger_levels(self) -> list[tuple[int, int, int]]:
-        """Return the circuit breaker's triggers that hold now: level, trigger, type; the worst first."""
+        """Return the circuit breaker's active triggers as tuples of level, trigger and type, worst first."""
         set_to = self._snapshot["CircuitBreaker"]["triggers"].get((), circuit_breaker.Triggers())
         lost = set_to.level_of_losses(sum(self.get_deficit(c) for c in self.types))
         found = [(lost, circuit_breaker.LOSSES, 0)]
@@ -257,17 +288,17 @@ class LedgerView(PriceView):
         return sorted((each for each in found if each[0]), key=lambda each: -each[0])
 
     def get_vault(self, collateral_type: int, owner: str) -> interfaces.Vault:
-        """Return a vault as it is stored."""
+        """Return the stored record of a vault; an empty record if the owner has none."""
         found: interfaces.Vault = self._engine["vaults"].get((collateral_type, owner), interfaces.Vault())
         return found
 
     def is_operator(self, keeper: str, owner: str) -> bool:
-        """Return whether an account may act for an owner."""
+        """Return True if the keeper may act for an owner, as the owner itself or as its operator."""
         return keeper == owner or bool(self._engine["operators"].get((owner, keeper), False))
 
     @cached_property
     def facilitators_by_name(self) -> dict[str, Facilitator]:
-        """The facilitators by name."""
+        """Facilitators (bridges that draw stablecoin) with their current debt and losses, by name."""
         found = {}
         for c, each in list_facilitators_with_type_ids(self._parameters):
             tables: Tables = self._snapshot[each.name]
@@ -278,6 +309,6 @@ class LedgerView(PriceView):
 
     @cached_property
     def settlement(self) -> Progress:
-        """The progress of settlement."""
+        """Progress of the protocol's settlement, with its begin and the fixing of redemption rates."""
         found: Progress = self._snapshot["Settlement"]["progress"].get((), Progress())
         return found

@@ -27,7 +27,10 @@ SIGNERS = ("pool_buyer",)
 
 
 def get_submittable_reports(keeper: Keeper, view: KeeperView, cycles: CycleView) -> Signed:
-    """Return the newest reports that this keeper could submit for the markets."""
+    """Return the newest signed price reports that this keeper could submit for running markets.
+
+    Keys are pairs of the feed's market and the reporter. Empty if the keeper has no source of reports.
+    """
     if keeper.reports is None:
         return {}
     feeds = {cycles.feeds[m] for m in cycles.running_market_ids}
@@ -35,7 +38,7 @@ def get_submittable_reports(keeper: Keeper, view: KeeperView, cycles: CycleView)
 
 
 def submit_reports(keeper: Keeper, signed: Signed) -> Decisions:
-    """Bring reports, in as many calls as they take."""
+    """Yield the calls that submit signed price reports, each with at most the feed's maximum of reports."""
     listed = [signed[key] for key in sorted(signed)]
     for i in range(0, len(listed), MAX_REPORTERS):
         some = tuple(listed[i : i + MAX_REPORTERS])
@@ -52,7 +55,11 @@ def submit_reports(keeper: Keeper, signed: Signed) -> Decisions:
 def split_accounts(
     accounts: Iterable[str], most: int, weigh: Callable[[str], int] = lambda _: 1, least: int = 1
 ) -> list[Accounts]:
-    """Cut accounts into calls of at most so much weight, as gas, but of so many accounts at least."""
+    """Split accounts into batches for separate calls, and return the batches.
+
+    `weigh` gives the weight of an account, such as its gas; a batch has a total weight of at most `most`. A
+    batch may exceed this to reach `least` accounts, and has at most as many accounts as one call may close.
+    """
     found: list[list[str]] = []
     room = 0
     for owner in accounts:
@@ -68,18 +75,24 @@ def split_accounts(
 def split_calls(
     keeper: Keeper, cycles: CycleView, job: str, accounts: Iterable[str], least: int = 1
 ) -> list[Accounts]:
-    """Cut accounts into calls of a job of at most the group's `call_gas`, but of so many at least."""
+    """Split accounts into batches so that a call of this job needs at most the group's gas per call.
+
+    A batch has at least `least` accounts even if it then needs more gas, as far as there are enough.
+    """
     most = keeper.group.call_gas - get_job_gas(job)
     return split_accounts(accounts, most, lambda owner: estimate_account_gas(cycles, job, owner), least)
 
 
 def estimate_call_gas(cycle_view: CycleView, job: str, accounts: Iterable[str]) -> int:
-    """Return the gas of a call for many accounts, by the committed table."""
+    """Return the gas of a call of this job for these accounts, from the committed gas table."""
     return get_job_gas(job) + sum(estimate_account_gas(cycle_view, job, owner) for owner in accounts)
 
 
 def estimate_account_gas(cycle_view: CycleView, job: str, owner: str) -> int:
-    """Return what an account adds to the gas of a call, in each of its markets."""
+    """Return the gas that one account adds to a call of this job.
+
+    The gas grows with the account's number of markets, and is higher if its last update is long ago.
+    """
     once = get_job_gas(f"{job}, each account")
     if cycle_view.has_missed_cycles(owner):
         once += get_job_gas("cycles: update account, long after")
@@ -87,7 +100,10 @@ def estimate_account_gas(cycle_view: CycleView, job: str, owner: str) -> int:
 
 
 def compute_affordable_margin_deposit(keeper: Keeper, view: KeeperView, cycles: CycleView) -> int:
-    """Return the coins that go into a keeper's account, up to its capital if that is given [wad]."""
+    """Return the stablecoins that a keeper should deposit into its margin account now [wad].
+
+    The deposit is its free balance, up to the group's capital if this is set. 0 if it is below one coin.
+    """
     amount = view.get_unreserved_stablecoins(keeper.address)
     if keeper.group.capital:
         amount = min(amount, keeper.group.capital - cycles.get_lifetime_net_deposits(keeper.address))
@@ -101,10 +117,10 @@ def compute_affordable_margin_deposit(keeper: Keeper, view: KeeperView, cycles: 
 def plan_margin_crank_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Liquidate insolvent accounts, roll cycles, mark a jump at once, and post late losses.
+    """Yield the upkeep of the margin market: seize insolvent accounts, end cycles, post late losses.
 
-    Markets with a final price are ended, and positions in them closed: those of delisted markets, in
-    settlement all.
+    Markets with a price move of the group's deviation are marked at once. Markets with a final price, of
+    delisting or settlement, are ended, and their positions closed.
     """
     cycles = view.cycles
     if cycles is None:
@@ -152,7 +168,10 @@ def plan_margin_crank_calls(
 def _is_market_mark_outdated(
     keeper: Keeper, cycles: CycleView, simulation: MarketSimulation, market_id: int
 ) -> bool:
-    """Return whether a mark is off by the group's deviation, or there is none yet."""
+    """Return True if a market has a fresh price and its last mark deviates by the group's deviation.
+
+    True as well if the market has a fresh price and was never marked.
+    """
     old, new = cycles.get_last_mark(market_id), int(simulation.market.paths[market_id].price)
     return simulation.fresh[market_id] and (
         old == 0 or abs(new - old) * BASIS_POINTS >= old * keeper.group.deviation
@@ -166,11 +185,11 @@ def _is_market_mark_outdated(
 def plan_margin_liquidator_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Take over lots of accounts under their maintenance margin, those that pay most first.
+    """Yield take-overs of positions under their maintenance margin, the highest reward first.
 
-    Then lots that were taken from debtors: those against which it closes its own, and of others as many as a
-    share of its equity bears. Its stablecoins go into its account, up to its capital if that is given. Lots
-    taken over are held until it takes over the other side, or its operator sells them.
+    Then take lots seized from insolvent accounts, as far as they close the keeper's own lots or a share of
+    its equity bears them. First of all the keeper deposits its stablecoins, up to the group's capital if set.
+    It holds lots that it took over until it takes lots of the other side.
     """
     cycles = view.cycles
     if cycles is None or cycles.has_every_market_ended:
@@ -227,7 +246,7 @@ def _plan_profitable_liquidations(
 
 
 def _plan_takes_of_unowned_lots(keeper: Keeper, cycles: CycleView, simulation: MarketSimulation) -> Decisions:
-    """Take over unassigned lots: the keeper pays a fee for that, and receives no reward."""
+    """Yield take-overs of lots seized from insolvent accounts, for which the keeper pays a fee."""
     for m in cycles.feeds:
         left, mine = (
             simulation.get_unassigned_lots(m),

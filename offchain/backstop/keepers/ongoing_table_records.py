@@ -7,7 +7,10 @@ from typing import Any
 
 
 class OngoingTableRecords:
-    """Ongoing records of a table, in its order, updated from the written slots."""
+    """Index of the records of a table that satisfy a predicate, updated after each write.
+
+    `stands` is the predicate: it tells whether a record is still ongoing.
+    """
 
     def __init__(self, table: Mapping[Any, Any], stands: Callable[[Any], Any]) -> None:
         self._table = table
@@ -16,7 +19,7 @@ class OngoingTableRecords:
         self._keys: set[Hashable] = {key for key, value in table.items() if stands(value)}
 
     def handle_written_record(self, key: Hashable) -> None:
-        """Look again at a record that was written."""
+        """Update the index for a record that was just written."""
         self._places.setdefault(key, len(self._places))
         if self._stands(self._table[key]):
             self._keys.add(key)
@@ -27,10 +30,10 @@ class OngoingTableRecords:
         return len(self._keys)
 
     def iter_records(self) -> Iterator[tuple[Any, Any]]:
-        """Yield keys and records, in the order in which the keys were first written."""
+        """Yield key and record of each ongoing record, in the order in which keys were first written."""
         for key in self.sort_keys_by_first_write(self._keys):
             yield key, self._table[key]
 
     def sort_keys_by_first_write(self, keys: Iterable[Any]) -> list[Any]:
-        """Return keys in the order in which they were first written."""
+        """Return the keys sorted by the time of their first write to the table."""
         return sorted(keys, key=self._places.__getitem__)

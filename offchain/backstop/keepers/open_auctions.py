@@ -9,7 +9,7 @@ from backstop.model import collateral_auction
 
 
 class OpenLot(NamedTuple):
-    """An open auction as it is stored."""
+    """Open collateral auction as stored, without its current price."""
 
     id: int
     collateral_type: int
@@ -23,9 +23,10 @@ class OpenLot(NamedTuple):
 
 
 class AuctionBatch:
-    """Lots of one type for sale since one block at one top by the same terms: their price is always equal.
+    """Auctions of one collateral type with the same start, starting price and terms.
 
-    So there are as many as blocks that began or reset something, however many auctions there are.
+    Their current prices are always equal. The number of batches is bounded by the number of blocks that
+    started or reset an auction.
     """
 
     def __init__(self, collateral_type: int, top: int, started_at: int, version: int) -> None:
@@ -43,21 +44,21 @@ class AuctionBatch:
 
     @property
     def lots(self) -> list[OpenLot]:
-        """The auctions, the oldest first."""
+        """Auctions of the batch, the oldest first."""
         if self._sorted is None:
             self._sorted = [self._lots[auction_id] for auction_id in sorted(self._lots)]
         return self._sorted
 
     @property
     def largest_lot_and_largest_target(self) -> tuple[int, int]:
-        """The largest lot and the largest target, each of any auction [wad]."""
+        """Largest lot and largest target of the batch, possibly of two different auctions [wad]."""
         if self._most is None:
             lots = self._lots.values()
             self._most = max(each.lot for each in lots), max(each.target for each in lots)
         return self._most
 
     def add_or_replace_lot(self, lot: OpenLot) -> None:
-        """Take an auction in, or replace it."""
+        """Add an auction to the batch, or replace the auction with the same id."""
         self._lots[lot.id] = lot
         self._sorted = self._most = None
 
@@ -68,7 +69,7 @@ class AuctionBatch:
 
 
 class OpenAuctionIndex:
-    """The open auctions of a deployment, updated from the written slots."""
+    """Index of the open collateral auctions of a deployment, updated after each write."""
 
     TABLES = ("lots", "tops", "owners")
 
@@ -80,7 +81,10 @@ class OpenAuctionIndex:
         self._written = set(tables["lots"])
 
     def handle_written_record(self, auction_id: int) -> None:
-        """Look again at an auction, when it is asked for next: an action writes most of its records."""
+        """Mark an auction as written; the index reads it again at the next query.
+
+        One call writes several records of the same auction, so reading is deferred.
+        """
         self._written.add(auction_id)
 
     def get_open_lots(self) -> Mapping[int, OpenLot]:
@@ -89,7 +93,7 @@ class OpenAuctionIndex:
         return self._open
 
     def get_batches(self) -> Iterable[AuctionBatch]:
-        """Return the lots for sale, by price; auctions with an empty lot are in no batch."""
+        """Return the batches of equally priced auctions; auctions with an empty lot are in no batch."""
         self._apply_written()
         return self._batches.values()
 
@@ -99,7 +103,7 @@ class OpenAuctionIndex:
         return sorted(self._empty.values())
 
     def _apply_written(self) -> None:
-        """Re-read the written slots."""
+        """Read all auctions again that were written since the last query."""
         if not self._written:
             return
         latest, late = next(reversed(self._open), 0), False

@@ -14,10 +14,10 @@ from backstop.keepers.signed_order_file import SignedOrder
 
 @register_role("matcher")
 def plan_matcher_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Match signed orders that cross, the best price first, then the older; the matcher gets no reward.
+    """Yield fills of crossing signed orders of the margin market, the best price first, then the oldest.
 
-    The one that was signed first is the maker, by the orders' nonces; two of one nonce have no maker unless
-    their limits are equal. A pair that is refused is left alone for a while, and others go on.
+    The order with the lower nonce is the maker. Orders with equal nonces match only at equal limit prices.
+    The matcher gets no reward. A refused pair is retried after a pause.
     """
     margin = view.cycles
     if margin is None or margin.has_every_market_ended or keeper.orders is None:
@@ -55,12 +55,12 @@ def plan_matcher_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
 
 
 def _get_order_pair(about: tuple[Hashable, ...]) -> tuple[Hashable, Hashable]:
-    """Return the two orders of a match that is under way."""
+    """Return the digests of the two orders of a pending fill, from the purpose of its call."""
     return cast("tuple[Hashable, Hashable]", about[1])
 
 
 class _UnfilledOrderLots:
-    """Unfilled lots of orders, less those matched in this look."""
+    """Unfilled lots of orders at this block, less the lots matched in the current decision."""
 
     def __init__(self, margin: CycleView) -> None:
         self._margin = margin
@@ -68,9 +68,9 @@ class _UnfilledOrderLots:
         self._moved: dict[tuple[str, int], int] = {}
 
     def get_fillable_lots(self, signed_order: SignedOrder) -> int:
-        """Return the lots that can still be filled.
+        """Return the lots of an order that can still be filled.
 
-        An order that only reduces has no more than its account's position.
+        A reduce-only order is limited by the account's position in the opposite direction.
         """
         order = signed_order.order
         left = max(
@@ -86,7 +86,7 @@ class _UnfilledOrderLots:
         return min(left, abs(size)) if size * order.size < 0 else 0
 
     def record_fill(self, buy: SignedOrder, sell: SignedOrder, lots: int) -> None:
-        """Count lots as filled."""
+        """Record that lots of a buy order and a sell order were matched with each other."""
         for each, delta in ((buy, lots), (sell, -lots)):
             key = each.order.account, each.order.market
             self._used[each.hex_digest] = self._used.get(each.hex_digest, 0) + lots

@@ -25,14 +25,15 @@ POOL = "PerpetualLiquidityVault"
 
 
 class _StablecoinStub:
-    """A stablecoin that any account may spend: a trial call pays nothing."""
-
     def approve(self, sender: str, spender: str, amount: int) -> bool:
         return True
 
 
 class BackstopPoolView:
-    """The pool beside a copy of its market."""
+    """Model of the backstop pool (which takes over positions) on top of a market simulation.
+
+    Construction updates the pool's account in the simulation.
+    """
 
     def __init__(
         self, ahead: MarketSimulation, addresses: dict[str, str], snapshot: Snapshot, parameters: Parameters
@@ -55,7 +56,10 @@ class BackstopPoolView:
         self.waits = self.pool._is_due()
 
     def list_due_batches(self) -> list[tuple[int, str]]:
-        """Return due batches with their members, the oldest first; none while losses are late."""
+        """Return pairs of batch and member with a withdrawal due from the pool, the oldest batch first.
+
+        Empty while the market has unpaid late losses, because no withdrawal is paid then.
+        """
         if self.ahead.market.late_table[()]:
             return []
         now = self.pool.world.timestamp
@@ -64,7 +68,10 @@ class BackstopPoolView:
         )
 
     def find_most_lots(self, method: str, *args: Any, whole: int, sender: str) -> int:
-        """Return the most lots for which a call of the pool would go; 0 if for none."""
+        """Return the most lots, up to `whole`, with which a call of the pool succeeds.
+
+        0 if the call succeeds with no number of lots. `args` are the arguments before the number of lots.
+        """
 
         def goes(lots: int) -> bool:
             return self.ahead.system.dry_run(Action(POOL, method, (*args, lots), sender)).ok
@@ -72,14 +79,18 @@ class BackstopPoolView:
         return find_largest_accepted(goes, whole)
 
     def get_quote_price(self, market_id: int) -> int:
-        """Return the worst price at which the pool signs now [wei a lot]; 0 without a current mark."""
+        """Return the limit price at which the pool would sign a closing order now [wei a lot].
+
+        A long position is offered at the mark's upper end plus the spread, rounded up. A short position is
+        bid for at its lower end minus the spread, rounded down. 0 without a current mark.
+        """
         mark = self.pool.policy.mark_price(self.at, market_id, self.pool.mark_age)
         if self.pool._get_size(market_id) > 0:
             return div_up(mark.high * (BASIS_POINTS + self.pool.spread), BASIS_POINTS)
         return mark.low * (BASIS_POINTS - self.pool.spread) // BASIS_POINTS
 
     def can_sign_order(self, order: Order) -> bool:
-        """Return whether the pool signs an order of its own now."""
+        """Return True if the pool contract would accept this order as signed by itself now (ERC-1271)."""
         pool = self.pool
         digest = order_digest(order, pool.world.chain_id, pool.orders_address)
         return pool.isValidSignature(pool.orders_address, digest, encode_offer(*order[1:6])) == VALID
@@ -89,10 +100,11 @@ class BackstopPoolView:
 def plan_backstop_keeper_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Pay due members, close against unassigned lots, take over weak accounts and such lots, and quote.
+    """Yield the backstop pool's upkeep: withdrawals, take-overs of positions, and quotes for sales.
 
-    Lots that it takes belong to the pool's members; the keeper gets nothing itself. A reward under its least
-    profit is left.
+    Due members are paid first. Then the pool takes unassigned lots (seized from insolvent accounts) that
+    reduce its own position. Unless withdrawals wait, it also liquidates weak accounts and takes further
+    unassigned lots. Rewards belong to the pool; liquidations below the group's minimum profit are left out.
     """
     cycles = view.cycles
     if cycles is None or POOL not in view.addresses:
@@ -132,7 +144,7 @@ def plan_backstop_keeper_calls(
 def _plan_takes_reducing_pool_position(
     keeper: Keeper, cycles: CycleView, pool_view: BackstopPoolView
 ) -> Decisions:
-    """Take unassigned lots against the pool's own of the other side."""
+    """Yield take-overs of unassigned lots that close a part of the pool's own opposite position."""
     for m in cycles.feeds:
         left, mine = (
             pool_view.ahead.get_unassigned_lots(m),
@@ -147,7 +159,7 @@ def _plan_takes_reducing_pool_position(
 def _plan_liquidations(
     keeper: Keeper, cycles: CycleView, pool: BackstopPoolView, owners: list[str]
 ) -> Decisions:
-    """Take over lots of accounts under their maintenance margin, those that pay most first."""
+    """Yield liquidations through the pool of accounts under their maintenance margin, in the given order."""
     ahead = pool.ahead
     for owner in owners:
         if owner == pool.at or not keeper.is_assigned(int(owner, 16)):
@@ -170,7 +182,7 @@ def _plan_liquidations(
 
 
 def _plan_takes_of_unowned_lots(keeper: Keeper, cycles: CycleView, pool_view: BackstopPoolView) -> Decisions:
-    """Take unassigned lots, as many as the pool's limits allow."""
+    """Yield take-overs of unassigned lots, as many as the pool's limits allow."""
     for m in cycles.feeds:
         left = abs(pool_view.ahead.get_unassigned_lots(m))
         lots = (

@@ -14,7 +14,7 @@ _NONE: Tables = {"terms": {}, "calls": {}, "modes": {}}
 
 
 class PolicyInForce(NamedTuple):
-    """Terms for every type, besides those in the tables of each."""
+    """Risk policy in force: values for all types, and the policy's tables of values by type."""
 
     mode: int
     auction_limit_factor: int  # basis points
@@ -23,18 +23,21 @@ class PolicyInForce(NamedTuple):
     tables: Tables
 
     def get_margin_brackets(self, collateral_type: int) -> risk_policy.Terms:
-        """Return the margin by size of a type."""
+        """Return the brackets by which a type's required margin grows with the size of a debt."""
         found: risk_policy.Terms = self.tables["terms"].get(collateral_type, self.brackets)
         return found
 
     def get_call_terms(self, collateral_type: int) -> interfaces.CallTerms:
-        """Return the terms of margin calls of a type; a ratio of 0 is none."""
+        """Return a type's terms of margin calls; a ratio of 0 means that there are no margin calls."""
         found: interfaces.CallTerms = self.tables["calls"].get(collateral_type, self.calls)
         return found
 
 
 def read_policy_in_force(snapshot: Snapshot, addresses: Mapping[str, str]) -> PolicyInForce:
-    """Return the policy that the ledger names; one that asks for nothing where there is none."""
+    """Return the risk policy at the address that the vault engine stores.
+
+    Without a policy the result has normal mode and no extra requirements.
+    """
     at = snapshot["VaultEngine"]["terms.risk_policy"].get((), "")
     tables: Tables = next((snapshot[name] for name in snapshot if addresses.get(name) == at), _NONE)
     if "add_on_rate" in tables:
@@ -45,7 +48,7 @@ def read_policy_in_force(snapshot: Snapshot, addresses: Mapping[str, str]) -> Po
 
 
 def _read_scripted_policy(tables: Tables) -> PolicyInForce:
-    """Return what a scripted policy says of every type, as far as it is believed."""
+    """Return the values of a scripted test policy, with the contracts' fallbacks for invalid ones."""
     factor, rate, ratio, grace, valid, fails = (
         int(tables[name].get((), 0))
         for name in ("factor", "add_on_rate", "call_ratio", "call_grace", "call_valid", "failing")

@@ -24,11 +24,12 @@ from backstop.system import Action
 def plan_pool_quote_fill_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Take the pool's positions over at the price that it quotes, where they are worth that; hold them.
+    """Yield purchases of the backstop pool's positions at its quoted price, where they are worth it.
 
-    A lot is worth the outside market's price, plus the group's premium for a long buyer, minus it for a short
-    one. All its positions together are never more than the money in its account, so it borrows nothing. A
-    group shares the markets out.
+    A lot is worth the outside market price, plus the group's premium if the keeper buys, minus it if it
+    sells. All positions of the keeper are worth no more than its margin account holds, so it has no leverage.
+    The keepers of a group divide the markets among each other. First of all the keeper deposits its
+    stablecoins.
     """
     cycles = view.cycles
     if (
@@ -67,7 +68,10 @@ def _plan_quote_fill(
     market_id: int,
     gas_price: int,
 ) -> Decisions:
-    """Fill the quote of a market, as far as money and quote go; request a quote first if none runs."""
+    """Yield the fill of the pool's quote in one market, after a request for a quote if none is open.
+
+    Nothing is yielded if the gain does not exceed gas and minimum profit.
+    """
     size = pool.ahead.get_position_sizes(pool.at).get(market_id, 0)
     if not size or not pool.ahead.fresh[market_id]:
         return
@@ -106,7 +110,10 @@ def _plan_quote_fill(
 def _compute_affordable_lots(
     keeper: Keeper, pool: BackstopPoolView, market_id: int, way: int, price: int
 ) -> int:
-    """Return the lots after which all positions are still worth no more than the account's money."""
+    """Return the most lots that the keeper can buy without positions worth more than its money.
+
+    Lots that close the keeper's own opposite position free money for more lots.
+    """
     ahead = pool.ahead
     standing, sizes = ahead.get_standing(keeper.address), ahead.get_position_sizes(keeper.address)
     free = standing.own - standing.haircut - standing.unfinal
@@ -119,14 +126,14 @@ def _compute_affordable_lots(
 def _build_unsigned_trade_arguments(
     keeper: Keeper, pool: BackstopPoolView, market_id: int, position_change: int, price: int
 ) -> tuple[int | str | bool, ...]:
-    """Return the arguments of a trade with the pool that moves the buyer's position by delta."""
+    """Return the arguments of a trade that changes the buyer's position by `position_change` [lots]."""
     return market_id, pool.at, keeper.address, -position_change, price, True, False
 
 
 def _is_trade_accepted(
     keeper: Keeper, view: KeeperView, pool: BackstopPoolView, market_id: int, delta: int, price: int
 ) -> bool:
-    """Return whether the trading contract would book a trade with the pool."""
+    """Return True if the trading contract would accept a trade of `delta` lots with the pool."""
     action = Action(
         TRADING,
         "trade",
@@ -145,7 +152,7 @@ def _compute_gain(
     delta: int,
     price: int,
 ) -> int:
-    """Return the buyer's value of lots less their cost and the trading fee [wad]."""
+    """Return the value of lots to the keeper less their payment and the trading fee [wad]."""
     lots, way, c = abs(delta), 1 if delta > 0 else -1, cycles.feeds[market_id]
     # Without a market there is no better price than the mark: the feed's own is older.
     outside = pool.ahead.market.paths[market_id].price

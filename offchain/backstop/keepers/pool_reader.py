@@ -37,7 +37,7 @@ _OF_EQUITY: dict[str, tuple[str, Any]] = {
 
 
 class FrozenTable(NamedTuple):
-    """A table of a snapshot, which reads as storage does."""
+    """Read-only storage table: values of a snapshot, and the default value for missing keys."""
 
     values: Mapping[Hashable, Any]
     default: Any
@@ -48,7 +48,10 @@ class FrozenTable(NamedTuple):
 
 
 def build_read_only_pool_model(tables: Mapping[str, Mapping[Hashable, Any]], cooldown: int) -> MemberPool:
-    """Return the model of a pool over the tables of a snapshot; nothing can be written to it."""
+    """Return the model of a pool contract on top of a snapshot's tables; its state cannot be changed.
+
+    `cooldown` is the time between request and payment of a withdrawal [seconds].
+    """
     is_equity = "rounds" in tables
     found: MemberPool = object.__new__(EquityPool if is_equity else Pool)
     for name, (path, default) in (_OF_ALL | (_OF_EQUITY if is_equity else _OF_STABLECOIN)).items():

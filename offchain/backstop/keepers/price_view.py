@@ -13,7 +13,7 @@ from backstop.system import Snapshot
 
 
 class PriceView:
-    """The prices at one block."""
+    """View of the price feed and its reports at one block."""
 
     def __init__(
         self,
@@ -40,37 +40,40 @@ class PriceView:
         self._sale_prices: dict[int, int] = {}
 
     def get_feed_price_record(self, collateral_type: int) -> interfaces.Prices:
-        """Return the feed's prices, fresh or not [ray]."""
+        """Return the feed's stored prices of a market, even if they are stale [ray]."""
         found: interfaces.Prices = self._feed["prices"].get(collateral_type, interfaces.Prices())
         return found
 
     def get_last_step_time(self, collateral_type: int) -> int:
-        """Return the time of the feed's last step; 0 if it never stepped."""
+        """Return the timestamp of the feed's last update step for a market; 0 if there was none."""
         return int(self._feed["averages"].get(collateral_type, price_feed.Average()).stepped_at)
 
     def get_feed_config(self, collateral_type: int) -> price_feed.Config:
-        """Return how the feed makes its price."""
+        """Return the configuration by which the feed computes a market's price."""
         found: price_feed.Config = self._feed["configs"][collateral_type]
         return found
 
     @property
     def withdrawals_paused_until(self) -> int:
-        """Time from which members of pools are paid again, after a price has fallen far."""
+        """Timestamp until which withdrawals from pools are paused after a large price drop."""
         none = price_drops.PriceDropState()
         found: price_drops.PriceDropState = self._feed["price_drops.times"].get((), none)
         return found.withdrawals_paused_until
 
     def get_earliest_guardian_halt_time(self, collateral_type: int) -> int:
-        """Return the time from which a guardian may halt a market; 0 if none has."""
+        """Return the timestamp from which a guardian may halt a market again; 0 if none has halted it yet."""
         return int(self._feed["halt_again_at"].get(collateral_type, 0))
 
     def get_current_price(self, collateral_type: int) -> int:
-        """Return the current price [ray]; 0 if stale."""
+        """Return the current price of a market [ray]; 0 if it is stale."""
         prices = self.get_feed_price_record(collateral_type)
         return 0 if self.timestamp > prices.fresh_until else prices.current
 
     def get_liquidation_price(self, collateral_type: int) -> int:
-        """Return the price at which liquidations start [ray]; 0 if none may."""
+        """Return the price at which liquidations start now [ray]; 0 if none may start.
+
+        Halts and grace periods of the feed are obeyed.
+        """
         if collateral_type not in self._liquidation_prices:
             self._liquidation_prices[collateral_type] = price_feed.compute_valid_price_or_zero(
                 self.get_feed_price_record(collateral_type),
@@ -81,13 +84,17 @@ class PriceView:
         return self._liquidation_prices[collateral_type]
 
     def get_current_or_last_price(self, collateral_type: int) -> int:
-        """Return the current price [ray], or the last of a feed given up as dead; 0 if there is none."""
+        """Return the current price, or the last price of a feed that counts as dead [ray]; 0 if none."""
         return price_feed.compute_valid_price_or_zero(
             self.get_feed_price_record(collateral_type), self.get_feed_config(collateral_type), self.timestamp
         )
 
     def get_higher_current_or_next(self, collateral_type: int) -> int:
-        """Return the price from which lots are sold [ray], the higher of current and next; 0 without one."""
+        """Return the price from which an auction starts [ray]: the higher of current and next price.
+
+        0 if there is no valid price. Without a stored next price, the median of fresh reports stands for it
+        if they form a quorum.
+        """
         if collateral_type not in self._sale_prices:
             self._sale_prices[collateral_type] = self._compute_higher_current_or_next(collateral_type)
         return self._sale_prices[collateral_type]
@@ -101,7 +108,10 @@ class PriceView:
         return price_feed.highest_price(prices, coming, config, self.timestamp)
 
     def get_lower_auction_or_next(self, collateral_type: int) -> int:
-        """Return the lowest price that is known, the next one included [ray]; 0 if auctions have none."""
+        """Return the lower of the price valid for auctions and the next price [ray].
+
+        0 if no price is valid for auctions. Without a next price it is the valid price alone.
+        """
         coming = self.get_feed_price_record(collateral_type).next or self._feed["withheld"].get(
             collateral_type, 0
         )
@@ -109,22 +119,31 @@ class PriceView:
         return min(price, coming) if coming else price
 
     def get_risk_price(self, collateral_type: int) -> int:
-        """Return the lower of the feed's current and next price, or the only one there is [ray]."""
+        """Return the lower of the feed's current and next price [ray].
+
+        The current price alone counts if there is no next price.
+        """
         prices = self.get_feed_price_record(collateral_type)
         return min(prices.current, prices.next or prices.current)
 
     def get_lower_current_next_price(self, collateral_type: int) -> int:
-        """Return the price at which new risk is measured [ray]; 0 if there is none."""
+        """Return the price at which new debt is valued [ray]: the lower of current and next price.
+
+        0 if the current price is stale or there is no next price.
+        """
         return min(self.get_current_price(collateral_type), self.get_feed_price_record(collateral_type).next)
 
     def get_next_price(self, collateral_type: int) -> int:
-        """Return the next price, also while a halt or a grace holds it back [ray]; 0 while it waits."""
+        """Return the feed's next price, even if a halt or grace period withholds it [ray].
+
+        0 if there is none, for example while it waits for confirmation.
+        """
         return int(
             self.get_feed_price_record(collateral_type).next or self._feed["withheld"].get(collateral_type, 0)
         )
 
     def is_next_price_renewable(self, collateral_type: int) -> bool:
-        """Check whether newer reports may still replace the next price of the feed's last step."""
+        """Return True if newer reports may still replace the next price of the feed's last step."""
         return self.timestamp <= self.get_last_step_time(
             collateral_type
         ) + price_feed.compute_renewal_window_seconds(self.get_feed_config(collateral_type).step)
@@ -132,9 +151,10 @@ class PriceView:
     def can_renew_next_price(
         self, collateral_type: int, reports: Mapping[str, int], minimum_deviation: int
     ) -> bool:
-        """Check whether reports would replace the next price by one that far from it [basis points].
+        """Return True if these reports would replace the feed's next price by a sufficiently different one.
 
-        Where a price waits for its confirmation, only one that need not wait replaces it.
+        `reports` has prices by reporter [ray]; `minimum_deviation` is in basis points. If a price awaits
+        confirmation, only a price within the feed's allowed deviation replaces it.
         """
         config, pending = self.get_feed_config(collateral_type), self.get_next_price(collateral_type)
         if not self.is_next_price_renewable(collateral_type) or len(reports) < config.quorum:
@@ -147,7 +167,7 @@ class PriceView:
         return price != pending and abs(price - pending) * BASIS_POINTS >= pending * minimum_deviation
 
     def get_time_weighted_price(self, collateral_type: int) -> int:
-        """Return the average price over the last one or two windows [ray]."""
+        """Return the time-weighted average price over the last one or two windows of the feed [ray]."""
         average = self._feed["averages"].get(collateral_type, price_feed.Average())
         current = self.get_feed_price_record(collateral_type).current
         if average.since == self.timestamp:
@@ -156,7 +176,7 @@ class PriceView:
         return int(cumulative // (self.timestamp - average.since))
 
     def get_last_report(self, collateral_type: int, reporter: str) -> price_feed.Report | None:
-        """Return a reporter's last report; None if the account does not report for this type."""
+        """Return a reporter's last stored report; None if the account is no reporter of this market."""
         index = self._feed["reporter_index"].get((collateral_type, reporter), 0)
         if index == 0:
             return None
@@ -164,7 +184,7 @@ class PriceView:
         return found
 
     def get_fresh_prices_by_reporter(self, collateral_type: int) -> dict[str, int]:
-        """Return the prices of the reports that would count now, by reporter [ray]."""
+        """Return the prices of all reports that are recent enough to count now [ray], by reporter."""
         config, reports, names = (
             self.get_feed_config(collateral_type),
             self._feed["reports"],

@@ -9,15 +9,15 @@ from backstop.model.signed_reports import Span
 
 @dataclass
 class PriceRanges:
-    """Recent prices of markets that a reporter has observed; older ones are dropped."""
+    """Recent prices that a reporter observed, by market; prices older than the window are dropped."""
 
     _seen: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def record_price_and_get_range(self, market: int, price: int, now: int, window_seconds: int) -> Span:
-        """Note the price [ray] at `now` [seconds]; return the range of the last `length` seconds.
+        """Record a price [ray] at time `now`, and return the price range of the last `window_seconds`.
 
-        A price holds until the next one is seen, so the last one before those seconds counts as well. A
-        keeper that has watched for less time gets a shorter range.
+        A price holds until the next observation, so the last one before the window counts as well. The range
+        covers less time if the observations began later.
         """
         since = now - window_seconds
         seen = [(at, each) for at, each in self._seen.get(market, []) if at < now] + [(now, price)]

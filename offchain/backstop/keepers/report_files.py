@@ -37,14 +37,14 @@ _OLDEST = bounds.MAX_SIGNED_AGE // 2
 
 
 class AttributedReport(NamedTuple):
-    """A report, and the reporter that it names."""
+    """Signed price report with the reporter that it names."""
 
     reporter: str
     report: SignedReport
 
 
 def format_report(said: AttributedReport) -> str:
-    """Write a report as a line."""
+    """Return a signed report as one line of JSON, without line feed."""
     report = said.report
     return json.dumps(
         {
@@ -58,7 +58,10 @@ def format_report(said: AttributedReport) -> str:
 
 
 def parse_report(line: bytes) -> AttributedReport:
-    """Parse a line without checking its signature; raise BackstopError with the invalid field."""
+    """Parse a line of JSON into a signed report, without checking its signature.
+
+    Raises BackstopError that names the first invalid field.
+    """
     content = parse_object(line, SCHEMA_VERSION, _FIELDS, "a signed report")
     market = content["market"]
     if type(market) is not int or not 0 <= market <= bounds.EQUITY_MARKET:
@@ -79,7 +82,7 @@ def parse_report(line: bytes) -> AttributedReport:
 
 
 class SignedReportFile:
-    """The file of signing reporters: the newest report of each of them for each market."""
+    """File with the newest signed report of each reporter and market."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -98,12 +101,15 @@ class SignedReportFile:
             self._said[reporter, report.market] = report
 
     def get_last_report(self, reporter: str, market: int) -> price_feed.Report:
-        """Return what a reporter has signed last."""
+        """Return the last report that a reporter signed for a market; an empty report if there is none."""
         found = self._said.get((reporter, market))
         return price_feed.Report() if found is None else price_feed.Report.build_price_report(*found[1:-1])
 
     def write_report(self, said: AttributedReport) -> None:
-        """Replace what the reporter has signed for that market."""
+        """Replace the reporter's report of the same market, and write the file.
+
+        Raises BackstopError if the file cannot be written.
+        """
         wanted = self._said | {(said.reporter, said.report.market): said.report}
         lines = [
             format_report(AttributedReport(reporter, report))
@@ -117,17 +123,17 @@ class SignedReportFile:
 
 
 class ReportProvider(Protocol):
-    """Somewhere that reports come from."""
+    """Source of signed price reports (interface)."""
 
     def get_newest_reports(self, view: PriceView) -> dict[tuple[int, str], SignedReport]: ...
     def close(self) -> None: ...
 
 
 class ReportSources:
-    """Files and addresses with signed reports, by name; each gives the bytes that it has now.
+    """Files and web addresses with signed price reports, by name.
 
-    `say` gets a line for a source with a false line. Such a source is skipped for a minute: a line with a
-    reporter's name and a wrong signature would cost the reader more than its writer.
+    `sources` maps each name to a function that returns the current bytes. A source with an invalid line is
+    skipped for a minute, because checking false signatures costs more than writing them; `say` logs this.
     """
 
     def __init__(
@@ -146,7 +152,10 @@ class ReportSources:
         self._checked: dict[AttributedReport, None] = {}
 
     def get_newest_reports(self, view: PriceView) -> dict[tuple[int, str], SignedReport]:
-        """Return of each market and listed reporter the newest report that the feed would take and lacks."""
+        """Return the newest report of each market and listed reporter that the feed would accept now.
+
+        Only reports newer than those stored in the feed are returned. Keys are market and reporter.
+        """
         found: dict[tuple[int, str], SignedReport] = {}
         kept: dict[AttributedReport, None] = {}
         for name, read in self._sources.items():
@@ -168,14 +177,18 @@ class ReportSources:
         return found
 
     def close(self) -> None:
-        """End what fetches them."""
+        """Close all sources that have a `close` method."""
         for source in self._sources.values():
             end = getattr(source, "close", None)
             if end is not None:
                 end()
 
     def _parse_useful_reports(self, text: bytes, view: PriceView) -> list[AttributedReport]:
-        """Check the lines that could be of use: signatures last, which take longest."""
+        """Return the valid reports of a source that are newer than the feed's.
+
+        Signatures are checked last because they take the most time. Raises BackstopError at the first invalid
+        line.
+        """
         if len(text) > MOST_BYTES:
             raise BackstopError(f"it has more than {MOST_BYTES} bytes")
         found: list[AttributedReport] = []
@@ -199,7 +212,7 @@ class ReportSources:
 
 
 def _is_report_newer_than_feed(attributed_report: AttributedReport, view: PriceView) -> bool:
-    """Return True if a report is of a listed reporter, newer than the feed's, and not about to be late."""
+    """Return True if a listed reporter's report is newer than the feed's and recent enough to submit."""
     report = attributed_report.report
     last = view.get_last_report(report.market, attributed_report.reporter)
     age = view.timestamp - report.signed_at

@@ -15,7 +15,10 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, div_up
 
 @register_role("attacker")
 def plan_attacker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Plan each move from its time on until the move succeeds, at any profit or loss."""
+    """Yield the attacker's planned moves that are due and have not succeeded yet.
+
+    A move is sent regardless of profit or loss.
+    """
     for i, move in enumerate(keeper.group.plan):
         if view.outside.clock < move.at or _is_move_done(memory, move.do, i):
             continue
@@ -35,10 +38,7 @@ def plan_attacker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, 
 
 
 def _is_move_done(memory: KeeperMemory, do: str, i: int) -> bool:
-    """Return whether a move has succeeded.
-
-    Leaving is a claim or, without a cooldown, a redemption; a liquidation an auction, or a purchase.
-    """
+    """Return True if move number `i` of the plan has succeeded, by any method that can perform it."""
     other = {"leave": "redeem", "liquidate": "liquidate_and_buy"}.get(do)
     return (_METHODS[do], i) in memory.done or (other, i) in memory.done
 
@@ -61,7 +61,10 @@ _METHODS = {
 def _iter_own_liquidation_intents(
     keeper: Keeper, view: KeeperView, move_index: int, collateral_type: int, take_share: Callable[[int], int]
 ) -> Decisions:
-    """Yield the liquidation of the attacker's own unsafe vault; at a discount with a share of its coins."""
+    """Yield the liquidation of the attacker's own unsafe vault, by auction or by purchase at a discount.
+
+    For a purchase the attacker pays a share of its coins.
+    """
     unsafe, me = view.list_unsafe_vaults(collateral_type), keeper.address
     vault = next((each for each in unsafe if each.owner == me), None)
     if vault is None:
@@ -79,19 +82,18 @@ def _iter_own_liquidation_intents(
 
 
 def _take_share(share: int, amount: int) -> int:
-    """Return a share (basis points) of an amount, rounded down."""
     return amount * share // BASIS_POINTS
 
 
 def _get_collateral_type(keeper: Keeper, view: KeeperView) -> int:
-    """Return the number of the group's collateral type; 0 if it names none."""
+    """Return the number of the group's collateral type; 0 if the group names none."""
     return view.symbols.index(keeper.group.collateral) if keeper.group.collateral else 0
 
 
 def _iter_pool_deposit_and_exit_intents(
     keeper: Keeper, view: KeeperView, move_index: int, move_kind: str, take_share: Callable[[int], int]
 ) -> Decisions:
-    """Yield a move of a member of the pool, or of an account that gives to it."""
+    """Yield a move in the attacker's pool: request a withdrawal, withdraw, deposit, or donate."""
     contract, terms = POOLS[keeper.group.pool][0], view.get_exit_terms(keeper.group.pool)
     mine, coins = (
         view.get_membership(keeper.group.pool, keeper.address),
@@ -129,7 +131,10 @@ def _iter_vault_move_intents(
     collateral_type: int,
     take_share: Callable[[int], int],
 ) -> Decisions:
-    """Borrow and keep the coins; or repay as much as possible, and withdraw if that is all."""
+    """Yield a move with the attacker's vault: draw debt, or repay as much as its coins allow.
+
+    Collateral is withdrawn only if all debt is repaid.
+    """
     vault, price = view.get_vault(collateral_type, keeper.address), view.get_risk_price(collateral_type)
     amount, unit = take_share(keeper.group.each), view.get_terms(collateral_type).unit
     if move_kind == "draw" and price and amount:
@@ -156,7 +161,7 @@ def _iter_auction_move_intents(
     collateral_type: int,
     take_share: Callable[[int], int],
 ) -> Decisions:
-    """Buy from the oldest auction at any price, or reset the oldest that is over."""
+    """Yield a purchase from the oldest auction at any price, or a reset of the oldest one that needs it."""
     own = [auction for auction in view.auctions if auction.collateral_type == collateral_type]
     for auction in own:
         if move_kind == "buy" and auction.takeable:

@@ -28,9 +28,10 @@ LEAST_INCOME = 100 * WAD
 
 @register_role("reporter", in_settlement=True)
 def plan_reporter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Report the price outside when it has moved by `deviation`, and at every heartbeat.
+    """Yield price reports for markets after a price move of the group's deviation, or a heartbeat.
 
-    For a market with marks that are seconds old it also reports the range of prices in those seconds.
+    If the margin market limits the age of its mark prices, a report includes the price range over that age.
+    Nothing is yielded once settlement has fixed all prices.
     """
     group = keeper.group
     age = view.cycles.terms.mark_age if view.cycles is not None else 0
@@ -65,11 +66,11 @@ def plan_reporter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, 
 
 @register_role("poker", in_settlement=True)
 def plan_poker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Step the feed as soon as it may; first submit signed reports, where that is of use.
+    """Yield update steps of the price feed that are due, after useful signed reports.
 
-    Early in a step the next price is renewed where newer reports move it by `deviation`: another keeper may
-    have stepped the feed before they landed. No report is submitted to a market later than that, and before
-    its next step is due.
+    Early in a step the next price is renewed if newer reports move it by `deviation`, since another keeper
+    may have stepped the feed before these reports arrived. Later in a step no reports are submitted until the
+    next step is due.
     """
     if not view.is_any_price_still_needed():
         return
@@ -107,7 +108,7 @@ def plan_poker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas
 def _can_renew_price(
     keeper: Keeper, view: KeeperView, collateral_type: int, signed: Mapping[str, SignedReport]
 ) -> bool:
-    """Check whether reports, with these submitted, would renew the next price by one `deviation` away."""
+    """Return True if the reports, including `signed`, would move the next price by `deviation`."""
     prices = {who: each.price for who, each in signed.items()}
     return view.can_renew_next_price(
         collateral_type, view.get_fresh_prices_by_reporter(collateral_type) | prices, keeper.group.deviation
@@ -117,9 +118,10 @@ def _can_renew_price(
 def _has_useful_reports(
     keeper: Keeper, view: KeeperView, collateral_type: int, signed: Mapping[str, SignedReport]
 ) -> bool:
-    """Return whether reports make a quorum, move the median by `deviation`, or are due after a heartbeat.
+    """Return True if submitting these reports is useful for the feed's next step.
 
-    The median, not any report: a minority of reporters cannot cause a submission by moving its own.
+    Reports are useful if they complete a quorum, move the median by `deviation`, or come a heartbeat after
+    the last ones. The median decides, so that a minority of reporters cannot cause a submission alone.
     """
     fresh = view.get_fresh_prices_by_reporter(collateral_type)
     after = fresh | {who: each.price for who, each in signed.items()}
@@ -139,7 +141,7 @@ def _has_useful_reports(
 
 @register_role("accruer")
 def plan_accruer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Accrue fees after a heartbeat without an accrual."""
+    """Yield accruals of stability fees for collateral types last accrued a heartbeat ago."""
     for c in range(len(view.symbols)):
         if view.timestamp >= view.get_debts(c).accrued_at + keeper.group.heartbeat:
             yield keeper.build_intent("VaultEngine", "accrue", c, about=c)
@@ -163,10 +165,11 @@ def _has_exit_batches(view: KeeperView) -> bool:
 def plan_auction_upkeep_and_batch_exits(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Close auctions that can repay no more, reset those that are over, end sales of equity.
+    """Yield upkeep calls for auctions, pool withdrawals, stability pools and facilitators.
 
-    The other calls book losses of facilitators, cut and pay batches of withdrawals, and admit deposits and
-    pay withdrawals of stability pools.
+    Auctions that can repay no more are closed, expired ones are reset, and expired equity auctions are ended.
+    Announced losses of facilitators are booked once their delay is over. Withdrawal batches of pools are
+    closed for requests and paid.
     """
     yield from _plan_exit_batches(keeper, view, memory)
     yield from plan_pool_upkeep(keeper, view)
@@ -194,10 +197,10 @@ def plan_auction_upkeep_and_batch_exits(
 
 
 def _plan_exit_batches(keeper: Keeper, view: KeeperView, memory: KeeperMemory) -> Decisions:
-    """Cut and settle batches at the first possible second, and pay them as losses in doubt go.
+    """Yield calls that close pools' withdrawal batches for requests (cut) and pay them (settle).
 
-    Losses that a pool has to cover before it pays are covered first. A payment that is held back for possible
-    losses is tried again at every heartbeat. Nothing is paid while a price has just fallen.
+    Losses that a pool must cover before it pays are covered first. A payment withheld because of possible
+    losses is retried at every heartbeat. Nothing is paid during the pause after a price drop.
     """
     if view.settlement.begun_at and not view.settlement.fixed_at:
         return
@@ -234,9 +237,10 @@ def _has_coverable_loss(view: KeeperView) -> bool:
 
 @register_role("coverer", occasion=_has_coverable_loss)
 def plan_coverer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Cover deficits when the buffer and the reserve can pay, and at every heartbeat.
+    """Yield calls that cover deficits from the loss waterfall's stages.
 
-    At every heartbeat, stages also repay their missed payments, while no loss is open.
+    A deficit is covered once buffer and reserve can pay enough of it, and at every heartbeat. While no loss
+    is open, stages repay payments that they missed, also at every heartbeat.
     """
     for c, k in view.list_missed_stage_payments() if view.has_no_uncovered_losses else ():
         if memory.get_seconds_since_success(("missed", c, k), view.timestamp) >= keeper.group.heartbeat:
@@ -260,7 +264,11 @@ def plan_coverer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
 def plan_doubtful_debt_flag_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Flag debt in doubt, so that no member leaves a pool ahead of a loss; and clear flags in time."""
+    """Yield calls that flag doubtful debt of vaults and workouts, or clear flags that no longer hold.
+
+    A flag keeps pool members from leaving at full value ahead of a loss. Debts too small to be worth the gas
+    are not flagged.
+    """
     for c in range(len(view.symbols)):
         rate = view.get_current_rate(c)
         for owner, old, new in view.iter_wrong_flags(c, _is_worth_flagging):
@@ -282,9 +290,10 @@ def plan_doubtful_debt_flag_calls(
 def plan_treasurer_distribution_and_sale(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Repay claims, share income, and put surplus up for sale, once no loss is open.
+    """Yield a distribution of the treasury's income, or the start of a surplus auction.
 
-    Not while a price has just fallen: nothing is paid then, and a sale would only become cheaper.
+    A distribution repays recovery claims of pool members and shares income. Nothing is yielded while a loss
+    is unresolved or during the pause after a price drop.
     """
     if (
         not view.has_equity
@@ -307,12 +316,15 @@ def plan_treasurer_distribution_and_sale(
 
 
 def _is_worth_flagging(debt: int) -> bool:
-    """Return whether a debt (rad) is worth a flag."""
+    """Return True if a debt [rad] is large enough to be worth a flag."""
     return debt >= LEAST_COVER
 
 
 def _has_flagged_debt_changed_enough(keeper: Keeper, old_debt: int, new_debt: int) -> bool:
-    """Return whether a flag has changed by enough for a transaction; debts in rad."""
+    """Return True if a flag changes enough to be worth a transaction; debts are in rad.
+
+    A flag that becomes 0 is always cleared.
+    """
     change = abs(new_debt - old_debt)
     if new_debt == 0:
         return change != 0

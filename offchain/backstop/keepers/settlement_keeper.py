@@ -11,7 +11,11 @@ from backstop.model.arithmetic import RAY
 def plan_protocol_settlement_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Note losses that stay uncovered, begin settlement once any account may, and carry it through."""
+    """Yield the calls that begin settlement (the shutdown of the protocol) and carry it through.
+
+    Before, the keeper records deficits above settlement's bound. Once settlement has begun, open positions
+    are unwound, last losses covered, and the redemption rates fixed.
+    """
     if view.settlement.begun_at == 0:
         if view.can_begin_settlement():
             yield keeper.build_intent("Settlement", "begin", about="settlement")
@@ -30,7 +34,10 @@ def plan_protocol_settlement_calls(
 
 
 def _plan_steps_before_closing_books(keeper: Keeper, view: KeeperView) -> Decisions:
-    """Yield what must be done before the books are closed, as far as it can be done now."""
+    """Yield the calls that can be made now and must precede the fixing of redemption rates.
+
+    Auctions and workouts are unwound, final prices fixed, and vaults settled at these prices.
+    """
     for auction in view.auctions:
         yield keeper.build_intent("CollateralAuction", "unwind", auction.id, about=auction.id)
     for workout in view.workouts:
@@ -49,7 +56,7 @@ def _plan_steps_before_closing_books(keeper: Keeper, view: KeeperView) -> Decisi
 def plan_coin_redemption_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Redeem stablecoins for a share of every collateral, where that brings more than the gas."""
+    """Yield the redemption of the keeper's stablecoins for collateral, if it brings more than the gas."""
     types = [c for c in range(len(view.symbols)) if view.get_collateral_per_redeemed_coin(c)]
     coins, each = (
         view.get_unreserved_stablecoins(keeper.address),

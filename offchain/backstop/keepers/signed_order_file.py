@@ -30,7 +30,7 @@ _FIELDS = (
 
 
 class SignedOrder(NamedTuple):
-    """An order, its signature, its digest, and its place in the file: lower came first."""
+    """Order with its signature, its EIP-712 digest, and its place in the file (0 for the oldest)."""
 
     order: Order
     signature: bytes
@@ -39,7 +39,7 @@ class SignedOrder(NamedTuple):
 
     @property
     def hex_digest(self) -> str:
-        """The digest in hex, as a keeper remembers it."""
+        """Digest of the order in hex, which identifies the order in a keeper's memory."""
         return self.digest.hex()
 
     @property
@@ -48,7 +48,10 @@ class SignedOrder(NamedTuple):
 
 
 class OrderFile:
-    """A file of orders for one contract; `say` gets a line for each line that is no order."""
+    """File of signed orders for one contract, read incrementally.
+
+    `say` receives a log line for each line of the file that is no valid order.
+    """
 
     def __init__(self, path: Path, chain_id: int, contract: str, say: Callable[[str], None]) -> None:
         self._path = path
@@ -61,7 +64,7 @@ class OrderFile:
         self._told_missing = False
 
     def read_all_known_orders(self) -> list[SignedOrder]:
-        """Return all orders up to now, each once, the oldest first."""
+        """Read new lines of the file, and return all distinct orders so far, the oldest first."""
         for line in self._read_new_lines():
             self._lines += 1
             if not line.strip():
@@ -75,7 +78,10 @@ class OrderFile:
         return list(self._known.values())
 
     def _read_new_lines(self) -> list[bytes]:
-        """Return the lines added since the last read; an unfinished one waits for its line feed."""
+        """Return the lines added since the last read; a line without line feed is left for the next read.
+
+        Empty if the file cannot be read; this is logged once.
+        """
         try:
             with self._path.open("rb") as file:
                 if file.seek(0, 2) < self._at:
@@ -106,14 +112,17 @@ class OrderFile:
 def open_matcher_order_file(
     group: KeeperGroup, addresses: Mapping[str, str], chain_id: int, say: Callable[[str], None]
 ) -> OrderFile | None:
-    """Open the orders that a matcher reads; None for other keepers, and without a margin market."""
+    """Open the order file of a group of matchers.
+
+    None for other roles, or if the deployment has no margin market.
+    """
     if group.role != "matcher" or "MarginOrders" not in addresses:
         return None
     return OrderFile(Path(group.orders), chain_id, addresses["MarginOrders"], say)
 
 
 def format_order(order: Order, signature: bytes) -> str:
-    """Write an order as a line of the file."""
+    """Return a signed order as one line of JSON, without line feed."""
     return json.dumps(
         {
             "schema_version": SCHEMA_VERSION,
@@ -130,9 +139,9 @@ def format_order(order: Order, signature: bytes) -> str:
 
 
 def parse_order(line: bytes) -> tuple[Order, bytes]:
-    """Parse a line into the order and its signature, without checking the signer.
+    """Parse a line of JSON into an order and its signature, without checking the signer.
 
-    Raise BackstopError with the invalid field.
+    Raises BackstopError that names the first invalid field.
     """
     content = parse_object(line, SCHEMA_VERSION, _FIELDS, "an order")
     market, reduce_only = content["market"], content["reduce_only"]

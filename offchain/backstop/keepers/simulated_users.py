@@ -17,11 +17,11 @@ from backstop.model.workouts import can_repay
 def plan_pool_member_exit_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Leave a pool when a loss that would reach it is in sight, or once a run has begun.
+    """Yield the withdrawal of a pool member that foresees a loss or takes part in a run.
 
-    A member with `leaves_at` 0 leaves in a run only. Settlement pauses exits; once its books are closed,
-    members of pools of stablecoin leave, because coins are worth more outside. Members claim the payments of
-    their batches.
+    The member leaves if foreseen losses reach the share `leaves_at` of the pool's assets; with `leaves_at` 0
+    it leaves only in a run. Settlement pauses withdrawals. After it, members of stablecoin pools leave,
+    because coins are worth more outside. Payments due are claimed.
     """
     pool, settled = keeper.group.pool, view.settlement.fixed_at != 0
     runs = keeper.group.leaves_from is not None and view.timestamp >= keeper.group.leaves_from
@@ -57,7 +57,11 @@ def plan_pool_member_exit_calls(
 
 @register_role("owners")
 def plan_owners_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Repay the shortage of called or spared vaults, for the owners that answer, as far as the money goes."""
+    """Yield repayments of vaults that got a margin call or are spared only by a halt.
+
+    A repayment restores the required ratio. The share `answers` of the owners responds, as far as the group's
+    coins suffice.
+    """
     budget = view.get_unreserved_stablecoins(keeper.address)
     for c in range(len(view.symbols)):
         warned = {call.owner for call in view.list_margin_calls(c)} | {
@@ -82,9 +86,10 @@ def plan_owners_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, ga
 def plan_workout_debtor_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Restructure a share of the called vaults that it may act for, and pay their instalments.
+    """Yield entries into workouts (repayment of called vaults in instalments) and their payments.
 
-    It pays once half of the interval is over, as far as its money goes; the rest is foreclosed.
+    The share `answers` of called vaults enters. An instalment is paid once half of its interval is over, as
+    far as the keeper's coins suffice.
     """
     budget = view.get_unreserved_stablecoins(keeper.address)
     # What is sent has its money set aside already.
@@ -113,7 +118,11 @@ def plan_workout_debtor_calls(
 
 
 def _compute_instalment(view: KeeperView, workout: Workout) -> int | None:
-    """Return the next payment [wad]; None if nothing is to be paid yet."""
+    """Return the next payment of a workout [wad]; None if nothing is due.
+
+    0 asks the contract to check the collateral of a fully paid period again. A payment that would leave a
+    debt below the floor is raised to the whole debt.
+    """
     c, amount = workout.collateral_type, workout.compute_arrears(workout.met + 1)
     if amount == 0:
         # Paid while the lot was worth too little: it is looked at again once it is worth enough.
@@ -129,9 +138,9 @@ def _compute_instalment(view: KeeperView, workout: Workout) -> int | None:
 def plan_periodic_vault_draw_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Draw `each` against collateral once a heartbeat, until it owes about its capital.
+    """Yield a draw of `each` against collateral once per heartbeat, until the debt reaches `capital`.
 
-    It waits while the fee is above what it pays.
+    Nothing is drawn while the stability fee is above the borrower's limit `pays`.
     """
     c, pays = view.symbols.index(keeper.group.collateral), keeper.group.pays
     due = (
@@ -144,7 +153,10 @@ def plan_periodic_vault_draw_calls(
 
 @register_role("exploiter")
 def plan_exploiter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Draw whenever the collateral to lock is worth less on the market than the draw, and never repay."""
+    """Yield a draw against overvalued collateral: collateral worth less on the market than the debt.
+
+    The debt is never repaid. The gain must exceed gas and minimum profit.
+    """
     c = view.symbols.index(keeper.group.collateral)
     for intent in _plan_draw(keeper, view):
         _, _, locked, drawn, _ = intent.action.args
@@ -156,9 +168,10 @@ def plan_exploiter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory,
 
 
 def _plan_draw(keeper: Keeper, view: KeeperView) -> Decisions:
-    """Yield the next draw, at the group's ratio and the feed's price; none once the vault was liquidated.
+    """Yield the keeper's next draw at the group's collateral ratio and the feed's price.
 
-    The coins go to the market, as those that the book's owners drew.
+    None once its vault was liquidated or its debt has about reached `capital`. The coins go to the market
+    maker, as those of other borrowers do.
     """
     c = view.symbols.index(keeper.group.collateral)
     price, vault, amount = view.get_risk_price(c), view.get_vault(c, keeper.address), keeper.group.each
@@ -175,9 +188,10 @@ def _plan_draw(keeper: Keeper, view: KeeperView) -> Decisions:
 def plan_bridge_draw_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Draw `each` for its facilitator once a heartbeat, within its ceiling, until it owes its capital.
+    """Yield a facilitator's draw of `each` once per heartbeat, within its debt ceiling and `capital`.
 
-    The coins go to the market, unless the group names a receiver.
+    The coins go to the group's receiver `to`, or to the market maker if none is set. Nothing is drawn after a
+    loss was announced.
     """
     facilitator = view.facilitators_by_name.get(keeper.group.facilitator)
     if facilitator is None or facilitator.announced:

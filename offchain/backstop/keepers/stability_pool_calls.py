@@ -14,28 +14,32 @@ _MORE = 8
 
 
 def compute_gas_of_each() -> int:
-    """Return the gas of each vault beyond the first, rounded up."""
+    """Return the gas of each further vault in a stability pool's liquidation call, rounded up."""
     return -(-(get_job_gas(NINE) - get_job_gas(ONE)) // _MORE)
 
 
 def compute_liquidation_gas(vaults: int) -> int:
-    """Return the gas of a liquidation call for this many vaults, by the committed table."""
+    """Return the gas of a stability pool's call that liquidates this number of vaults.
+
+    The committed gas table is the source.
+    """
     return get_job_gas(ONE) + (vaults - 1) * compute_gas_of_each()
 
 
 def plan_pool_liquidations(
     keeper: Keeper, view: KeeperView, collateral_type: int, gas_price: int
 ) -> Decisions:
-    """Yield one call for the unsafe vaults with rewards that pay for the gas at the market's price.
+    """Yield one call in which a stability pool repays unsafe vaults, if rewards exceed the gas.
 
-    The largest debt comes first, as long as the pool's coins go. There is one call at a time.
+    The largest debts come first, as far as the pool's coins suffice. Rewards are valued at the outside market
+    price.
     """
     pool, price = view.find_stability_pool(collateral_type), view.outside.prices[collateral_type]
     if pool is None or not view.can_sell_vaults(collateral_type):
         return
 
     def estimate_cost(gas: int) -> int:
-        """Return the cost of gas [wad of stablecoin]."""
+        """Return the cost of this gas in stablecoin [wad]."""
         return convert_gas_to_stablecoin(gas, gas_price, view.outside.ether_price)
 
     each, room = estimate_cost(compute_gas_of_each()), view.get_offset_room(collateral_type)
@@ -58,10 +62,10 @@ def plan_pool_liquidations(
 
 
 def plan_pool_upkeep(keeper: Keeper, view: KeeperView) -> Decisions:
-    """Yield the calls to stability pools without a profit for the keeper.
+    """Yield the upkeep of stability pools, which brings the keeper no profit.
 
-    These admit deposits, pay withdrawals, and write off vaults for which the pool's coins are too few. The
-    reward of a write-off is little or nothing, however large the loss.
+    The calls admit waiting deposits, pay withdrawals, and write off vaults that a pool has too few coins to
+    repay.
     """
     for c in view.list_types_with_stability_pool():
         pool = view.find_stability_pool(c)
@@ -80,7 +84,7 @@ def plan_pool_upkeep(keeper: Keeper, view: KeeperView) -> Decisions:
 
 
 def has_pool_work(view: KeeperView) -> bool:
-    """Return whether a stability pool has a deposit to admit, a withdrawal to pay or a vault to write off."""
+    """Return True if a stability pool has deposits to admit, withdrawals to pay or vaults to write off."""
     return any(
         view.list_payable_members(c) or view.can_admit_entries(c) or next(view.iter_short_vaults(c), None)
         for c in view.list_types_with_stability_pool()

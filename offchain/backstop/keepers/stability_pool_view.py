@@ -20,7 +20,10 @@ _ENTRY_EPOCHS = 2
 
 
 def list_pool_members(tables: Mapping[str, Mapping[Any, Any]]) -> list[str]:
-    """Return the accounts that have coins in a pool with these tables, waiting ones included."""
+    """Return the accounts with coins in a stability pool, including deposits that still wait.
+
+    `tables` is the pool's storage in a snapshot.
+    """
     stakes: Mapping[int, Stake] = tables["product_sum.stakes"]
     requests: Mapping[str, Requests] = tables["member_requests"]
     ids = (number for number, stake in stakes.items() if number < BATCHES and stake.coins)
@@ -29,27 +32,30 @@ def list_pool_members(tables: Mapping[str, Mapping[Any, Any]]) -> list[str]:
 
 
 class StabilityPoolView(DiscountView):
-    """The stability pools of collateral types at one block."""
+    """View of the stability pools of all collateral types at one block."""
 
     def find_stability_pool(self, collateral_type: int) -> str | None:
-        """Return the contract that is a type's stability pool; None if it has none of the deployment's."""
+        """Return the name of the contract that is a type's stability pool; None if it has none."""
         name = name_stability_pool(self.symbols[collateral_type])
         own = self.addresses.get(name)
         return name if own is not None and self.get_mechanism(collateral_type) == own else None
 
     def list_types_with_stability_pool(self) -> list[int]:
-        """Return the types with a pool that repays unsafe vaults."""
+        """Return the collateral types with a stability pool that repays unsafe vaults."""
         return [c for c in range(len(self.symbols)) if self.find_stability_pool(c) is not None]
 
     def can_start_auctions(self, collateral_type: int) -> bool:
-        """Return whether unsafe vaults of a type may ever be auctioned."""
+        """Return True if unsafe vaults of a type can go to auction under the type's present mechanism.
+
+        Types with a stability pool that writes off vaults have auctions only without a current price.
+        """
         if self.find_stability_pool(collateral_type) is None:
             return not self.has_mechanism(collateral_type)
         has_write_off = self._get_pool_model(collateral_type).has_write_off
         return not has_write_off or self.get_current_price(collateral_type) == 0
 
     def can_auction_vault(self, collateral_type: int, vault: Vault) -> bool:
-        """Return whether an unsafe vault may be auctioned now: no stability pool buys a part of it.
+        """Return True if no stability pool buys any part of this unsafe vault, so that it may be auctioned.
 
         At the last price of a dead feed a pool buys nothing.
         """
@@ -59,25 +65,34 @@ class StabilityPoolView(DiscountView):
         return self._plan_sale(collateral_type, vault, room).normalized_debt == 0
 
     def get_offset_room(self, collateral_type: int) -> int:
-        """Return the coins that a type's pool may pay [wad], with those that its next call admits."""
+        """Return the coins that a type's stability pool can spend on vaults now [wad].
+
+        Deposits that its next call admits are included.
+        """
         state: State = self._get_pool_model(collateral_type).product_state[()]
         return state._replace(coins=state.coins + self._sum_admissible_entries(collateral_type)).offset_room
 
     def plan_offset(self, collateral_type: int, vault: Vault, room: int) -> Sale | None:
-        """Return the sale of an unsafe vault to the type's pool for at most `room` [wad]; None if none."""
+        """Return the sale of an unsafe vault to the type's stability pool; None if the pool buys nothing.
+
+        The pool pays at most `room` [wad].
+        """
         if not self.can_sell_vaults(collateral_type):
             return None
         sale = self._plan_sale(collateral_type, vault, room)
         return sale if sale.collateral and sale.normalized_debt else None
 
     def compute_offset_reward(self, collateral_type: int, sale: Sale) -> int:
-        """Return the reward of the liquidator [wad of collateral]."""
+        """Return the liquidator's reward for a sale to a stability pool [wad of collateral]."""
         unit = self.get_terms(collateral_type).unit
         pricing = self._get_pool_model(collateral_type).pricing
         return pricing.compute_reward(sale.collateral - sale.fee, unit)
 
     def iter_short_vaults(self, collateral_type: int) -> Iterator[Vault]:
-        """Yield unsafe vaults that a pool writes off because its coins are too few, the largest first."""
+        """Yield the unsafe vaults that a pool can only write off because it has too few coins.
+
+        The largest debt comes first.
+        """
         if self.can_start_auctions(collateral_type):
             return
         room = self.get_offset_room(collateral_type)
@@ -87,14 +102,14 @@ class StabilityPoolView(DiscountView):
                 yield vault
 
     def can_admit_entries(self, collateral_type: int) -> bool:
-        """Return whether coins that have waited may take part in a type's pool now."""
+        """Return True if waiting deposits of a type's stability pool may start to take part now."""
         return self._sum_admissible_entries(collateral_type) != 0
 
     def list_payable_members(self, collateral_type: int) -> list[str]:
-        """Return the members of a type's pool with a withdrawal that can be paid now.
+        """Return the members of a type's stability pool with a withdrawal that can be paid now.
 
-        A request is due once its cooldown is over, while no debt is at risk. In settlement every member's
-        coins are due.
+        A request is payable after its cooldown, while no debt of the type is at risk. In settlement every
+        member can be paid.
         """
         tables: Any = self._snapshot[name_stability_pool(self.symbols[collateral_type])]
         requests: Mapping[str, Requests] = tables["member_requests"]
@@ -106,7 +121,7 @@ class StabilityPoolView(DiscountView):
         return sorted(owner for owner, each in due if self.timestamp >= each.ready_at)
 
     def _sum_admissible_entries(self, collateral_type: int) -> int:
-        """Return the coins that have waited, unless debt is at risk [wad]."""
+        """Return the coins of waiting deposits that may take part now [wad]; 0 while debt is at risk."""
         pool = self._get_pool_model(collateral_type)
         waiting: Entries = pool.waiting_entries[()]
         if waiting.older == 0 or self._is_debt_at_risk(collateral_type):
@@ -116,7 +131,7 @@ class StabilityPoolView(DiscountView):
         return sum(amount for came_in, amount in batches if came_in + _ENTRY_EPOCHS <= epoch)
 
     def _is_debt_at_risk(self, collateral_type: int) -> bool:
-        """Return whether a vault of a type is flagged, or a price has just fallen."""
+        """Return True if a vault of the type is flagged or the pause after a price drop is running."""
         flagged = self._snapshot["LiquidationEngine"]["vault_flags.of_types"].get(collateral_type, 0)
         return flagged != 0 or self.timestamp < self.withdrawals_paused_until
 
@@ -125,7 +140,7 @@ class StabilityPoolView(DiscountView):
         return self._get_pool_model(collateral_type).pricing.plan_sale(position, room)
 
     def _get_pool_model(self, collateral_type: int) -> OffsetPool:
-        """Return a pool's model over the tables of the snapshot; nothing can be written to it."""
+        """Return a read-only model of a type's stability pool on top of the snapshot's tables."""
         terms = self._parameters.collateral_types[collateral_type].stability_pool
         assert terms is not None
         tables = self._snapshot[name_stability_pool(self.symbols[collateral_type])]

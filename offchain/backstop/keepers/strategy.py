@@ -20,7 +20,7 @@ from backstop.keepers.keeper_group_settings import KeeperGroup
 
 
 class Offer(NamedTuple):
-    """A thing for sale at the present block."""
+    """Item for sale at the present block, as a strategy has to value it."""
 
     # "flash": sold on at once; "collateral", "equity": bought and kept. Of unsafe vaults that are sold at a
     # discount: "flash_vault" and "vault"; asked about is the largest one
@@ -35,22 +35,25 @@ class Offer(NamedTuple):
 
 
 class Strategy(Protocol):
-    """A valuation of offers."""
+    """Valuation of offers (interface that an operator's own class implements)."""
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
-        """Return for each offer, in order, the value of 1e18 [ray]; None makes no bid."""
+        """Return the value of 1e18 of each offer [ray], in order; None for an offer without a bid."""
         ...
 
 
 class MarketPriceStrategy:
-    """The strategy by which a thing is worth what the market pays."""
+    """Strategy that values every offer at its outside market price."""
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
         return [offer.market for offer in offers]
 
 
 class FallbackStrategy:
-    """An operator's strategy: if it fails, `say` gets a line and `otherwise` (None: no bid) answers."""
+    """Strategy that asks an inner strategy, and the strategy `otherwise` if the inner one fails.
+
+    Without `otherwise` a failure means no bids. `say` receives a log line for each new failure.
+    """
 
     def __init__(self, inner: Strategy, otherwise: Strategy | None, say: Callable[[str], None]) -> None:
         self._inner = inner
@@ -71,14 +74,17 @@ class FallbackStrategy:
         return answer
 
     def close(self) -> None:
-        """End what the inner strategy has started."""
+        """Close the inner strategy, for example its external program, if it has a `close` method."""
         end = getattr(self._inner, "close", None)
         if end is not None:
             end()
 
 
 def request_valuations(strategy: Strategy, offers: Sequence[Offer]) -> list[int | None]:
-    """Return a strategy's answer; raise one line if it fails or answers something else than valuations."""
+    """Return a strategy's values of 1e18 of each offer [ray]; None for an offer without a bid.
+
+    Raises BackstopError if the strategy raises or its answer is no list of uint256 values.
+    """
     try:
         answer: object = strategy.worth(offers)
     except BackstopError:
@@ -95,7 +101,10 @@ def request_valuations(strategy: Strategy, offers: Sequence[Offer]) -> list[int 
 
 
 def load_strategy(name: str, options: Mapping[str, str]) -> Strategy:
-    """Import `module:Class` and make a strategy with the options."""
+    """Import a class named `module:Class`, and return its instance made with the options.
+
+    Raises BackstopError if it cannot be imported or made, or has no method `worth`.
+    """
     module, mark, kind = name.partition(":")
     if not (mark and module and kind):
         raise BackstopError(f"{name!r} is not module:Class")
@@ -116,11 +125,11 @@ def load_strategy(name: str, options: Mapping[str, str]) -> Strategy:
 
 
 def build_strategy(group: KeeperGroup) -> Strategy:
-    """Return the strategy of a scenario's keepers."""
+    """Return the strategy of a simulated group: its own class, or the market price strategy."""
     return load_strategy(group.strategy, {}) if group.strategy else MarketPriceStrategy()
 
 
 def shorten_repr(value: object) -> str:
-    """Return a value's repr, shortened for a line."""
+    """Return the repr of a value, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -15,14 +15,17 @@ from backstop.system import Snapshot
 
 
 class TableIndexes:
-    """Indexes of a state, each made when first asked for and updated from the written slots."""
+    """Indexes over the long tables of a deployment's state, for fast queries by keepers.
+
+    Each index is made at its first use and then updated with every write.
+    """
 
     def __init__(self, state: Snapshot) -> None:
         self._state = state
         self._made: dict[tuple[str, str], Any] = {}
 
     def apply_writes(self, written: Iterable[Written]) -> None:
-        """Look again at records that were written, in the order of writing."""
+        """Update the existing indexes for records that were written, in the order of the writes."""
         made = self._made
         for contract, path, key in written:
             index = made.get((contract, path))
@@ -31,7 +34,7 @@ class TableIndexes:
 
     @property
     def vaults(self) -> VaultRiskIndex:
-        """Vaults by their risk."""
+        """Index of vaults by risk (debt over collateral)."""
         found: VaultRiskIndex = self._get_index(
             "VaultEngine", ("vaults",), lambda tables: VaultRiskIndex(tables["vaults"])
         )
@@ -39,7 +42,7 @@ class TableIndexes:
 
     @property
     def open_auction_index(self) -> OpenAuctionIndex:
-        """Open auctions of collateral."""
+        """Index of open collateral auctions."""
         found: OpenAuctionIndex = self._get_index(
             "CollateralAuction", OpenAuctionIndex.TABLES, OpenAuctionIndex
         )
@@ -47,7 +50,7 @@ class TableIndexes:
 
     @property
     def flags(self) -> VaultFlagIndex:
-        """Flags of vaults, by type and owner."""
+        """Index of flagged vaults (vaults with doubtful debt), by collateral type and owner."""
         path = "vault_flags.of_vaults"
         found: VaultFlagIndex = self._get_index(
             "LiquidationEngine",
@@ -58,7 +61,7 @@ class TableIndexes:
 
     @property
     def open_workout_balances(self) -> OngoingTableRecords:
-        """Balances of open workouts."""
+        """Index of the balances of open workouts (called vaults repaid in instalments)."""
         path, left = "balances", attrgetter("left")
         found: OngoingTableRecords = self._get_index(
             "Workouts", (path,), lambda tables: OngoingTableRecords(tables.get(path, {}), left)
@@ -66,7 +69,10 @@ class TableIndexes:
         return found
 
     def _get_index(self, contract: str, paths: Sequence[str], make: Callable[[Any], Any]) -> Any:
-        """Return the index of a contract's tables; of one that is not deployed it is empty."""
+        """Return the index of a contract's tables, and make it if necessary.
+
+        The index is empty if the contract is not deployed.
+        """
         found = self._made.get((contract, paths[0]))
         if found is None:
             found = make(self._state.get(contract, {}))

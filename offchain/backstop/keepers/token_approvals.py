@@ -16,7 +16,10 @@ SPENDERS = {
 
 
 def iter_missing_approval_intents(keeper: Keeper, view: KeeperView) -> Decisions:
-    """Yield the allowances that a keeper lacks; in a simulation they are set up front."""
+    """Yield calls that approve the contracts which take the keeper's tokens, where approval is missing.
+
+    Only live keepers need these calls; a simulation sets allowances in advance.
+    """
     for spender in SPENDERS.get(keeper.group.role, ()):
         if spender in view.addresses and not view.get_allowance(keeper.group.asset, keeper.address, spender):
             address = view.addresses[spender]

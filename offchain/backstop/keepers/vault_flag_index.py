@@ -12,9 +12,10 @@ from backstop.model.interfaces import Vault
 
 
 class WronglyFlaggedVaults(VaultsBelowRatio):
-    """The vaults of one type beyond a line with a flag that differs from their normalized debt.
+    """Vaults of one type below a collateral ratio with a flag other than their normalized debt.
 
-    `flagged` are the owners with a flag that is not their debt, or with a vault that is not beyond the line.
+    `flagged` has the owners of other wrong flags. These are flags on vaults above the ratio, and flags with
+    an amount that differs from the debt.
     """
 
     def __init__(self, collateral_type: int, flags: Mapping[Key, int], flagged: Iterable[str]) -> None:
@@ -41,9 +42,10 @@ class WronglyFlaggedVaults(VaultsBelowRatio):
 
 
 class VaultFlagIndex(OngoingTableRecords):
-    """The flags of vaults that stand [wad of normalized debt], by type and owner.
+    """Index of the flags that mark vaults' debt as doubtful [wad of normalized debt].
 
-    The index of vaults is made when it is of use: a list of the flags takes none.
+    Keys are collateral type and owner. The index of vaults is obtained only when needed, since listing flags
+    does not need it.
     """
 
     def __init__(self, table: Mapping[Any, int], vaults: Callable[[], VaultRiskIndex]) -> None:
@@ -51,22 +53,23 @@ class VaultFlagIndex(OngoingTableRecords):
         self._vaults = vaults
 
     def handle_written_record(self, key: Any) -> None:
-        """Look again at a flag that was written."""
+        """Update the index for a flag that was just written."""
         super().handle_written_record(key)
         self._vaults().refresh_ratio_sides(key)
 
     def get_flagged_debt(self, collateral_type: int, owner: str) -> int:
-        """Return a vault's flag [wad of normalized debt]; 0 without one."""
+        """Return the flagged normalized debt of a vault [wad]; 0 if the vault is not flagged."""
         return self._table.get((collateral_type, owner), 0)
 
     def list_flagged_owners(self, collateral_type: int) -> list[str]:
-        """Return the owners of a type's flagged vaults, in the order in which they were first flagged."""
+        """Return the owners of a type's flagged vaults, in the order of their first flag."""
         return [owner for of, owner in self.sort_keys_by_first_write(self._keys) if of == collateral_type]
 
     def find_wrong_flags(self, collateral_type: int, collateral: int, debt: int) -> WronglyFlaggedVaults:
-        """Return where flags are wrong, if they should be all of the debt of vaults beyond a line of risk.
+        """Return the vaults with wrong flags, if exactly the vaults below a collateral ratio should have one.
 
-        It is normalized debt over collateral above `collateral / debt`. It stands until the next answer.
+        A vault is below the ratio if normalized debt over locked collateral exceeds `collateral / debt`. The
+        next call changes the returned object.
         """
         found = self._vaults().list_vaults_below_ratio(
             collateral_type,

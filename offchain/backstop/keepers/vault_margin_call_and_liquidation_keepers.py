@@ -21,10 +21,10 @@ def _has_unsafe_vault_or_workout(view: KeeperView) -> bool:
 def plan_liquidator_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Liquidate unsafe vaults while there is room, and foreclose workouts, if the reward pays for the gas.
+    """Yield liquidations of unsafe vaults and foreclosures of workouts if the reward exceeds the gas.
 
-    Vaults of a type with a fixed discount are left to keepers that buy collateral. A vault of a type with a
-    stability pool goes to an auction only if the pool buys no part of it.
+    Auction limits bound the liquidations. Vaults sold at a fixed discount are left to keepers that buy
+    collateral. A vault of a type with a stability pool is auctioned only if the pool buys no part of it.
     """
     for c in view.list_types_with_stability_pool():
         yield from plan_pool_liquidations(keeper, view, c, gas_price)
@@ -42,9 +42,9 @@ def plan_liquidator_calls(
 def list_vaults_without_auction_room(
     keeper: Keeper, view: KeeperView, collateral_type: int, gas_price: int
 ) -> list[Vault]:
-    """Return the vaults that a liquidator would liquidate if auctions had room, the largest first.
+    """Return the vaults that a liquidator leaves only because auction limits are used up.
 
-    There are none of a type with another mechanism than auctions.
+    The largest debt comes first. Empty for types with a mechanism without auctions.
     """
     if not view.can_start_auctions(collateral_type):
         return []
@@ -72,7 +72,7 @@ def _plan_type_liquidations(keeper: Keeper, view: KeeperView, collateral_type: i
     )
 
     def fits(debt: int) -> bool:
-        """Return whether all of a debt (rad) may go under auction, or a part that is not under the floor."""
+        """Return True if auction limits allow this whole debt [rad], or a part that leaves the debt floor."""
         return room >= floor or debt < room + floor
 
     # No part of a debt brings more than all of it, and no smaller debt either.
@@ -96,7 +96,10 @@ def _plan_type_liquidations(keeper: Keeper, view: KeeperView, collateral_type: i
 def plan_margin_caller_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Call vaults under the call ratio for more margin; liquidators then act when the call is due."""
+    """Yield margin calls for vaults below the call ratio.
+
+    Liquidators may act later, if the owner has not restored the ratio in time.
+    """
     for c in range(len(view.symbols)):
         for vault in view.list_callable_vaults(c):
             yield keeper.build_intent("LiquidationEngine", "call", c, vault.owner, about=(c, vault.owner))
@@ -107,6 +110,6 @@ def _is_reward_enough(terms: dutch_auction.Terms, least: int, principal: int) ->
 
 
 def _compute_reward(terms: dutch_auction.Terms, principal: int) -> int:
-    """Return the reward for starting an auction of a principal (rad) [wad]."""
+    """Return the reward for starting an auction of this principal [rad], in stablecoin [wad]."""
     penalty = principal * (terms.penalty - BASIS_POINTS) // BASIS_POINTS
     return min(terms.reward((principal + penalty) // RAY), penalty // RAY)

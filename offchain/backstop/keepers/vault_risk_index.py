@@ -16,9 +16,9 @@ Key = tuple[int, str]
 
 
 class VaultRiskIndex:
-    """An index of the engine's vaults, made from its table and updated from the written slots.
+    """Index of a vault engine's vaults by risk, made from its table and updated after each write.
 
-    The risk of a vault is normalized debt over collateral, of which the index keeps 128 binary digits.
+    Risk is normalized debt over locked collateral, rounded down to 128 binary digits.
     """
 
     def __init__(self, table: Mapping[Any, Vault]) -> None:
@@ -38,7 +38,7 @@ class VaultRiskIndex:
             ranked.sort()
 
     def handle_written_record(self, key: Key) -> None:
-        """Look again at a vault that was written."""
+        """Update the index for a vault that was just written."""
         c, owner = key
         before = self._risks.pop(key, None)
         ranked = self._ranked.setdefault(c, [])
@@ -51,7 +51,7 @@ class VaultRiskIndex:
         self.refresh_ratio_sides(key)
 
     def refresh_ratio_sides(self, key: Key) -> None:
-        """Look again on which side of each line a vault is."""
+        """Update for one vault all kept sets of vaults below a collateral ratio."""
         c, owner = key
         for under in self._under.get(c, {}).values():
             under.add_replace_or_drop_vault(owner, self._table[key])
@@ -68,23 +68,24 @@ class VaultRiskIndex:
             self._called[c].pop(key[1], None)
 
     def get_locked_collateral(self, collateral_type: int) -> int:
-        """Return the collateral in all vaults of a type [wad]."""
+        """Return the collateral locked in all vaults of a type [wad]."""
         return self._locked.get(collateral_type, 0)
 
     def list_indebted_owners(self, collateral_type: int) -> list[str]:
-        """Return the owners of vaults with debt, in the order in which they were opened."""
+        """Return the owners of a type's vaults with debt, in the order in which the vaults were opened."""
         return self.sort_owners_by_opening(
             collateral_type, [owner for _, owner in self._ranked.get(collateral_type, ())]
         )
 
     def list_vaults_ever_called(self, collateral_type: int) -> list[str]:
-        """Return the owners of vaults with debt that were called, in the order in which they were opened."""
+        """Return the owners of indebted vaults with a recorded margin call, in the order of opening."""
         return self.sort_owners_by_opening(collateral_type, self._called.get(collateral_type, ()))
 
     def list_riskier_owners(self, collateral_type: int, collateral: int, debt: int) -> list[str]:
-        """Return the owners with a normalized debt over collateral above `collateral / debt`.
+        """Return the owners of vaults with normalized debt over collateral above about a limit.
 
-        There may be one too many at the edge, so check each. The least risky comes first.
+        The limit is `collateral / debt`. Risk is rounded, so the caller must check vaults at the limit. The
+        least risky comes first.
         """
         ranked = self._ranked.get(collateral_type)
         if not ranked:
@@ -100,10 +101,11 @@ class VaultRiskIndex:
         line_debt: int,
         build_empty_set: Callable[[], VaultsBelowRatio] = VaultsBelowRatio,
     ) -> VaultsBelowRatio:
-        """Return the vaults with a normalized debt over collateral above `collateral / debt`, exactly.
+        """Return the set of vaults with normalized debt over collateral above a limit, tested exactly.
 
-        The last answer for the purpose is carried over: only vaults in between are looked at. It stands until
-        the next answer.
+        The limit is `line_collateral / line_debt`. The set is kept under `cache_key`, and each call updates
+        only vaults between the old and the new limit. The next call with that key changes the returned
+        object.
         """
         found = self._under.setdefault(collateral_type, {}).get(cache_key)
         if found is None:
@@ -130,7 +132,7 @@ class VaultRiskIndex:
             yield owner, table[collateral_type, owner]
 
     def sort_owners_by_opening(self, collateral_type: int, owners: Iterable[str]) -> list[str]:
-        """Return the owners in the order in which their vaults were opened."""
+        """Return the owners in the order in which their vaults of this type were opened."""
         return sorted(owners, key=lambda owner: self._places[collateral_type, owner])
 
     def __getitem__(self, key: Key) -> Vault:

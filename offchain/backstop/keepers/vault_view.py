@@ -24,7 +24,7 @@ def _accept_any_debt(debt: int) -> bool:
 
 
 class VaultView(LedgerView):
-    """The vaults at one block."""
+    """View of vaults, margin calls and workouts at one block."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class VaultView(LedgerView):
         return self._indexes.vaults
 
     def get_locked_collateral(self, collateral_type: int) -> int:
-        """Return the collateral in all vaults [wad]."""
+        """Return the collateral locked in all vaults of a type [wad]."""
         return self._vaults.get_locked_collateral(collateral_type)
 
     def list_vaults_with_debt(self, collateral_type: int) -> list[Vault]:
-        """Return the vaults with debt, in the order in which they were opened."""
+        """Return the vaults of a type that have debt, in the order in which they were opened."""
         if collateral_type not in self._with_debt:
             self._with_debt[collateral_type] = list(
                 self._iter_vaults_of_owners(
@@ -61,7 +61,7 @@ class VaultView(LedgerView):
         return self._with_debt[collateral_type]
 
     def list_owner_vaults(self, collateral_type: int, owners: Iterable[str]) -> list[Vault]:
-        """Return the vaults with debt of these owners, in the order in which they were opened."""
+        """Return these owners' vaults of a type that have debt, in the order in which they were opened."""
         return [
             vault
             for vault in self._iter_vaults_of_owners(
@@ -71,7 +71,10 @@ class VaultView(LedgerView):
         ]
 
     def sum_vault_shortfalls_at_price(self, collateral_type: int, price: int) -> int:
-        """Return the debt that vaults' collateral would not repay at a price (ray), of each alone [rad]."""
+        """Return the debt of a type not covered by collateral at a price [ray], summed over vaults [rad].
+
+        Surplus collateral of one vault does not offset the shortfall of another.
+        """
         under = self._vaults.list_vaults_below_ratio(
             collateral_type, "underwater", price, self.get_current_rate(collateral_type)
         )
@@ -87,10 +90,10 @@ class VaultView(LedgerView):
         return Vault(owner, vault.locked_collateral, vault.normalized_debt, debt, vault.called_at)
 
     def list_unsafe_vaults(self, collateral_type: int) -> list[Vault]:
-        """Return the vaults that can be liquidated now, the largest debt first.
+        """Return the vaults of a type that can be liquidated now, the largest debt first.
 
-        After those under the liquidation ratio come those that were called, are still short, and past the
-        time that the owner had.
+        Vaults below the liquidation ratio come first. Then come vaults with an unmet margin call past its
+        deadline.
         """
         return list(self.iter_unsafe_vaults(collateral_type))
 
@@ -103,10 +106,12 @@ class VaultView(LedgerView):
         can_fit_debt: Callable[[int], bool] = _accept_any_debt,
         keeper_share: tuple[int, int] = (1, 0),
     ) -> Iterator[Vault]:
-        """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`; at a price (ray).
+        """Yield the vaults of a type that can be liquidated at a price [ray], by default the feed's price.
 
-        `share` is one of how many, from 0 on. Debts that do not fit are left out. With a debt all smaller
-        ones fit, and a debt that does not fit once may not later, however far the caller has got.
+        The order is that of `list_unsafe_vaults`. Each of its two groups ends at the first debt that is not
+        large enough. `can_fit_debt` leaves out debts, tested again as the caller proceeds; it must accept all
+        debts smaller than an accepted one. `keeper_share` is the number of keepers and the index of one. Only
+        the vaults of that keeper are yielded.
         """
         price, first = self.get_liquidation_price(collateral_type) if price is None else price, set()
         for vault in self._iter_vaults_below_ratio(
@@ -138,11 +143,11 @@ class VaultView(LedgerView):
                 yield vault
 
     def has_unsafe_vault(self, collateral_type: int) -> bool:
-        """Return whether any vault can be liquidated now."""
+        """Return True if at least one vault of a type can be liquidated now."""
         return next(self.iter_unsafe_vaults(collateral_type), None) is not None
 
     def count_unsafe_vaults(self, collateral_type: int) -> int:
-        """Return how many vaults can be liquidated now."""
+        """Return the number of a type's vaults that can be liquidated now."""
         price = self.get_liquidation_price(collateral_type)
         if price and self._is_unsafety_decided_by_ratio(collateral_type):
             return len(
@@ -153,7 +158,10 @@ class VaultView(LedgerView):
         return sum(1 for _ in self.iter_unsafe_vaults(collateral_type))
 
     def _is_unsafety_decided_by_ratio(self, collateral_type: int) -> bool:
-        """Return whether the liquidation ratio alone says which vaults are unsafe, and the index has them."""
+        """Return True if the index alone decides which vaults are unsafe, by the liquidation ratio.
+
+        This requires no margin add-on by size, no margin calls and no external finder.
+        """
         ratio = self.get_terms(collateral_type).liquidation_ratio
         exact = ratio != 0 and self._add_largest_margin_to_ratio(collateral_type, ratio) == ratio
         return exact and self._finder is None and self.get_call_terms(collateral_type).ratio == 0
@@ -161,10 +169,10 @@ class VaultView(LedgerView):
     def iter_wrong_flags(
         self, collateral_type: int, is_debt_large_enough: Callable[[int], bool]
     ) -> Iterator[tuple[str, int, int]]:
-        """Yield flags that may be wrong: owner, flagged debt, correct flag [wad of normalized debt].
+        """Yield flags of doubtful debt that may be wrong: owner, flagged and correct normalized debt [wad].
 
-        Unsafe vaults with an `enough` debt (rad) come first, in the order of `each_unsafe`, then those with a
-        flag. There are none without a price.
+        Unsafe vaults with a large enough debt come first, then other flagged vaults. Nothing is yielded
+        without a valid price.
         """
         price, flags = self.get_lower_auction_or_next(collateral_type), self._indexes.flags
         if price == 0:
@@ -216,9 +224,9 @@ class VaultView(LedgerView):
         can_fit_debt: Callable[[int], bool] = _accept_any_debt,
         keeper_share: tuple[int, int] = (1, 0),
     ) -> Iterator[Vault]:
-        """Yield the vaults under a ratio and their size's add-on, the largest debt first.
+        """Yield the vaults below a ratio plus the margin add-on for their size, the largest debt first.
 
-        Without a price there are none.
+        Nothing is yielded without a price.
         """
         if price == 0 or ratio == 0:
             return
@@ -266,7 +274,10 @@ class VaultView(LedgerView):
         return self._found[collateral_type, ratio, price]
 
     def is_vault_unsafe(self, collateral_type: int, vault: Vault, price: int) -> bool:
-        """Return True if a vault could be liquidated at a price [ray], regardless of halts."""
+        """Return True if a vault could be liquidated at a price [ray], regardless of halts of the feed.
+
+        An unmet margin call past its deadline counts as well.
+        """
         worth, add_on = (
             vault.locked * price * BASIS_POINTS,
             self.compute_margin_add_on(collateral_type, vault.debt),
@@ -279,13 +290,16 @@ class VaultView(LedgerView):
         return bool(is_due) and worth < vault.debt * terms.ratio + add_on
 
     def _add_largest_margin_to_ratio(self, collateral_type: int, ratio: int) -> int:
-        """Return what a ratio and the add-on of a boundless debt come to [basis points]."""
+        """Return a ratio plus a type's highest margin add-on, that of an infinite debt [basis points]."""
         return ratio + sum(bracket.rate for bracket in self._get_brackets(collateral_type).of_vaults)
 
     def _get_vaults_below_highest_ratio(
         self, collateral_type: int, ratio: int, price: int
     ) -> VaultsBelowRatio:
-        """Return the vaults that are under a ratio if any add-on there is counts in full."""
+        """Return the vaults below a ratio plus the type's highest margin add-on.
+
+        The set contains all vaults that are below the ratio with the add-on for their own size.
+        """
         # One at another price than liquidations' is a line of its own: a single one would go to and fro.
         purpose = ratio, price == self.get_liquidation_price(collateral_type)
         return self._vaults.list_vaults_below_ratio(
@@ -300,7 +314,7 @@ class VaultView(LedgerView):
         ) * self._add_largest_margin_to_ratio(collateral_type, ratio)
 
     def _list_vaults_ever_called(self, collateral_type: int) -> list[Vault]:
-        """Return the vaults that were called, regardless of the outcome."""
+        """Return the vaults of a type with a recorded margin call, even if it was met or has expired."""
         if self._finder is not None:
             return sorted(
                 self._finder.list_vaults_ever_called(collateral_type, self.get_current_rate(collateral_type))
@@ -312,7 +326,7 @@ class VaultView(LedgerView):
         )
 
     def list_margin_calls(self, collateral_type: int) -> list[MarginCall]:
-        """Return the margin calls that are neither met nor over."""
+        """Return the margin calls of a type that have not expired."""
         terms = self.get_call_terms(collateral_type)
         found: list[MarginCall] = []
         if terms == interfaces.CallTerms():
@@ -324,7 +338,7 @@ class VaultView(LedgerView):
         return found
 
     def list_callable_vaults(self, collateral_type: int) -> list[Vault]:
-        """Return the vaults under the call ratio that may be called now, the largest debt first."""
+        """Return the vaults below the call ratio without a running margin call, the largest debt first."""
         running = {call.owner for call in self.list_margin_calls(collateral_type)}
         found = self._iter_vaults_below_ratio(
             collateral_type,
@@ -334,7 +348,7 @@ class VaultView(LedgerView):
         return [vault for vault in found if vault.owner not in running]
 
     def list_vaults_spared_by_halt(self, collateral_type: int) -> list[Vault]:
-        """Return the vaults that only a halt or a grace of the feed keeps from being liquidated."""
+        """Return the vaults that only a halt or grace period of the feed protects from liquidation."""
         if self.get_liquidation_price(collateral_type):
             return []
         return list(
@@ -346,9 +360,10 @@ class VaultView(LedgerView):
         )
 
     def compute_debt_above_ratio(self, collateral_type: int, called_vault: Vault) -> int:
-        """Return the debt above what a vault's collateral carries [rad], rounded up.
+        """Return how much debt a vault must repay to meet the required ratio [rad], rounded up.
 
-        It is measured at the call ratio, or without calls at the initial ratio; 0 without a price.
+        The required ratio is the call ratio, or the initial ratio if there are no margin calls. 0 without a
+        current price.
         """
         price, ratio = (
             self.get_current_price(collateral_type),
@@ -365,19 +380,19 @@ class VaultView(LedgerView):
 
     @property
     def _workout_tables(self) -> Tables:
-        """The tables of workouts; empty without them."""
+        """Storage tables of the Workouts contract; empty tables if it is not deployed."""
         names = "terms", "balances", "in_workouts", "flagged_principal", "last_entries"
         none: dict[str, dict[Any, Any]] = {name: {} for name in names}
         return self._snapshot.get("Workouts", none)
 
     def get_workout_terms(self, collateral_type: int) -> workouts.Terms:
-        """Return the terms of a type's workouts; a cap of 0 is none."""
+        """Return the terms of a type's workouts; a cap of 0 means that there are none."""
         found: workouts.Terms = self._workout_tables["terms"].get(collateral_type, workouts.Terms())
         return found
 
     @cached_property
     def workouts(self) -> list[Workout]:
-        """The open workouts, the oldest first."""
+        """Open workouts (called vaults repaid in instalments), the oldest first."""
         found = []
         for workout_id, balance in self._indexes.open_workout_balances.iter_records():
             schedule, sums = (
@@ -405,7 +420,7 @@ class VaultView(LedgerView):
         return sorted(found)
 
     def list_foreclosable_workouts(self) -> list[Workout]:
-        """Return the workouts that can be foreclosed now."""
+        """Return the workouts that can be foreclosed now: an instalment is late or collateral too small."""
         found = []
         for each in self.workouts:
             price = self.get_liquidation_price(each.collateral_type)
@@ -414,7 +429,10 @@ class VaultView(LedgerView):
         return found
 
     def list_restructurable_vaults(self, collateral_type: int) -> list[Vault]:
-        """Return the called vaults that may enter a workout now, each for itself."""
+        """Return the called vaults of a type each of which may enter a workout now.
+
+        Limits are checked for each vault alone. Empty without a price, without workouts, or in normal mode.
+        """
         terms, price = (
             self.get_workout_terms(collateral_type),
             self.get_lower_current_next_price(collateral_type),

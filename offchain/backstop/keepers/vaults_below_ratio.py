@@ -11,14 +11,15 @@ _FEW = 16
 
 
 def assign_keeper(owner: str, count: int) -> int:
-    """Return to which of `count` keepers a vault falls, from 0 on."""
+    """Return the index of the keeper, from 0 to `count - 1`, that is responsible for an owner's vault."""
     return int(owner, 16) % count if count > 1 else 0
 
 
 class VaultsBelowRatio:
-    """Vaults with `normalized_debt*debt > locked_collateral*collateral`, and their sums [wad].
+    """Set of vaults below a collateral ratio, with the sums of their debt and collateral [wad].
 
-    `risk` is the line as the index ranks it; None before the first.
+    A vault belongs to the set if `normalized_debt * debt > locked_collateral * collateral`. `risk` is that
+    limit as the risk index ranks it; None before the first limit is set.
     """
 
     def __init__(self) -> None:
@@ -37,9 +38,10 @@ class VaultsBelowRatio:
     def list_vaults_by_falling_debt(
         self, share_count: int = 1, share_index: int = 0
     ) -> list[tuple[int, str]]:
-        """Return one of `count` shares of the vaults by normalized debt under zero, then owner.
+        """Return pairs of negative normalized debt and owner, the largest debt first.
 
-        So the largest debt comes first. The owner's address determines the share of a vault.
+        Vaults are divided into `share_count` parts by the owner's address, and only part `share_index` is
+        returned.
         """
         shares = self._sizes.get(share_count)
         if shares is None:
@@ -57,7 +59,10 @@ class VaultsBelowRatio:
         line_debt: int,
         possibly_crossing_vaults: Iterable[tuple[str, Vault]],
     ) -> None:
-        """Move the line; `between` has every vault that it may have passed."""
+        """Change the collateral ratio that decides membership, and update the set.
+
+        `possibly_crossing_vaults` must include every vault between the old and the new ratio.
+        """
         if (line_collateral, line_debt) == (self._collateral, self._debt):
             return
         self.risk, self._collateral, self._debt = risk, line_collateral, line_debt
@@ -68,7 +73,7 @@ class VaultsBelowRatio:
             self.add_replace_or_drop_vault(owner, vault)
 
     def add_replace_or_drop_vault(self, owner: str, vault: Vault) -> None:
-        """Take a vault in, replace it or let it go."""
+        """Add, replace or remove a vault according to its present ratio, and update the sums."""
         old = self._vaults.pop(owner, None)
         if old is not None:
             self._add_to_sums(owner, old, -1)

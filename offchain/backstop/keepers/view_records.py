@@ -15,7 +15,7 @@ Tables = Mapping[str, Mapping[Any, Any]]
 
 
 class MarketData(NamedTuple):
-    """Data outside the protocol's state: prices on other markets, and of gas."""
+    """Market data outside the protocol: collateral prices, gas price, and price of the gas coin."""
 
     prices: tuple[int, ...]  # on other markets, by collateral type, ray
     ether_price: int  # of the coin that gas is paid in, ray
@@ -26,7 +26,10 @@ class MarketData(NamedTuple):
 
 
 class ConstantProductPool(NamedTuple):
-    """A constant-product market: reserves in wad, fee in basis points, the token's unit in wad."""
+    """Constant-product market of collateral and stablecoin (Uniswap v2 type).
+
+    Reserves are in wad, the fee in basis points. `unit` is the smallest amount of collateral [wad].
+    """
 
     name: str
     address: str
@@ -38,13 +41,13 @@ class ConstantProductPool(NamedTuple):
 
     @property
     def price(self) -> int:
-        """Stablecoin for 1e18 of collateral, before the fee [ray]."""
+        """Price of 1e18 of collateral in stablecoin before the fee [ray]."""
         return self.stable * RAY // self.collateral
 
     def compute_proceeds(self, amount: int) -> int:
-        """Return the stablecoin for an amount of collateral, as the market computes it [wad].
+        """Return the stablecoin that a sale of collateral brings [wad], rounded as in the contract.
 
-        0 if the market does not hold so much: such a sale reverts.
+        0 if the market does not hold enough stablecoin, because the sale would revert.
         """
         paid = amount // self.unit * self.unit * (BASIS_POINTS - self.fee)
         if paid == 0:
@@ -53,16 +56,16 @@ class ConstantProductPool(NamedTuple):
         return out if out <= self.stable - self.virtual else 0
 
     def build_pool_after_sale(self, sold_amount: int) -> ConstantProductPool:
-        """Return the pool once this much collateral is sold to it."""
+        """Return a copy of the pool after this amount of collateral [wad] was sold to it."""
         moved = sold_amount // self.unit * self.unit
         return self._replace(
             collateral=self.collateral + moved, stable=self.stable - self.compute_proceeds(sold_amount)
         )
 
     def compute_best_amount(self, price: int) -> int:
-        """Return the most to sell so that the last piece still brings `price` (ray) [wad], rounded down.
+        """Return the largest sale with marginal proceeds of at least `price` [ray], in wad, rounded down.
 
-        No more than the stablecoins that the market holds pay for.
+        The stablecoins that the market actually holds limit the amount.
         """
         kept, reserve = BASIS_POINTS - self.fee, self.collateral * BASIS_POINTS
         # The marginal proceeds are kept*stable*reserve / (reserve + kept*amount)**2.
@@ -72,14 +75,14 @@ class ConstantProductPool(NamedTuple):
         return most
 
     def compute_largest_profit(self, price: int) -> int:
-        """Return the most that buying at a price (ray) and selling here could bring [wad], rounded up."""
+        """Return an upper bound of the profit of buying at `price` [ray] and selling here [wad]."""
         amount = self.compute_best_amount(price)
         # The best amount is rounded down, by less than what a unit of the token brings.
         return self.compute_proceeds(amount + self.unit) - amount * price // RAY
 
 
 class Auction(NamedTuple):
-    """An open auction at the present block."""
+    """Open collateral auction with its current price."""
 
     id: int
     collateral_type: int
@@ -95,12 +98,12 @@ class Auction(NamedTuple):
 
     @property
     def takeable(self) -> bool:
-        """Whether it can be bought from."""
+        """True if the auction is open for purchases: it needs no reset and its lot is not empty."""
         return not self.needs_reset and self.lot != 0
 
 
 class PricedBatch(NamedTuple):
-    """Auctions that cost the same, at the present block."""
+    """Batch of auctions with equal price, and that price at the present block."""
 
     batch: AuctionBatch
     price: int  # ray
@@ -108,7 +111,7 @@ class PricedBatch(NamedTuple):
 
 
 class PoolMembership(NamedTuple):
-    """A member's part in a pool: shares held, those committed to batches, and the claimable assets [wad]."""
+    """Member's position in a pool: shares, shares requested for withdrawal, claimable assets [wad]."""
 
     shares: int
     requested: int
@@ -116,7 +119,7 @@ class PoolMembership(NamedTuple):
 
 
 class ExitBatchStatus(NamedTuple):
-    """State of a pool's batches: the next possible cut and settlement, and their times [seconds]."""
+    """Status of a pool's withdrawal batches: times of the next closing and payment, and any backlog."""
 
     cut_from: int | None  # when the batch that collects may be cut; None if it may not, or is empty
     settle_from: int | None  # when the next batch may be paid first; None if none waits for its time
@@ -124,7 +127,7 @@ class ExitBatchStatus(NamedTuple):
 
 
 class EquityAuction(NamedTuple):
-    """A sale of equity at the present block: equity and stablecoin in wad, the price in ray."""
+    """Equity auction at the present block: amounts in wad, price of 1e18 equity in stablecoin [ray]."""
 
     contract: str
     collateral_type: int
@@ -135,14 +138,14 @@ class EquityAuction(NamedTuple):
 
 
 class SurplusAuction(NamedTuple):
-    """The sale of surplus at the present block: stablecoin in wad, the price in equity for one, ray."""
+    """Surplus auction at the present block: stablecoin for sale [wad], price of one coin in equity [ray]."""
 
     lot: int
     price: int
 
 
 class Vault(NamedTuple):
-    """A vault with its debt at the present block (rad) and the time of its margin call (0: none)."""
+    """Vault with its debt at the present block [rad] and the time of its margin call (0 if none)."""
 
     owner: str
     locked: int
@@ -152,7 +155,7 @@ class Vault(NamedTuple):
 
 
 class MarginCall(NamedTuple):
-    """A margin call under way: the vault may be liquidated from `due` until `expires`."""
+    """Running margin call; the vault may be liquidated from `due` until `expires`."""
 
     owner: str
     called_at: int
@@ -161,7 +164,7 @@ class MarginCall(NamedTuple):
 
 
 class Facilitator(NamedTuple):
-    """A bridge's debt at the present block (rad), its booked and its announced losses (wad)."""
+    """Bridge that draws stablecoin: its present debt [rad], booked and announced losses [wad]."""
 
     collateral_type: int
     debt: int
@@ -171,7 +174,11 @@ class Facilitator(NamedTuple):
 
 
 class Workout(NamedTuple):
-    """An open workout: the lot, stablecoin owed at first and left to pay (wad); its principal (rad)."""
+    """Open workout: a called vault that its owner repays in instalments.
+
+    `lot` is the collateral; `owed` and `left` are the stablecoin owed at entry and now, all in wad.
+    `principal` is in rad.
+    """
 
     id: int
     collateral_type: int
@@ -190,32 +197,38 @@ class Workout(NamedTuple):
 
     @property
     def next_due_time(self) -> int:
-        """The time at which the first instalment that is not met is due."""
+        """Timestamp at which the first unpaid instalment is due."""
         return self.get_due_time(self.met + 1)
 
     def get_due_time(self, instalment: int) -> int:
-        """Return the time at which instalment k is due, from 1 on."""
+        """Return the timestamp at which an instalment is due; the first instalment has number 1."""
         return self.entered_at + instalment * self.interval
 
     def is_in_good_standing(self, now: int, price: int) -> bool:
-        """Return whether nothing is overdue and the lot is worth its ratio at a price (ray; 0 is none)."""
+        """Return True if no instalment is late and the collateral meets the workout's ratio at `price` [ray].
+
+        With `price` 0 only the instalments are checked. True if nothing is owed.
+        """
         short = price != 0 and self.lot * price * BASIS_POINTS < self.principal * self.ratio
         return self.principal == 0 or (now <= self.next_due_time and not short)
 
     def compute_arrears(self, instalment_count: int) -> int:
-        """Return what is unpaid of the first k instalments [wad]."""
+        """Return the unpaid part of the first `instalment_count` instalments [wad]."""
         return max(0, div_up(self.owed * instalment_count, self.instalments) - (self.owed - self.left))
 
 
 class VaultFinder(Protocol):
-    """Keeper of an order of vaults, which finds some without a look at all; debts are at `rate`."""
+    """Source that finds vaults by ratio or margin call faster than a scan of all vaults (interface)."""
 
     def list_vaults_below_ratio(
         self, collateral_type: int, ratio: int, price: int, rate: int, policy: risk_policy.Terms
     ) -> list[Vault]:
-        """Return the vaults under a ratio (basis points) and their size's add-on."""
+        """Return the vaults below a ratio [basis points] plus the margin add-on for their size.
+
+        Debts are computed with the accumulated rate `rate` [ray].
+        """
         ...
 
     def list_vaults_ever_called(self, collateral_type: int, rate: int) -> list[Vault]:
-        """Return the vaults that were ever called and still have the mark of it."""
+        """Return the vaults of a type with a recorded margin call, even if it was met or has expired."""
         ...

@@ -26,7 +26,10 @@ SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
 def format_exact(value: int, divisor: int) -> str:
-    """Write all digits: 5,672,123.4 ; trailing zeros are dropped."""
+    """Format value / divisor with all its digits, as 5,672,123.4; trailing zeros are dropped.
+
+    `divisor` must be a power of ten.
+    """
     whole, rest = divmod(abs(value), divisor)
     places = len(str(divisor)) - 1
     fraction = str(rest).zfill(places).rstrip("0") if places else ""
@@ -34,7 +37,10 @@ def format_exact(value: int, divisor: int) -> str:
 
 
 def format_fixed(value: int, divisor: int, places: int = 2) -> str:
-    """Write a fixed number of decimals: 5,672,123.40 ."""
+    """Format value / divisor with a fixed number of decimals, as 5,672,123.40.
+
+    The value is rounded half away from zero.
+    """
     scaled = _round_div(abs(value) * 10**places, divisor)
     whole, rest = divmod(scaled, 10**places)
     return (
@@ -43,7 +49,10 @@ def format_fixed(value: int, divisor: int, places: int = 2) -> str:
 
 
 def format_compact(value: int, divisor: int) -> str:
-    """Write three digits that matter: 5.67M, 812k, 45.3, 0.00120 ; whole numbers below 1,000 as they are."""
+    """Format value / divisor with three significant digits, as 5.67M, 812k, 45.3 or 0.00120.
+
+    Whole numbers below 1,000 are exact. Values closer to 0 than a millionth become `<0.000001`.
+    """
     size = abs(value)
     if size % divisor == 0 and size < 1000 * divisor:
         return _get_minus_sign(value) + str(size // divisor)
@@ -56,7 +65,10 @@ def format_compact(value: int, divisor: int) -> str:
 
 
 def format_percent(part: int, whole: int, places: int = 1) -> str:
-    """Write part / whole as a percentage; a dash where there is no whole."""
+    """Format part / whole as a percentage; a dash if `whole` is 0.
+
+    A positive part that would round to 0 is given as less than the smallest percentage, as `<0.1%`.
+    """
     if whole == 0:
         return "–"
     least = format_fixed(1, 10**places, places)
@@ -66,7 +78,7 @@ def format_percent(part: int, whole: int, places: int = 1) -> str:
 
 
 def format_measured_share(billionths: int) -> str:
-    """Write a measured share as a percentage of four digits that count: 39.72%, 0.2984%, 100%."""
+    """Format a share [billionths] as a percentage of four significant digits: 39.72%, 0.2984%, 100%."""
     places = 0
     while places < 7 and abs(billionths) * 10**places < 10**10:
         places += 1
@@ -75,13 +87,13 @@ def format_measured_share(billionths: int) -> str:
 
 
 def format_moment(timestamp: int) -> str:
-    """Write a time of the epoch as `23:20 UTC, 12 March 2020`."""
+    """Format a timestamp as `23:20 UTC, 12 March 2020`."""
     at = datetime.fromtimestamp(timestamp, UTC)
     return f"{at:%H:%M} UTC, {at.day} {at:%B %Y}"
 
 
 def format_day_and_time(timestamp: int) -> str:
-    """Write a time of the epoch as `12 Mar 23:20`, where the year is known."""
+    """Format a timestamp as `12 Mar 23:20` in UTC, for contexts in which the year is known."""
     at = datetime.fromtimestamp(timestamp, UTC)
     return f"{at.day} {at:%b %H:%M}"
 

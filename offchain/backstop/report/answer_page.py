@@ -30,7 +30,7 @@ from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import 
 
 
 class QuestionPage(NamedTuple):
-    """Page of a question: its heading, its table's contents and unit, its chart, its strips of losses."""
+    """Page layout of a risk question: heading, table title, explanation of units, chart, loss strips."""
 
     heading: str
     table: str
@@ -40,7 +40,7 @@ class QuestionPage(NamedTuple):
 
 
 class AnswerColumn(NamedTuple):
-    """Column of a table: its name, its unit, and whether its cells have an interval beside them."""
+    """Column of an answer's table: name, title, unit, and whether cells have a confidence interval."""
 
     name: str
     title: str
@@ -49,12 +49,12 @@ class AnswerColumn(NamedTuple):
 
     @property
     def low_column_name(self) -> str:
-        """Name of the column with the interval's lower end."""
+        """Name of the column with the lower end of the interval."""
         return self._get_end_name("low")
 
     @property
     def high_column_name(self) -> str:
-        """Name of the column with the interval's upper end."""
+        """Name of the column with the upper end of the interval."""
         return self._get_end_name("high")
 
     def _get_end_name(self, which: str) -> str:
@@ -62,7 +62,10 @@ class AnswerColumn(NamedTuple):
 
 
 def write_answer_page(answer_folder: Path) -> Path:
-    """Write report.html into the folder of an answered question."""
+    """Write the page `report.html` of an answered risk question, and return its path.
+
+    Raises BackstopError if another page shows this question.
+    """
     summary, meta = read_study_files(answer_folder, "answer", ("summary.json", "meta.json"))
     name = str(summary.get("question"))
     if name not in QUESTIONS:
@@ -95,7 +98,7 @@ def write_answer_page(answer_folder: Path) -> Path:
 
 
 def build_answer_columns_with_intervals(column_names: Sequence[str]) -> list[AnswerColumn]:
-    """Join each column with those of its interval's ends."""
+    """Return a table's columns, each combined with the two columns of its confidence interval."""
     found = []
     for name in column_names:
         unit = get_column_unit(name)
@@ -108,12 +111,12 @@ def build_answer_columns_with_intervals(column_names: Sequence[str]) -> list[Ans
 
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
-    """Return the answer as one sentence."""
+    """Return the answer to the question as one HTML sentence."""
     return Markup("{}").format(summary["sentence"])
 
 
 def compose_heading(summary: Mapping[str, Any]) -> Markup:
-    """Compose the answer of the table's heading, from its own figures."""
+    """Return the short answer in the table's heading, composed from the table's figures."""
     name, numbers = summary["question"], SummaryFigures(summary)
     rows = summary["tables"][name]
     if name == "falls":
@@ -155,9 +158,10 @@ def compose_heading(summary: Mapping[str, Any]) -> Markup:
 
 
 def _build_lacking_collateral_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
-    """Build what collateral would lack after the last fall of all prices, by type where that adds up.
+    """Return the strip of missing collateral after the largest fall of all prices, by collateral type.
 
-    It does not where an account of several collaterals is unsafe by the fall of either.
+    If the parts by type do not add up to the total, the strip has one part. This happens if an account with
+    several collaterals is unsafe by the fall of each.
     """
     rows = summary["tables"]["falls"]
     fall = rows[-1]["fall_bps"]
@@ -170,7 +174,7 @@ def _build_lacking_collateral_strips(summary: Mapping[str, Any]) -> list[LossStr
 
 
 def _build_average_type_bad_debt_strip(summary: Mapping[str, Any]) -> list[LossStrip | None]:
-    """Build the average bad debt by type."""
+    """Return the strip of average bad debt by collateral type."""
     seen: dict[str, int] = {}
     for place, row in enumerate(summary["tables"]["at-risk"]):
         if row["of"] not in ("all", "outstanding", "unsold"):
@@ -180,7 +184,7 @@ def _build_average_type_bad_debt_strip(summary: Mapping[str, Any]) -> list[LossS
 
 
 def _build_payer_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
-    """Build what each group pays on average, by preset."""
+    """Return a strip of each group's average payment for every preset."""
     rows = summary["tables"]["payers"]
     return [
         build_strip(
@@ -197,7 +201,7 @@ def _build_payer_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
 
 
 def _build_owner_loss_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
-    """Build the strip of owners that lose on the worst paths."""
+    """Return the strip of the owners' losses on the worst paths."""
     parts = [
         (row["owner"], "", [f"tables.owners.{place}.lost_rad"])
         for place, row in enumerate(summary["tables"]["owners"])
@@ -206,7 +210,7 @@ def _build_owner_loss_strips(summary: Mapping[str, Any]) -> list[LossStrip | Non
 
 
 def _color_parts(parts: Sequence[tuple[str, str, Sequence[str]]]) -> list[tuple[str, str, Sequence[str]]]:
-    """Give parts the colours of series, in their order."""
+    """Return the parts with series colours assigned in order."""
     series = ("first", "second", "third", "fourth")
     return [(label, series[i % len(series)], paths) for i, (label, _, paths) in enumerate(parts)]
 

@@ -25,7 +25,7 @@ WANTED = {
 
 
 def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """Print the worst case found and its composition, or the whole summary as JSON."""
+    """Print the worst case of an attack search to stdout, as tables or as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -85,7 +85,7 @@ def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_j
 
 
 def get_maximised_figure_wad(summary: Mapping[str, Any]) -> str:
-    """Return the figure that the search maximised, as text [wad]."""
+    """Return the figure that the search maximised, as decimal text [wad]."""
     name = {"loss": "loss_wad", "bad-debt": "bad_debt_wad", "gain": "gain_wad"}[summary["goal"]]
     found: str = summary["found"][name]
     return found
@@ -97,5 +97,5 @@ def format_hours_and_minutes(seconds: int) -> str:
 
 
 def format_whole_coins(amount_wad: str) -> str:
-    """Format an amount in whole stablecoins, rounded."""
+    """Format an amount [wad], given as text, in whole stablecoins, rounded half away from zero."""
     return format_fixed(int(amount_wad), WAD, 0)

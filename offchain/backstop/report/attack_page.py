@@ -17,7 +17,7 @@ from backstop.studies.attack.worst_scenario_file import RUN
 
 
 def write_page(directory: Path) -> Path:
-    """Write report.html into the folder of a finished search."""
+    """Write the page `report.html` of a finished attack search, and return its path."""
     summary, meta = read_study_files(directory, "search", ("summary.json", "meta.json"))
     text = render_template(
         "attack.html",

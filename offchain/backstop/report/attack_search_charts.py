@@ -24,7 +24,7 @@ from backstop.report.named_bars import BarPart, build_stacked_bars
 
 
 def build_attack_charts(summary: Mapping[str, Any]) -> list[Chart]:
-    """Build every chart of a search: each price, its progress, and the bearers of the loss."""
+    """Return the charts of an attack search: prices, progress by generation, and bearers of the loss."""
     return [
         *(build_worst_path_fan_chart(summary, each) for each in summary["prices"]),
         draw_search_generations(summary),
@@ -33,7 +33,7 @@ def build_attack_charts(summary: Mapping[str, Any]) -> list[Chart]:
 
 
 def build_worst_path_fan_chart(summary: Mapping[str, Any], price: Mapping[str, Any]) -> Chart:
-    """Draw a price on the worst path within the fan of paths that chance draws."""
+    """Return the chart of a price on the worst path within percentile bands of random paths."""
     x = to_milliseconds(summary["started_at"] + at for at in price["times"])
     bands = [("1", "99", "20"), ("5", "95", "30"), ("25", "75", "40")]
     data: list[dict[str, Any]] = []
@@ -70,7 +70,7 @@ def build_worst_path_fan_chart(summary: Mapping[str, Any], price: Mapping[str, A
 
 
 def draw_search_generations(summary: Mapping[str, Any]) -> Chart:
-    """Draw the goal's figure by generation: the middle and best of each, and the best so far."""
+    """Return the chart of the search's score by generation: median, best, and best so far."""
     rows = summary["history"]
     x = list(range(1, len(rows) + 1))
     shown = (
@@ -107,7 +107,7 @@ def draw_search_generations(summary: Mapping[str, Any]) -> Chart:
 
 
 def draw_loss_bearers(summary: Mapping[str, Any]) -> Chart:
-    """Draw the payers of the bad debt, the unpaid part, and the part not recognised yet."""
+    """Return the chart of the bad debt by payer, with the outstanding and unrecognised parts."""
     found = summary["found"]
     rows = [("worst found", found)]
     if "without" in found:

@@ -31,9 +31,9 @@ NEAR_ZERO = 0.1  # share of the market price below which a bid counts as close t
 
 
 def build_auction_purchase_chart(run: Run) -> Chart | None:
-    """Draw takes as dots: the price paid as a share of the market's at that moment.
+    """Return the chart of auction purchases by price relative to the market; None without purchases.
 
-    Of very many the largest are drawn; averages, range and label are of all.
+    If there are very many, only the largest are drawn; averages, range and label include all.
     """
     rows = get_table(run, "takes")
     if rows.empty:
@@ -135,7 +135,7 @@ def build_auction_purchase_chart(run: Run) -> Chart | None:
 
 
 def _list_take_hover_texts(take: Mapping[str, Any]) -> list[str]:
-    """Return the texts of a dot: auction, buyer, amount bought, amount paid, and its value."""
+    """Return the hover texts of a purchase: auction, buyer, amount bought, amount paid, market value."""
     bought = int(take["slice_wad"])
     return [
         str(take["auction_id"]),

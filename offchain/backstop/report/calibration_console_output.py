@@ -31,7 +31,10 @@ _NAMES = {
 def print_calibration(
     calibration: Calibration, backtest: pd.DataFrame | None, missing_backtest_reason: str
 ) -> None:
-    """Print each figure with its interval, and the back-test, or why there is none."""
+    """Print a calibration's figures with their intervals to stdout, and its back-test.
+
+    Without a back-test the reason is printed.
+    """
     print(f"{calibration.name}: {calibration.moves_description}")
     table = Table(box=None, pad_edge=False)
     table.add_column("")

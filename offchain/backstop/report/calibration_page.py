@@ -30,7 +30,7 @@ _DRAWN_LEVEL = 100  # bps: rarer falls are often not known
 
 
 def write_page(directory: Path) -> Path:
-    """Write report.html into the folder of a calibration."""
+    """Write the page `report.html` of a calibration, and return its path."""
     summary, meta = read_study_files(directory, "calibration", (FILE, "meta.json"))
     text = render_template(
         "calibration.html",
@@ -48,7 +48,7 @@ def write_page(directory: Path) -> Path:
 
 
 def index_figures(summary: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Return the place of each figure among all, by its name and its subject."""
+    """Return the position of each figure in the summary's list, by its name and its subject."""
     found: dict[str, dict[str, int]] = {}
     for i, row in enumerate(summary["figures"]):
         found.setdefault(row["figure"], {})[row["of"]] = i
@@ -56,7 +56,7 @@ def index_figures(summary: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding: the law, of how many assets, and how many falls of the history fit it."""
+    """Return the calibration's main result: the model, and how many historical falls it fits."""
     told = _list_measured_falls(summary)
     return Markup("{} for {}, from {} of {}: the law fits {} of {} measured falls.").format(
         "Jumps" if summary["law"] == "jumps" else "Student's t",
@@ -69,7 +69,7 @@ def compose_finding(summary: Mapping[str, Any]) -> Markup:
 
 
 def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of the page, by section."""
+    """Return the short result of each section of the page, by section name."""
     numbers, places = SummaryFigures(summary), index_figures(summary)
     most = max(places["volatility"].values(), key=lambda i: summary["figures"][i]["value_billionths"])
     found = {
@@ -103,7 +103,7 @@ def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
 
 
 def build_fall_quantile_chart(summary: Mapping[str, Any]) -> Chart:
-    """Draw the fall that one move in a hundred exceeds: the history's with its interval, and the law's."""
+    """Return the chart of the fall that 1% of moves exceed: historical with interval, and by the model."""
     rows = [row for row in summary["falls"] if row["level_bps"] == _DRAWN_LEVEL]
     names = [f"{shorten_name(row['asset'])} · {format_duration_text(row['window_seconds'])}" for row in rows]
     known = [(i, row) for i, row in enumerate(rows) if row["seen_billionths"] is not None]

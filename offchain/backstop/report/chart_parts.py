@@ -25,14 +25,14 @@ class LegendKey(NamedTuple):
 
     @property
     def css_color(self) -> str:
-        """Colour as CSS."""
+        """Colour of the entry as a CSS expression."""
         name, _, alpha = self.color.removeprefix("@").partition(":")
         percent = round(int(alpha, 16) / 2.55) if alpha else 100
         return f"color-mix(in srgb, var(--{name}) {percent}%, transparent)"
 
 
 class Chart(NamedTuple):
-    """Figure with its title, its legend, and a label that says in words what it shows."""
+    """Plotly figure with its id, title and legend, and a label that describes it in words."""
 
     id: str
     title: str
@@ -42,29 +42,32 @@ class Chart(NamedTuple):
 
 
 def get_series_color(index: int) -> str:
-    """Return the colour of the series with this index."""
+    """Return the colour of the series at an index; colours repeat after the last."""
     return SERIES[index % len(SERIES)]
 
 
 def to_milliseconds(timestamps: Iterable[Any]) -> list[int]:
-    """Convert timestamps to the milliseconds that plotly.js takes as dates."""
+    """Convert timestamps [seconds] to milliseconds, which plotly.js takes as dates."""
     return [int(at) * 1000 for at in timestamps]
 
 
 def to_plot_values(values: Iterable[Any], unit: int = 1) -> list[float | None]:
-    """Convert exact integers, or their strings, to whole units of six digits; empty cells to None."""
+    """Convert integers, or their text, to multiples of `unit` with six digits; empty cells give None."""
     return [None if is_missing(value) else float(f"{int(value) / unit:.6g}") for value in values]
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a table's cell is empty."""
+    """Return True if a table cell is empty: None, empty text or NaN."""
     return value is None or value == "" or (isinstance(value, float) and np.isnan(value))
 
 
 def list_thinned_points_keeping_extremes(
     x: Sequence[int], *lines: Sequence[float | None], limit: int = MOST_POINTS
 ) -> list[list[Any]]:
-    """Drop points of x and the lines, but keep the ends and every line's extremes in each stretch."""
+    """Return x and the lines reduced to about `limit` points.
+
+    In each stretch of x every line keeps its minimum and maximum; the first and last points stay.
+    """
     count = len(x)
     stretch = -(-count * (2 * len(lines) + 1) // limit)
     if count <= limit or stretch < 2:
@@ -82,7 +85,7 @@ def list_thinned_points_keeping_extremes(
 
 
 def drop_repeated_points(x: Sequence[int], y: Sequence[float | None]) -> tuple[list[int], list[float | None]]:
-    """Drop the points in the middle of a staircase's steps."""
+    """Drop the points of a step line with the y of the previous point, except the first and last."""
     kept = [i for i in range(len(x)) if i in (0, len(x) - 1) or y[i] != y[i - 1]]
     return [x[i] for i in kept], [y[i] for i in kept]
 
@@ -100,7 +103,11 @@ def build_line(
     shown: str = ":,.6~g",
     whole: bool = False,
 ) -> dict[str, Any]:
-    """Build a line over time; `shown` is the number format on hover, `whole` keeps all points."""
+    """Return a plotly line trace over time; `x` is in milliseconds.
+
+    `shown` is the number format on hover. `step` draws a step line. `whole` keeps all points instead of
+    thinning them.
+    """
     if step:
         x, y = drop_repeated_points(x, y)
     if not whole:
@@ -120,7 +127,7 @@ def build_line(
 def build_stacked_area_traces(
     x: Sequence[int], layers: Sequence[tuple[str, Sequence[float | None], str]], *, axis: str = "y"
 ) -> list[dict[str, Any]]:
-    """Build filled lines over time, each (name, y, colour) stacked on the one before."""
+    """Return plotly area traces over time, stacked in order; a layer is (name, y, colour)."""
     x, *heights = list_thinned_points_keeping_extremes(x, *(y for _, y, _ in layers))
     return [
         build_line(name, x, y, color, axis=axis, width=0.75, shown=":,.0f", whole=True)
@@ -132,7 +139,7 @@ def build_stacked_area_traces(
 def build_bars(
     name: str, x: Sequence[int], y: Sequence[float | None], color: str, width: int, *, axis: str = "y"
 ) -> dict[str, Any]:
-    """Build bars of `width` milliseconds, each standing for the time that begins at its x."""
+    """Return a plotly bar trace; each bar covers `width` milliseconds from its x on."""
     return {
         "type": "bar",
         "name": name,
@@ -147,18 +154,21 @@ def build_bars(
 
 
 def build_time_axis(start: int, end: int) -> dict[str, Any]:
-    """Build the x axis of a run, in UTC."""
+    """Return a plotly time axis in UTC, from `start` to `end` [timestamp]."""
     clock = {"tickformat": "%H:%M\n%-d %b", "title": build_axis_title("UTC")}
     return {"type": "date", "range": [start * 1000, end * 1000], **clock}
 
 
 def build_axis_title(text: str) -> dict[str, Any]:
-    """Build the title of an axis: its quantity, then the unit."""
+    """Return a plotly axis title; the text gives the quantity and then the unit."""
     return {"text": text, "font": {"size": 11.5, "color": "@muted"}, "standoff": 6}
 
 
 def compute_panel_domains(heights: Sequence[float], gap: float = 0.09) -> list[list[float]]:
-    """Compute the domains of stacked panels, the first on top, from their shares of the height."""
+    """Return the vertical domains of stacked panels, the top one first.
+
+    `heights` are relative heights, `gap` is the space between panels as a share of the whole.
+    """
     scale = (1 - gap * (len(heights) - 1)) / sum(heights)
     domains, top = [], 1.0
     for height in heights:
@@ -169,7 +179,7 @@ def compute_panel_domains(heights: Sequence[float], gap: float = 0.09) -> list[l
 
 
 def build_panel_title(text: str, domain: Sequence[float]) -> dict[str, Any]:
-    """Build a small heading above a panel's left end."""
+    """Return a plotly annotation as a heading above a panel's left end."""
     return {
         "text": text,
         "xref": "paper",
@@ -185,7 +195,7 @@ def build_panel_title(text: str, domain: Sequence[float]) -> dict[str, Any]:
 
 
 def build_shaded_span(start: int, end: int) -> dict[str, Any]:
-    """Build a shaded span of time behind the data."""
+    """Return a plotly shape that shades a time span [timestamp] behind the data."""
     return {
         "type": "rect",
         "xref": "x",
@@ -201,7 +211,7 @@ def build_shaded_span(start: int, end: int) -> dict[str, Any]:
 
 
 def build_level_line(y: float, color: str = "@muted", axis: str = "y", dash: str = "dot") -> dict[str, Any]:
-    """Build a horizontal line across the panel."""
+    """Return a plotly shape of a horizontal line across a panel at `y`."""
     return {
         "type": "line",
         "xref": "paper",
@@ -216,25 +226,31 @@ def build_level_line(y: float, color: str = "@muted", axis: str = "y", dash: str
 
 
 def build_vertical_line(x: float, dash: str = "dot", color: str = "@muted") -> dict[str, Any]:
-    """Build a vertical line through all panels."""
+    """Return a plotly shape of a vertical line through all panels at `x`."""
     line = {"color": color, "width": 1, "dash": dash}
     return {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line}
 
 
 def shorten_name(name: str, most: int = 20) -> str:
-    """Shorten a name to the room of an axis, as text that plotly.js takes for nothing else."""
+    """Return a name cut to `most` characters, with characters replaced that plotly.js would interpret."""
     plain = "".join({"<": "‹", ">": "›", "&": "+"}.get(each, each) for each in name if each.isprintable())
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
 def compute_range_from_zero(values: Iterable[float | None], least: float = 10.0) -> list[float]:
-    """Compute a y range from 0 to at least `least`, so that dust stays flat."""
+    """Return a y range from 0 to just above the largest value, at least up to `least`.
+
+    The minimum keeps tiny values flat.
+    """
     top = max((value for value in values if value is not None), default=0.0)
     return [0, max(1.08 * top, least)]
 
 
 def compute_range(values: Iterable[float | None], least: float = 0.1) -> list[float]:
-    """Compute a y range around the values, at least `least` of their middle wide: noise stays small."""
+    """Return a y range around the values, at least `least` times their middle to each side.
+
+    The minimum keeps noise from filling the chart.
+    """
     seen = [value for value in values if value is not None]
     low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
     middle = (low + high) / 2

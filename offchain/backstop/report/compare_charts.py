@@ -31,7 +31,7 @@ _STAGE_OF = {contract: stage for stage, (contract, *_) in POOLS.items()}
 
 
 def build_charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Chart]:
-    """Build each chart that the comparison has data for."""
+    """Return the charts of a preset comparison for which there is data."""
     found = [
         draw_payers(comparison),
         draw_open_losses(comparison, runs),
@@ -43,7 +43,7 @@ def build_charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Cha
 
 
 def draw_payers(comparison: Mapping[str, Any]) -> Chart | None:
-    """Draw a bar for each preset, from the loss's first payer to the unpaid part."""
+    """Return the chart of the loss by payer under each preset; None without a loss."""
     rows = comparison["presets"]
     if not any(int(row["created_rad"]) for row in rows):
         return None
@@ -65,7 +65,7 @@ def draw_payers(comparison: Mapping[str, Any]) -> Chart | None:
 
 
 def draw_open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Chart | None:
-    """Draw the losses that were recognised and not yet paid, over time."""
+    """Return the chart of recognised and still unpaid losses over time, by preset; None without any."""
     start, end = comparison["started_at"], comparison["ended_at"]
     traces, legend, highest = [], [], []
     for i, (row, run) in enumerate(zip(comparison["presets"], runs, strict=True)):
@@ -110,7 +110,7 @@ def draw_open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Char
 
 
 def build_early_leaver_gain_chart(comparison: Mapping[str, Any]) -> Chart | None:
-    """Draw the final assets of the member that left beyond those of a member that stayed, by pool."""
+    """Return the chart of a pool member's gain from leaving early, by preset and pool; None if unknown."""
     rows = comparison["presets"]
     names = [row["title"] for row in rows]
     traces: list[dict[str, Any]] = []

@@ -14,7 +14,7 @@ from backstop.simulation.loss_bearers import PAYERS
 
 
 def draw_margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
-    """Draw a bar for each preset, from the first payer to the unpaid part."""
+    """Return the chart of the margin market's losses by payer and preset; None without a loss."""
     rows = comparison["presets"]
     if not any(row["margin"] and int(row["margin"]["loss_wad"]) for row in rows):
         return None
@@ -36,7 +36,10 @@ def draw_margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
 
 
 def draw_closed_positions(comparison: Mapping[str, Any]) -> Chart | None:
-    """Draw, for each preset, the lots closed by force, and the excess if whole positions had been closed."""
+    """Return the chart of positions closed by deleveraging, by preset; None if none were closed.
+
+    It also shows how much more would be closed if whole positions were closed.
+    """
     rows = comparison["presets"]
     if not any(row["margin"] and row["margin"]["closed"] for row in rows):
         return None

@@ -32,7 +32,10 @@ from backstop.simulation.run_directory import Run
 
 
 def iter_debt_charts(run: Run) -> Iterator[Chart]:
-    """Draw, for each type, the collateral ratio, the vaults' debt, and the debt in auctions or lost."""
+    """Yield a chart for each collateral type: collateral ratio, vault debt, and debt in trouble.
+
+    Debt in trouble is under auction or in deficit.
+    """
     start, end = run.summary["started_at"], run.summary["ended_at"]
     for number, symbol, rows in iter_rows_by_collateral_type(get_table(run, "state")):
         x = to_milliseconds(rows["timestamp"])

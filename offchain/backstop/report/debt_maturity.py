@@ -25,14 +25,17 @@ WITHIN = ((DAY, "within a day"), (7 * DAY, "within a week"), (30 * DAY, "within 
 
 
 class MaturityBucket(NamedTuple):
-    """Debt that is due in one span of time."""
+    """Debt due within one time span, with the span's title."""
 
     title: str
     due: int
 
 
 def list_run_debt_maturities(run_summary: Mapping[str, Any]) -> list[MaturityBucket]:
-    """List all debt at the end of a run by when it is due [wad]; empty without open workouts."""
+    """Return all debt at the end of a run by due time [wad]; empty without open workouts.
+
+    Workouts are called vaults repaid in instalments; other debt is due on demand.
+    """
     due = _list_due_instalments(run_summary)
     if not due:
         return []
@@ -46,7 +49,7 @@ def list_run_debt_maturities(run_summary: Mapping[str, Any]) -> list[MaturityBuc
 
 
 def list_audit_maturities(statement: Mapping[str, Any]) -> list[MaturityBucket]:
-    """List what an audit's statement says is due [rad], in the spans that have any."""
+    """Return the debts of an audit statement by due time [rad], without empty time spans."""
     dated: dict[str, list[tuple[int, int]]] = {}
     undated = []
     for row in statement["maturity"]:
@@ -60,7 +63,7 @@ def list_audit_maturities(statement: Mapping[str, Any]) -> list[MaturityBucket]:
 
 
 def build_instalments_due_chart(run: Run) -> Chart | None:
-    """Draw the instalments that are still due, as bars over time."""
+    """Return the chart of workout instalments still due over time; None if there are none."""
     due = _list_due_instalments(run.summary)
     if not due:
         return None
@@ -90,7 +93,7 @@ def build_instalments_due_chart(run: Run) -> Chart | None:
 
 
 def _sum_by_span(kind: str, due: Iterable[tuple[int, int]], now: int) -> list[MaturityBucket]:
-    """Sum amounts by how long it is until they are due."""
+    """Return sums of amounts by the time span until they are due, with overdue and later ones."""
     found = dict.fromkeys(("overdue", *(title for _, title in WITHIN), "later"), 0)
     for at, amount in due:
         when = next((title for seconds, title in WITHIN if at <= now + seconds), "later")
@@ -99,7 +102,7 @@ def _sum_by_span(kind: str, due: Iterable[tuple[int, int]], now: int) -> list[Ma
 
 
 def _list_due_instalments(run_summary: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """List the instalments as (time, wad), the earliest first."""
+    """Return pairs of due time and amount [wad] of the open instalments, the earliest first."""
     guards = run_summary.get("guards") or {}
     found = guards.get("workouts", {}).get("due", [])
     return [(int(each["at"]), int(each["wad"])) for each in found]

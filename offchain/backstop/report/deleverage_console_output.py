@@ -27,7 +27,10 @@ PAID = {
 
 
 def print_deleverage(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """Print the crash's cost, its duration and the payers, or the whole summary as JSON."""
+    """Print a perpetual market's simulated crash to stdout, as tables or as JSON.
+
+    The tables show gas, time, payers and counts.
+    """
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=1))
         return
@@ -49,7 +52,7 @@ def print_deleverage(summary: Mapping[str, Any], directory: Path, report: Path, 
 def _print_phase_gas_costs(
     console: Console, summary: Mapping[str, Any], phase_times: list[dict[str, Any]]
 ) -> None:
-    """Print the gas of each phase for an account, and the time that one took here."""
+    """Print the gas per account in each phase of the crash, and the measured processor time."""
     beside = summary["beside"]
     paces = {row["phase"]: row for row in phase_times}
     heads = ["gas an account, by " + summary["gas_from"], "accounts", "least", "mean", "most", "blocks"]
@@ -125,5 +128,5 @@ def _iter_counts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def list_per_account_phases(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the phases that every account goes through that owes."""
+    """Return the phases of the crash that every insolvent account goes through."""
     return [row for row in summary["phases"] if row["phase"] in PER_ACCOUNT]

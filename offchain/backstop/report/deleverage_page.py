@@ -30,7 +30,7 @@ _COLORS = {
 
 
 def write_page(directory: Path) -> Path:
-    """Write report.html into the folder of a finished crash."""
+    """Write the page `report.html` of a simulated crash of a perpetual market, and return its path."""
     summary, meta = read_study_files(directory, "crash", (FILE, "meta.json"))
     text = render_template(
         "deleverage.html",
@@ -47,13 +47,13 @@ def write_page(directory: Path) -> Path:
 
 
 def build_payer_strip(summary: Mapping[str, Any]) -> LossStrip | None:
-    """Build the strip of payers of the amounts that accounts owed beyond their margins."""
+    """Return the strip of the debts beyond margin by payer; None without such debts."""
     parts = [(name[0].upper() + name[1:], _COLORS[key], [f"{key}_wad"]) for key, name in PAID.items()]
     return build_strip(summary, "owed beyond margins", parts)
 
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding: the loss that each party absorbed, and the time until it was over."""
+    """Return the crash's main result: the debts beyond margin, and their payers."""
     numbers = SummaryFigures(summary)
     return Markup("{} owed {} beyond what they had: insurance paid {}, those who had gained {}, {}.").format(
         render_count(summary["insolvent"], "account"),
@@ -67,7 +67,7 @@ def compose_finding(summary: Mapping[str, Any]) -> Markup:
 
 
 def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of the page, by section."""
+    """Return the short result of each section of the page, by section name."""
     most = max(row["most"] for row in list_per_account_phases(summary))
     found = {
         "cost": Markup("At most {} gas, whoever owes").format(render_amount(most, "count")),
@@ -85,7 +85,7 @@ def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
 
 
 def build_blocks_per_phase_chart(summary: Mapping[str, Any]) -> Chart:
-    """Draw how many blocks each phase took that deals with an insolvency."""
+    """Return the chart of how many blocks each phase of handling the insolvency took."""
     rows = [row for row in summary["phases"] if row["phase"] in WORK]
     parts = [BarPart(row["phase"], get_series_color(i), [row["blocks"]]) for i, row in enumerate(rows)]
     figure = build_stacked_bars([summary["policy"]], parts, 1)

@@ -27,7 +27,7 @@ _LEFT_OUT = ("started_at", "ended_at", "schema_version", "seed", "block_seconds"
 
 
 class DifferenceRow(NamedTuple):
-    """One figure of both runs, a dash where a run has none; `change` is the first less the other."""
+    """Figure of two runs side by side, with their difference; a dash where a run lacks it."""
 
     name: str
     one: Markup | str
@@ -38,7 +38,7 @@ class DifferenceRow(NamedTuple):
 
 
 def write_page(directory: Path, other: Path) -> Path:
-    """Write difference.html into the folder of a run, against another run; return its path."""
+    """Write the page `difference.html` that compares a run with another, and return its path."""
     one, two = _read_run_summary(directory), _read_run_summary(other)
     rows = list_compared_figures(one, two)
     differing = sorted((row for row in rows if row.differs), key=lambda row: row.order)
@@ -63,7 +63,7 @@ def write_page(directory: Path, other: Path) -> Path:
 def list_compared_figures(
     run_summary: Mapping[str, Any], other_summary: Mapping[str, Any]
 ) -> list[DifferenceRow]:
-    """List all figures of two summaries by their names, in the first one's order."""
+    """Return all figures of two run summaries side by side, in the order of the first."""
     mine, theirs = dict(_iter_figures(run_summary)), dict(_iter_figures(other_summary))
     return [_build_row(name, mine.get(name), theirs.get(name)) for name in dict.fromkeys((*mine, *theirs))]
 
@@ -77,7 +77,7 @@ def _build_row(name: str, one: int | None, other: int | None) -> DifferenceRow:
 
 
 def _iter_figures(value: Any, path: str = "") -> Iterator[tuple[str, int]]:
-    """Yield every integer below a value, with the names that lead there."""
+    """Yield each integer of a nested summary with its dotted path."""
     if isinstance(value, Mapping):
         for name, each in value.items():
             if name not in _LEFT_OUT:

@@ -12,9 +12,9 @@ from backstop.report import amounts
 
 
 def render_amount(value: int | str, unit: str, style: str = "compact", name: str = "") -> Markup:
-    """Render a <data> element: rounded text, the raw integer as its value, the exact amount as its title.
+    """Return an HTML `<data>` element with the rounded amount, its raw integer, and its exact text.
 
-    `style` is compact (5.67M), fixed (5,672,123.40) or exact (all digits); `name` is the figure's path in the
+    `style` is compact (5.67M), fixed (5,672,123.40) or exact (all digits). `name` is the figure's path in the
     summary.
     """
     raw, scale = int(value), amounts.UNITS[unit]
@@ -40,7 +40,7 @@ def render_amount(value: int | str, unit: str, style: str = "compact", name: str
 
 
 def choose_noun_form(count: int, noun: str) -> str:
-    """Return a noun in the number that a count asks for: run, runs; search, searches; study, studies."""
+    """Return a noun in singular or plural, as the count requires: run, runs; study, studies."""
     if count == 1 or noun == "guards":
         return noun
     return (
@@ -51,19 +51,19 @@ def choose_noun_form(count: int, noun: str) -> str:
 
 
 def render_count(count: int, noun: str) -> Markup:
-    """Render a count with its noun: 1 run, 2 runs."""
+    """Return a count with its noun as HTML: 1 run, 2 runs."""
     return Markup("{} {}").format(render_amount(count, "count"), choose_noun_form(count, noun))
 
 
 def render_duration(seconds: int) -> Markup:
-    """Render a span of time that a table can be sorted by."""
+    """Return a duration as an HTML `<data>` element, by which tables can be sorted."""
     return Markup('<data value="{}" data-unit="seconds">{}</data>').format(
         seconds, amounts.format_duration_text(seconds)
     )
 
 
 def render_day_and_time(timestamp: int) -> Markup:
-    """Render a time of the epoch as `12 Mar 23:20`, with its date for tables."""
+    """Return a timestamp as an HTML `<time>` element with the text `12 Mar 23:20`."""
     at = datetime.fromtimestamp(timestamp, UTC)
     return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{}</time>').format(
         at, amounts.format_day_and_time(timestamp)
@@ -71,24 +71,27 @@ def render_day_and_time(timestamp: int) -> Markup:
 
 
 class SummaryFigures:
-    """Figures of one summary, by path: "losses.created_rad", "keepers.0.profit_wad"."""
+    """Figures of a summary, by dotted path such as "losses.created_rad" or "keepers.0.profit_wad"."""
 
     def __init__(self, summary: Mapping[str, Any]) -> None:
         self._summary = summary
 
     def get_value(self, path: str) -> int:
-        """Return the integer at the path."""
+        """Return the integer at a dotted path of the summary."""
         here: Any = self._summary
         for part in path.split("."):
             here = here[int(part)] if isinstance(here, list) else here[part]
         return int(here)
 
     def render_figure(self, path: str, style: str = "compact") -> Markup:
-        """Render the figure at the path, in the unit that its name ends with."""
+        """Return the figure at a dotted path as HTML, in the unit that its name ends with."""
         return render_amount(self.get_value(path), get_figure_unit(path), style, path)
 
     def render_total(self, path: str, style: str = "compact") -> Markup:
-        """Render a sum over a list, with a star in its place: "collateral_types.*.liquidations"."""
+        """Return the sum over a list as HTML; a star in the path stands for the list's index.
+
+        For example "collateral_types.*.liquidations".
+        """
         before, after = path.split(".*.")
         rows: Any = self._summary
         for part in before.split("."):
@@ -98,6 +101,6 @@ class SummaryFigures:
 
 
 def get_figure_unit(path: str) -> str:
-    """Return the unit that a name ends with (wad, ray, rad, micro, bps), or count."""
+    """Return the unit suffix of a figure's name, such as wad, ray, rad, micro or bps; else `count`."""
     ending = path.replace(".", "_").rpartition("_")[2]
     return ending if ending in amounts.UNITS else "count"

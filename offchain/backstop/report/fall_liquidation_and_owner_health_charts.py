@@ -27,7 +27,7 @@ HEALTHY = 50_000  # basis points: what is healthier stands at the edge, where di
 
 
 def build_liquidation_and_owner_charts(run: Run) -> list[Chart]:
-    """Build the charts of the opening book; none where the run does not hold it."""
+    """Return the charts of a run's opening vaults; empty if the run does not record all of them."""
     book = read_opening_book(run)
     return (
         [] if book is None else [build_liquidated_by_fall_chart(book), build_largest_owner_health_chart(book)]
@@ -35,7 +35,7 @@ def build_liquidation_and_owner_charts(run: Run) -> list[Chart]:
 
 
 def build_liquidated_by_fall_chart(opening_vaults: OpeningVaults) -> Chart:
-    """Draw the debt that may be liquidated, and its collateral's shortfall, by a drop of all prices."""
+    """Return the chart of debt that may be liquidated after a fall of all prices, and its shortfall."""
     prices = {each.symbol: each.price for each in opening_vaults.types.values()}
     rows = compute_fall_rows(opening_vaults.positions, prices, FALLS)
     upper, lower = compute_panel_domains((1, 0.6), gap=0.14)
@@ -100,7 +100,10 @@ def build_liquidated_by_fall_chart(opening_vaults: OpeningVaults) -> Chart:
 
 
 class OwnerHealth(NamedTuple):
-    """Owner with all vaults: debt [rad], and health [bps] of the weakest at the first and lowest price."""
+    """Owner with all its vaults: total debt [rad], and health of its weakest vault [basis points].
+
+    Health is given at the first and at the lowest price.
+    """
 
     name: str
     vaults: int
@@ -110,7 +113,7 @@ class OwnerHealth(NamedTuple):
 
 
 def list_largest_owners(book: OpeningVaults, most: int = MOST_OWNERS) -> list[OwnerHealth]:
-    """Return the owners with the largest debts, the largest first."""
+    """Return the `most` owners with the largest debts, the largest first."""
     by_owner: dict[str, list[VaultHolding]] = {}
     for held in book.vaults:
         by_owner.setdefault(held.owner, []).append(held)
@@ -128,13 +131,16 @@ def list_largest_owners(book: OpeningVaults, most: int = MOST_OWNERS) -> list[Ow
 
 
 def compute_health(held: VaultHolding, price: int) -> int:
-    """Return collateral at a price over the liquidation ratio's requirement [bps], rounded down."""
+    """Return a vault's health at a price [ray], in basis points, rounded down.
+
+    Health is collateral value over the value that the liquidation ratio requires.
+    """
     each = held.position
     return each.locked * price * BASIS_POINTS * BASIS_POINTS // (each.debt * each.ratio)
 
 
 def build_largest_owner_health_chart(opening_vaults: OpeningVaults) -> Chart:
-    """Draw the health of the largest owners' weakest vaults, at the first price and at the lowest."""
+    """Return the chart of the largest owners' weakest vaults: health at the first and lowest price."""
     owners = list_largest_owners(opening_vaults)
     names = [f"{shorten_name(owner.name)} · {amounts.format_compact(owner.debt, RAD)}" for owner in owners]
     data: list[dict[str, Any]] = []

@@ -35,13 +35,13 @@ _UNITS: Mapping[str, Callable[[Any], str]] = {
 
 
 def get_column_unit(column: str) -> str:
-    """Return the unit that a column's name ends with; nothing for text and plain numbers."""
+    """Return the unit suffix of a column's name, such as wad or seconds; empty if it has none."""
     ending = column.rpartition("_")[2]
     return ending if ending in _UNITS else ""
 
 
 def format_console_cell(value: Any, unit: str) -> str:
-    """Write a cell in its unit, rounded; a dash for an unknown value."""
+    """Format a cell in its unit, rounded; a dash for a missing value."""
     if value is None or value != value:
         return "–"
     if unit:
@@ -52,7 +52,7 @@ def format_console_cell(value: Any, unit: str) -> str:
 
 
 def print_frame(frame: pd.DataFrame, title: str, omitted_columns: tuple[str, ...] = ()) -> None:
-    """Print a frame; names lose their units, of which stablecoins are not said again."""
+    """Print a DataFrame to stdout as a table; headings omit the unit suffix."""
     from rich.console import Console
     from rich.table import Table
 
@@ -76,7 +76,6 @@ def print_frame(frame: pd.DataFrame, title: str, omitted_columns: tuple[str, ...
 
 
 def _to_python_number(value: Any) -> Any:
-    """Return numpy's numbers as Python's."""
     return value.item() if hasattr(value, "item") else value
 
 
@@ -97,7 +96,7 @@ _TITLES = {
 
 
 def print_answer(summary: Mapping[str, Any], directory: Path) -> None:
-    """Print an answer's tables, its sentence, and where it is."""
+    """Print the tables and the sentence of an answer to stdout, and the paths of its files."""
     import pandas as pd
 
     for name, title in _TITLES.items():
@@ -114,7 +113,7 @@ def print_answer(summary: Mapping[str, Any], directory: Path) -> None:
 
 
 def write_answer_files(folder: Path, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-    """Write summary.json, meta.json and a CSV file for each table."""
+    """Write an answer's summary, metadata and tables to a folder, as JSON and CSV files."""
     import pandas as pd
 
     tables = {
@@ -126,7 +125,10 @@ def write_answer_files(folder: Path, summary: Mapping[str, Any], meta: Mapping[s
 
 
 def write_frames(folder: Path, frames: Mapping[str, pd.DataFrame], **documents: Any) -> None:
-    """Write frames as CSV and documents as JSON into a folder, all or none."""
+    """Write DataFrames as CSV and other documents as JSON to a folder, all or none.
+
+    Raises BackstopError if a file cannot be written.
+    """
     files = {f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
     for name, document in documents.items():
         files[f"{name}.json"] = json.dumps(document, indent=2, sort_keys=True) + "\n"

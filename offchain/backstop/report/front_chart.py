@@ -15,7 +15,7 @@ FRONT_TITLES = {"debt": "debt, stablecoins", "revenue": "stability fees of a yea
 
 
 class FrontPoint(NamedTuple):
-    """One setting: its name, its gain as drawn and as written, its shortfall, and whether none beats it."""
+    """Setting with its gain and expected shortfall, and whether no other setting beats it in both."""
 
     name: str
     gain: float
@@ -25,7 +25,7 @@ class FrontPoint(NamedTuple):
 
 
 class FrontAxis(NamedTuple):
-    """The axis of gains: its title, and how plotly.js writes its ticks."""
+    """Axis of gains: its title, and the plotly format of its ticks."""
 
     title: str
     tickformat: str
@@ -42,9 +42,10 @@ def draw_front_chart(
     best: int | None = None,
     limit_micro: int | None = None,
 ) -> Chart:
-    """Draw each setting by its gain and expected shortfall; a line joins those that no other beats.
+    """Return the chart of settings by gain and expected shortfall, with a line through the Pareto front.
 
-    `unbeaten` is the label of these settings; `best` is the place of a recommended one.
+    `unbeaten` is the legend of settings on the front, `best` the index of a recommended setting.
+    `limit_micro` draws a limit of shortfall [millionths of a stablecoin].
     """
     kept = sorted((i for i, point in enumerate(points) if point.is_unbeaten), key=lambda i: points[i].gain)
     groups = [
@@ -102,7 +103,7 @@ def draw_front_chart(
 
 
 def format_interval(shortfall: Mapping[str, Any]) -> str:
-    """Write an estimate with its interval in brackets; an end without a bound is a question mark."""
+    """Format an estimate with its confidence interval in brackets; `?` for an unknown end."""
     value, low, high = (shortfall[f"{end}_micro"] for end in ("value", "low", "high"))
     told = amounts.format_compact(value, MICRO)
     if low is None and high is None:
@@ -112,7 +113,10 @@ def format_interval(shortfall: Mapping[str, Any]) -> str:
 
 
 def _build_error_bars(estimates: Sequence[Mapping[str, Any]], color: str, drawn: bool) -> dict[str, Any]:
-    """Build the intervals of points, drawn or for the data alone; an end that has no bound is not drawn."""
+    """Return plotly error bars for confidence intervals; ends without a bound are not drawn.
+
+    With `drawn` False the bars are data only, and invisible.
+    """
 
     def gap(each: Mapping[str, Any], end: str) -> int | None:
         return None if each[end] is None else abs(each[end] - each["value_micro"])

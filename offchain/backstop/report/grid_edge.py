@@ -7,7 +7,7 @@ from typing import Any
 
 
 def describe_grid_edge(summary: Mapping[str, Any]) -> str:
-    """Return the ends of the grid at which the recommended setting lies; nothing where it lies within."""
+    """Return a warning if the recommended setting lies at an end of a sweep's axis; empty if not."""
     if summary["recommended"] is None:
         return ""
     values = summary["points"][summary["recommended"]["point"]]["values"]

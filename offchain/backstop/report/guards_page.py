@@ -26,13 +26,13 @@ FILE = "guards.html"
 
 
 def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
-    """Write guards.html beside the runs of a comparison and return its path."""
+    """Write the page `guards.html` of a comparison of guards, and return its path."""
     write_files(directory, {FILE: render_page_text(comparison, directory)})
     return directory / FILE
 
 
 def render_page_text(comparison: Mapping[str, Any], runs_folder: Path) -> str:
-    """Render the page of a comparison of guards as text, with the ways to the runs beside it."""
+    """Return the page of a comparison of guards as HTML, with links to its runs."""
     scenarios = comparison["scenarios"]
     runs = [row for each in scenarios for row in each["runs"]]
     return render_template(
@@ -53,7 +53,7 @@ def render_page_text(comparison: Mapping[str, Any], runs_folder: Path) -> str:
 
 
 def draw_bad_debt(place: int, compared: Mapping[str, Any]) -> Chart | None:
-    """Draw a bar for each run: the bad debt that was recognised, and the part that is not sold yet."""
+    """Return the chart of bad debt by run: recognised, and not sold yet; None without bad debt."""
     rows = compared["runs"]
     if not any(int(row["bad_debt_rad"]) for row in rows):
         return None

@@ -33,7 +33,7 @@ ABOUT = {
 
 
 def write_page(directory: Path) -> Path:
-    """Write report.html into the folder of a hunt, of the cases that are searched so far."""
+    """Write the page `report.html` of an exploit hunt, with the cases searched so far."""
     (content,) = read_study_files(directory, "hunt", (FILE,))
     stories = list_largest_story_per_kind(content)
     summary = {"seed": content["seed"], "cases": len(content["cases"])}
@@ -54,7 +54,10 @@ def write_page(directory: Path) -> Path:
 
 
 def list_largest_story_per_kind(hunt_content: Mapping[str, Any]) -> list[ExploitReport]:
-    """Return one story of each kind that a hunt found, the largest first, then the shortest."""
+    """Return one exploit report of each kind that the hunt found.
+
+    The largest gain comes first, then the shortest report.
+    """
     return sorted(
         list_shortest_reports_by_kind(parse_case_results_by_number(hunt_content).values()),
         key=lambda each: (-each.size, len(each.lines), each.kind),
@@ -62,7 +65,7 @@ def list_largest_story_per_kind(hunt_content: Mapping[str, Any]) -> list[Exploit
 
 
 def compose_hunt_result_sentence(hunt_content: Mapping[str, Any]) -> Markup:
-    """Compose the finding of a hunt: how many kinds of stories each alarm found."""
+    """Return the hunt's main result: how many kinds of exploits each alarm found."""
     stories, cases = (
         list_largest_story_per_kind(hunt_content),
         render_count(len(hunt_content["cases"]), "case"),

@@ -25,7 +25,7 @@ from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import 
 
 
 def write_page(directory: Path) -> Path:
-    """Write report.html into the folder of an import that has a scenario."""
+    """Write the page `report.html` of an imported book with a scenario, and return its path."""
     summary, meta = read_study_files(directory, "import", (FILE, "meta.json"))
     rows = list(enumerate(summary["tables"]["falls"]))
     together = rows[-1][1]["falling"]
@@ -48,7 +48,7 @@ def write_page(directory: Path) -> Path:
 
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding: the debt, its vaults, and the part that a drop by a fifth makes unsafe."""
+    """Return the import's main result: the debt, and its part that a price fall of 20% makes unsafe."""
     numbers = SummaryFigures(summary)
     place = _find_fall_of_all(summary, 2_000)
     return Markup(
@@ -62,7 +62,7 @@ def compose_finding(summary: Mapping[str, Any]) -> Markup:
 
 
 def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of the page, by section."""
+    """Return the short result of each section of the page, by section name."""
     numbers, owners = SummaryFigures(summary), summary["tables"]["owners"]
     named = sum(row["owner"] != OTHERS for row in owners)
     first, last = (_find_fall_of_all(summary, fall) for fall in (1_000, 5_000))
@@ -88,7 +88,7 @@ def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
 
 
 def build_owner_debt_chart(summary: Mapping[str, Any]) -> Chart:
-    """Draw what each of the largest owners owes."""
+    """Return the chart of the debts of the largest owners."""
     rows = [row for row in summary["tables"]["owners"] if row["owner"] != OTHERS]
     names = [shorten_name(row["owner"]) for row in rows]
     figure = build_stacked_bars(
@@ -102,7 +102,7 @@ def build_owner_debt_chart(summary: Mapping[str, Any]) -> Chart:
 
 
 def _find_fall_of_all(summary: Mapping[str, Any], fall_bps: int) -> int:
-    """Return the place of a fall of all prices among the rows."""
+    """Return the index of the row for a fall of all prices by `fall_bps`."""
     rows = summary["tables"]["falls"]
     together = rows[-1]["falling"]
     return next(i for i, row in enumerate(rows) if (row["falling"], row["fall_bps"]) == (together, fall_bps))

@@ -22,7 +22,7 @@ _DEPTH = 4  # folders below the first: a run of a guard lies three deep
 
 
 class IndexEntry(NamedTuple):
-    """One folder: its place, its kind, the link to its page, and its finding."""
+    """Entry of the index page: a result folder with its kind, link, main result and losses."""
 
     place: str
     kind: str
@@ -36,7 +36,10 @@ class IndexEntry(NamedTuple):
 
 
 def write_index_page(directory: Path) -> Path:
-    """Write index.html over all that is below a folder; raise BackstopError if nothing is."""
+    """Write the page `index.html` over all results below a folder, and return its path.
+
+    Raises BackstopError if there are none.
+    """
     found = list_result_entries_or_problems(directory)
     if not found:
         raise BackstopError(f"{directory} has no run, study or comparison in it")
@@ -50,7 +53,7 @@ def write_index_page(directory: Path) -> Path:
 
 
 def list_result_entries_or_problems(directory: Path) -> list[IndexEntry | str]:
-    """List results below a folder, the newest first; a folder that cannot be read has the reason instead."""
+    """Return the results below a folder, the newest first, then a problem for each unreadable folder."""
     found: list[IndexEntry | str] = []
     for folder, kind in _iter_folders(directory, _DEPTH):
         try:
@@ -100,7 +103,7 @@ def _get_title(summary: Mapping[str, Any], kind: ResultKind) -> str:
 
 
 def _get_creation_time(folder: Path, kind: ResultKind) -> str:
-    """Return when a folder was made: as it says, or when its summary was written."""
+    """Return when a result was created: by its metadata, or else by its summary's file time."""
     try:
         return str(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["created"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -109,5 +112,4 @@ def _get_creation_time(folder: Path, kind: ResultKind) -> str:
 
 
 def _count_kinds(rows: list[IndexEntry]) -> dict[str, int]:
-    """Count the folders of each kind."""
     return {kind: sum(row.kind == kind for row in rows) for kind in dict.fromkeys(row.kind for row in rows)}

@@ -9,10 +9,10 @@ from backstop.simulation.run_directory import Run
 
 
 def build_outage_shapes(run: Run) -> list[dict[str, Any]]:
-    """Build the shaded spans of a run's outages, if it names any."""
+    """Return plotly shapes that shade the time spans of keepers' outages."""
     return [build_shaded_span(outage["from"], outage["to"]) for outage in run.summary.get("outages") or []]
 
 
 def build_keeper_outage_legend(run: Run) -> tuple[LegendKey, ...]:
-    """Build the legend's entry for the shaded spans, if there are any."""
+    """Return the legend entry for shaded outages; empty if the run has none."""
     return (LegendKey("keepers down", "@shade", "shade"),) if build_outage_shapes(run) else ()

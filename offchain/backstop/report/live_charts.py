@@ -36,7 +36,7 @@ _NAMES = {"loss": "losses", "mode": "modes", "payment": "losses paid", "liquidat
 
 
 def draw_live_charts_by_id(figures: Mapping[str, Any]) -> dict[str, Chart]:
-    """Draw all charts of the live page, by their id; empty ones before the first block."""
+    """Return the charts of the live page by id; before the first block they are empty."""
     history = figures.get("history", {"points": (), "events": (), "acts": ()})
     points, acts = history["points"], history["acts"]
     times = [each.timestamp for each in (*points, *history["events"], *acts)]
@@ -58,7 +58,10 @@ def draw_live_charts_by_id(figures: Mapping[str, Any]) -> dict[str, Chart]:
 def build_event_marks(
     events: Sequence[Any], window: tuple[int, int]
 ) -> tuple[list[dict[str, Any]], list[LegendKey]]:
-    """Return upright lines at events, and their keys; events that are close together share one."""
+    """Return vertical lines at events, and their legend entries.
+
+    Of events close to each other only the most important gets a line.
+    """
     width = max(1, (window[1] - window[0]) // MOST_MARKS)
     at: dict[int, tuple[int, Any]] = {}
     ranks = list(_MARKS)
@@ -164,7 +167,7 @@ def _format_stage_name(stage: str) -> str:
 
 
 def _build_keeper_profit_chart(keeper_acts: Sequence[Any], window: tuple[int, int]) -> Chart:
-    """Draw what keepers gained since the window's start: the largest by name, all others together."""
+    """Return the chart of keepers' income since the window's start; small earners are summed."""
     totals: dict[str, int] = {}
     for each in keeper_acts:
         totals[each.who] = totals.get(each.who, 0) + each.gained
@@ -200,7 +203,7 @@ def _build_keeper_profit_chart(keeper_acts: Sequence[Any], window: tuple[int, in
 
 
 def _build_unsafe_debt_chart(price_fall_levels: Mapping[str, Any] | None) -> Chart:
-    """Draw, by a fall of all prices at once, the debt that is unsafe after it, a layer for each type."""
+    """Return the chart of unsafe debt by fall of all prices, stacked by collateral type."""
     types = [] if price_fall_levels is None else price_fall_levels["types"]
     falls = (
         []

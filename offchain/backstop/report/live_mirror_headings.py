@@ -22,7 +22,7 @@ FALL = 10
 
 
 def compose_live_headings(figures: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of the live page, by section; none before the first block."""
+    """Return the short state of each section of the live page; empty before the first block."""
     if not figures:
         return {}
     numbers, unsafe = SummaryFigures(figures), figures["bands"][0]
@@ -70,7 +70,10 @@ def compose_live_headings(figures: Mapping[str, Any]) -> dict[str, Markup]:
 
 
 def _describe_deleveraging_queue(queue: Mapping[str, Any] | None) -> Markup:
-    """Describe the accounts that would be closed first; sides have their lights from five down."""
+    """Return a text on the accounts that would be deleveraged first.
+
+    These are the accounts in the first fifth of the lots of a side.
+    """
     if queue is None or queue["policy"] != "ranked":
         return Markup("No account comes before another")
     first = sum(side["lights"][0]["accounts"] for side in queue["sides"])

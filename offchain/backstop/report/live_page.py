@@ -28,7 +28,10 @@ _HERE = "/* the library of charts */"
 def render_live_html_sections(
     figures: Mapping[str, Any], health: Mapping[str, Any], section_names: Sequence[str]
 ) -> dict[str, str]:
-    """Render sections to HTML by name; before the first block, when figures are empty, they say so."""
+    """Return the named sections of the live page as HTML, by name.
+
+    Before the first block `figures` is empty, and the sections say so.
+    """
     context = {
         "summary": figures,
         "drawn": bool(figures),
@@ -44,7 +47,7 @@ def render_live_html_sections(
 
 
 def build_chart_updates(charts_by_name: Mapping[str, Chart]) -> dict[str, dict[str, Any]]:
-    """Return what the page needs to draw each chart anew: its figure, its label, its legend as HTML."""
+    """Return what the page needs to redraw each chart: figure, label, and legend as HTML."""
     module: Any = (
         build_template_environment().get_template("parts.html").make_module({"charts": charts_by_name})
     )
@@ -57,9 +60,9 @@ def build_chart_updates(charts_by_name: Mapping[str, Chart]) -> dict[str, dict[s
 def render_live_page_as_html_pieces(
     html_by_section: Mapping[str, str], charts_by_name: Mapping[str, Chart]
 ) -> tuple[bytes, ...]:
-    """Render the whole page with these sections and charts in it, in three pieces.
+    """Return the complete live page in three pieces: before, of, and after the chart library.
 
-    The library is one of them, and most of the page: it is not copied for each reader.
+    The library is most of the page; as its own piece it is not copied for each reader.
     """
     html = {name: Markup(html_by_section[name]) for name in SECTIONS}
     before, after = (
@@ -81,12 +84,11 @@ def render_live_page_as_html_pieces(
 
 @cache
 def _read_plotly_library_bytes() -> bytes:
-    """Return the library as it is sent."""
     return read_plotly_bundle().encode()
 
 
 @cache
 def hash_templates() -> str:
-    """Return a hash of this page's templates, by which a browser with older ones knows to reload."""
+    """Return a hash of the page's templates; a browser with another hash knows to reload."""
     content = b"".join(path.read_bytes() for path in sorted(TEMPLATES.iterdir()))
     return hashlib.sha256(content).hexdigest()[:16]

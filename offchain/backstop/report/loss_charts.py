@@ -27,7 +27,7 @@ STAGES = [stage for group in GROUPS.values() for stage in group.stages]  # each 
 
 
 class WaterfallStep(NamedTuple):
-    """Part of a loss: its payer, amount and colour."""
+    """Part of a loss in a waterfall chart: its payer, amount and colour."""
 
     name: str
     amount: int
@@ -35,7 +35,7 @@ class WaterfallStep(NamedTuple):
 
 
 def draw_waterfall(run: Run) -> Chart | None:
-    """Draw the bad debt created, each stage's payment, and the unpaid part."""
+    """Return the chart of bad debt, the payment of each stage, and the rest; None without bad debt."""
     losses = run.summary["losses"]
     steps = [
         WaterfallStep(stage["stage"], int(stage["rad"]), get_stage_color(stage["stage"]))
@@ -58,7 +58,10 @@ def draw_falling_bars(
     left: WaterfallStep,
     unit: int,
 ) -> Chart | None:
-    """Draw bars that step down from a loss to its remainder; None without a loss."""
+    """Return a waterfall chart that steps down from a loss to its unpaid rest; None without a loss.
+
+    `unit` is the amount that stands for one stablecoin.
+    """
     if whole.amount == 0:
         return None
     steps = [whole, *paid, left]
@@ -132,7 +135,7 @@ def draw_falling_bars(
 
 
 def draw_cushions(run: Run) -> Chart | None:
-    """Draw what was left to pay losses with, and the losses so far."""
+    """Return the chart of savings, reserve and buffers over time with accumulated losses; None if empty."""
     rows = get_table(run, "system")
     if rows.empty:
         return None
@@ -189,5 +192,5 @@ def draw_cushions(run: Run) -> Chart | None:
 
 
 def get_stage_color(stage: str) -> str:
-    """Return the colour of a stage, the same in every chart."""
+    """Return the colour of a loss waterfall stage, the same in every chart."""
     return f"@{stage}" if stage in STAGES else "@third"

@@ -22,7 +22,10 @@ LEAST_BINS = 8
 def build_loss_histogram_chart(
     summary: Mapping[str, Any], columns: Mapping[str, npt.NDArray[np.int64]]
 ) -> Chart:
-    """Draw how many paths lose how much, in bins of equal width in powers of ten; the rest lose nothing."""
+    """Return the chart of the number of paths by loss, in logarithmic bins.
+
+    Paths without a loss are only mentioned in the label.
+    """
     losses = columns["bad_debt"][columns["bad_debt"] > 0]
     edges, counts = compute_log_loss_bins(losses)
     told = [
@@ -62,7 +65,7 @@ def build_loss_histogram_chart(
 
 
 def compute_log_loss_bins(losses: npt.NDArray[np.int64]) -> tuple[list[int], list[int]]:
-    """Return the edges of bins of equal width in powers of ten, and how many losses are in each."""
+    """Return the edges of logarithmic bins and the number of losses in each."""
     low, high = int(losses.min()), int(losses.max()) + 1
     wanted = min(MOST_BINS, max(LEAST_BINS, isqrt(len(losses))))
     inner = np.geomspace(low, high, wanted + 1)[1:-1].round().astype(np.int64).tolist()
@@ -73,7 +76,7 @@ def compute_log_loss_bins(losses: npt.NDArray[np.int64]) -> tuple[list[int], lis
 
 
 def build_log_axis(low: int, high: int) -> dict[str, Any]:
-    """Build an axis of powers of ten; within a hundredfold twos and fives are named as well."""
+    """Return a logarithmic plotly axis; within a factor of 100 it also labels multiples of 2 and 5."""
     axis = {"type": "log", "tickformat": "~s"}
     if high > 100 * low:
         return axis | {"dtick": 1}
@@ -81,7 +84,7 @@ def build_log_axis(low: int, high: int) -> dict[str, Any]:
 
 
 def build_level_marks(summary: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Build the lines and names of value at risk and expected shortfall, on an axis of powers of ten."""
+    """Return vertical lines and labels for value at risk and expected shortfall, for a logarithmic axis."""
     shapes: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
     for level in summary["bad_debt"]["levels"]:

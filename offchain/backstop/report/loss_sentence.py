@@ -12,7 +12,7 @@ from backstop.simulation.loss_bearers import ALL_GROUPS
 
 
 def compose_loss_sentence(summary: dict[str, Any]) -> Markup:
-    """Compose one sentence that names every party with a loss."""
+    """Return one sentence of HTML that names each group with a loss in the run, and its amount."""
     numbers = SummaryFigures(summary)
     clauses = [
         Markup(ALL_GROUPS[entry["group"]].clause).format(numbers.render_figure(f"paid_by.{i}.wad"))
@@ -40,7 +40,7 @@ def compose_loss_sentence(summary: dict[str, Any]) -> Markup:
 
 
 def compose_liquidity_vault_result(summary: dict[str, Any]) -> Markup:
-    """Compose the sentence on the profit of a pool that takes over positions; nothing without one."""
+    """Return a sentence on the backstop pool's profit or loss; empty if the run has no such pool."""
     pool = (summary.get("margin") or {}).get("pool")
     if not pool:
         return Markup("")

@@ -34,13 +34,13 @@ COLORS = {
 
 
 def list_payer_steps(summary: Mapping[str, Any]) -> list[WaterfallStep]:
-    """List what each payer paid for the margin market's losses [wad]."""
+    """Return each payer's payment for the margin market's losses [wad], in the order of payment."""
     margin = summary["margin"]
     return [WaterfallStep(name, int(margin[f"{kind}_wad"]), COLORS[kind]) for kind, name in PAYERS.items()]
 
 
 def draw_margin_waterfall(run: Run) -> Chart | None:
-    """Draw the amount that accounts owed beyond their margin, each payer's payment, and the unpaid part."""
+    """Return the chart of debts beyond margin, each payer's payment, and the rest; None without debts."""
     summary = run.summary
     if not summary.get("margin"):
         return None
@@ -51,7 +51,7 @@ def draw_margin_waterfall(run: Run) -> Chart | None:
 
 
 def draw_margin_payments(run: Run) -> Chart | None:
-    """Draw each payer's payments over time, as bars from the first payment to the last."""
+    """Return the chart of payments for the margin market's losses over time; None without payments."""
     rows = [
         row
         for row in list_records(get_table(run, "margin_payments"))

@@ -16,9 +16,10 @@ from backstop.simulation.loss_bearers import ALL_GROUPS
 
 
 def compose_study_headings(summary: Mapping[str, Any], lowest_ratio: int | None) -> dict[str, Markup]:
-    """Compose the answers of a study's page, by section.
+    """Return the short result of each section of a study's page, by section name.
 
-    `lowest_ratio` is the highest of the lowest ratios of paths with bad debt [bps]; None if none has any.
+    `lowest_ratio` is the largest of the lowest collateral ratios of paths with bad debt [basis points], or
+    None.
     """
     numbers, groups = SummaryFigures(summary), summary["groups"]
     paid = [int(each["paid"]["mean"]["value_micro"]) for each in groups]
@@ -62,7 +63,7 @@ def _describe_exact_rerun_differences(summary: Mapping[str, Any]) -> Markup:
 
 
 def compose_sweep_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of a sweep's page, by section."""
+    """Return the short result of each section of a parameter sweep's page, by section name."""
     numbers, points = SummaryFigures(summary), summary["points"]
     risks = [point["shortfall"]["value_micro"] for point in points]
     low, high = risks.index(min(risks)), risks.index(max(risks))
@@ -97,7 +98,7 @@ def _describe_setting(summary: Mapping[str, Any], place: int) -> str:
 
 
 def compose_comparison_headings(comparison: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of a comparison's page, by section."""
+    """Return the short result of each section of a preset comparison's page, by section name."""
     presets, strips = comparison["presets"], build_preset_loss_strips(comparison)
     answers = {"mirror": _describe_model_chain_agreement([*presets, *comparison["naive"]])}
     answers |= {"presets": Markup("{} to bear one crash").format(render_count(len(presets), "way"))}
@@ -150,7 +151,10 @@ def _describe_largest_loss(strips: Sequence[LossStrip]) -> Markup:
 
 
 def compose_guards_headings(comparison: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of a page of guards: for each crash, the saving of the best guard."""
+    """Return the short result of each section of a guards comparison's page, by section name.
+
+    For each crash it is the bad debt that the best guard saves.
+    """
     numbers = SummaryFigures(comparison)
     answers = {
         "mirror": _describe_model_chain_agreement(
@@ -181,7 +185,7 @@ def _describe_model_chain_agreement(checked_runs: Sequence[Mapping[str, Any]]) -
 
 
 def compose_search_section_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of a search's page, by section."""
+    """Return the short result of each section of an attack search's page, by section name."""
     falls = [
         (within["fall_bps"], within["seconds"], fall["symbol"])
         for fall in summary["falls"]
@@ -220,7 +224,7 @@ def compose_search_section_headings(summary: Mapping[str, Any]) -> dict[str, Mar
 
 
 def compose_proposal_section_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of a proposal's page, by section."""
+    """Return the short result of each section of a proposal's page, by section name."""
     whole, worlds = summary["tables"]["figures"][0], summary["tables"]["sensitivity"]
     answers = {"figures-by-collateral": Markup("All together: {}").format(whole["verdict"])}
     if rows := summary["tables"].get("usage"):
@@ -238,7 +242,10 @@ def compose_proposal_section_headings(summary: Mapping[str, Any]) -> dict[str, M
 
 
 def compose_audit_headings(statement: Mapping[str, Any], differences: int) -> dict[str, Markup]:
-    """Compose the answers of an audit's page, by section."""
+    """Return the short result of each section of an audit's page, by section name.
+
+    `differences` is the number of differences between model and chain.
+    """
     numbers, types = SummaryFigures(statement), statement["collateral_types"]
     uncovered = int(statement["coverage"]["uncovered_rad"])
     debts = [int(row["performing_rad"]) for row in types]

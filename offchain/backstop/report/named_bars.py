@@ -11,7 +11,7 @@ from backstop.report.chart_parts import build_axis_title, to_plot_values
 
 
 class BarPart(NamedTuple):
-    """Part of every bar: its name, its colour, and its length in each."""
+    """Part of every bar in a stacked bar chart: its name, its colour, and its length in each bar."""
 
     name: str
     color: str
@@ -19,7 +19,10 @@ class BarPart(NamedTuple):
 
 
 def build_stacked_bars(names: Sequence[str], parts: Sequence[BarPart], unit: int = RAD) -> dict[str, Any]:
-    """Build the figure of bars made of parts, in their order; `unit` is one stablecoin in the values."""
+    """Return a plotly figure of stacked horizontal bars.
+
+    `unit` is the value that stands for one stablecoin.
+    """
     return {
         "data": [
             {
@@ -47,7 +50,7 @@ def build_stacked_bars(names: Sequence[str], parts: Sequence[BarPart], unit: int
 
 
 def build_name_axis(names: Sequence[str]) -> dict[str, Any]:
-    """Build the axis that names the bars, the first on top."""
+    """Return the plotly axis with the names of horizontal bars, the first on top."""
     return {
         "tickvals": list(range(len(names))),
         "ticktext": list(names),

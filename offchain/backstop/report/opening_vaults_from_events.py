@@ -13,7 +13,7 @@ from backstop.studies.risk_questions.liquidations_at_price_drop import Position
 
 
 class BookType(NamedTuple):
-    """Collateral type: the feed's first and lowest price [ray], and the liquidation ratio [bps]."""
+    """Collateral type of a run: first and lowest feed price [ray], liquidation ratio [basis points]."""
 
     symbol: str
     price: int
@@ -22,7 +22,7 @@ class BookType(NamedTuple):
 
 
 class VaultHolding(NamedTuple):
-    """Vault of an owner: its type's number, its collateral and its debt."""
+    """Vault in a run's opening book: its owner, type number, and collateral and debt."""
 
     owner: str
     number: int
@@ -30,7 +30,7 @@ class VaultHolding(NamedTuple):
 
 
 class OpeningVaults(NamedTuple):
-    """Vaults with debt and the types of a run."""
+    """Vaults with debt after a run's first block, and their collateral types."""
 
     types: dict[int, BookType]
     vaults: list[VaultHolding]
@@ -42,10 +42,10 @@ class OpeningVaults(NamedTuple):
 
 
 def read_opening_book(run: Run) -> OpeningVaults | None:
-    """Read the book that a run begins with; None where the run's tables do not hold all of it.
+    """Return the vaults after a run's first block; None if the run's tables do not record all of them.
 
-    A run that continues the state of a chain has only the vaults that it changes itself. Where margins grow
-    with size a price alone does not determine the unsafe vaults.
+    This is the case if a run continues a chain's state. None as well if margins grow with size, since then a
+    price alone does not decide which vaults are unsafe.
     """
     state, events = get_table(run, "state"), get_table(run, "events")
     types = run.summary["collateral_types"]
@@ -85,7 +85,7 @@ def _count_vaults_of_type(found_vaults: dict[tuple[int, str], tuple[int, int]], 
 
 
 def _map_owner_names(run: Run) -> dict[str, str]:
-    """Return the names of owners by their addresses; vaults under names of their own are their owner's."""
+    """Return owners' names by address; a numbered vault account is named after its owner."""
     actions = get_table(run, "actions")
     if actions.empty:
         return {}

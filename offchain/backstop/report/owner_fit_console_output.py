@@ -28,7 +28,7 @@ _SHOWN_QUANTILES = ("quantile 10%", "quantile 50%", "quantile 90%")
 
 
 def print_owner_fit(fit: OwnerFit) -> None:
-    """Print what was read, each parameter with its interval, and how well the law fits."""
+    """Print a fit of vault owners' behaviour to stdout: data, parameters with intervals, quality."""
     for history in fit.histories:
         under = sum(each.distance < 0 for each in history.hours)
         print(

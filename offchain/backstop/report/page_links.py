@@ -17,7 +17,7 @@ PATHS = "paths"  # folder of a study for the runs of single paths
 
 
 class PageLink(NamedTuple):
-    """Way to a page: its address once it is there, before that the command that makes it."""
+    """Link to a result page, or the command that creates the page if it does not exist yet."""
 
     title: str
     href: str | None
@@ -25,17 +25,17 @@ class PageLink(NamedTuple):
 
 
 def build_link(directory: Path, target: str, title: str, command: str) -> PageLink:
-    """Return the link from a page in `directory` to a file below or above it."""
+    """Return the link from a page in `directory` to `target`, a path relative to it."""
     return PageLink(title, quote(target) if (directory / target).is_file() else None, command)
 
 
 def link_run(directory: Path, place: str, title: str) -> PageLink:
-    """Return the link to a run in a subfolder, if its tables are there already."""
+    """Return the link to the page of a run in a subfolder, or the command that writes the page."""
     return build_link(directory, f"{place}/{REPORT}", title, format_report_command(directory / place))
 
 
 def build_study_path_link(directory: Path, study_summary: Mapping[str, Any], path_number: int) -> PageLink:
-    """Return the link to a path of a study as a run of its own, in a folder of the study."""
+    """Return the link to a study's path as its own run, or the command that runs it."""
     again = study_summary["worst"]["replay"].rpartition(" ")[0]  # ends with the number of the path
     place = f"{PATHS}/{path_number}"
     command = f"{again} {path_number} --host model --out {shlex.quote(str(directory / place))}"
@@ -47,7 +47,7 @@ def build_study_path_link(directory: Path, study_summary: Mapping[str, Any], pat
 def build_sweep_setting_link(
     directory: Path, sweep_summary: Mapping[str, Any], setting_number: int
 ) -> PageLink:
-    """Return the link from a sweep to a study of one of its settings, in a folder of the sweep."""
+    """Return the link to a study of one sweep setting, or the command that runs it."""
     place, file = f"{STUDIES}/{setting_number:04}", directory / SETTINGS / f"{setting_number:04}.yaml"
     words = [
         "stress",
@@ -67,7 +67,7 @@ def build_sweep_setting_link(
 
 
 def build_parent_page_link(directory: Path) -> PageLink | None:
-    """Return the link from a run or study to the page of its parent, if that is there."""
+    """Return the link to the page of the study or comparison that contains this folder; None if none."""
     one, two = directory.parent, directory.parent.parent
     pages = [(one / "compare.html", "the comparison"), (two / "guards.html", "the comparison of guards")]
     if one.name == PATHS:
@@ -84,5 +84,5 @@ def _build_upward_link(directory: Path, page: Path, title: str) -> PageLink:
 
 
 def format_report_command(directory: Path) -> str:
-    """Return the command that writes the page of a folder."""
+    """Return the command that writes the page of a result folder."""
     return format_command_as_started(f"report {shlex.quote(str(directory))}")

@@ -20,7 +20,10 @@ CARTESIAN = (
 
 @cache
 def read_plotly_bundle() -> str:
-    """Return the bundle: npm's in a checkout, which a wheel carries."""
+    """Return the source of plotly.js, from the package or from npm in a checkout.
+
+    Raises BackstopError if the file is missing.
+    """
     try:
         return CARTESIAN.read_text(encoding="utf-8")
     except OSError:

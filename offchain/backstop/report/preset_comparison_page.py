@@ -25,13 +25,13 @@ FILE = "compare.html"
 
 
 def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
-    """Write compare.html beside the runs of a comparison and return its path."""
+    """Write the page `compare.html` of a preset comparison, and return its path."""
     write_files(directory, {FILE: render_page_text(comparison, directory)})
     return directory / FILE
 
 
 def render_page_text(comparison: Mapping[str, Any], runs_folder: Path) -> str:
-    """Render the page as text, from a comparison and the run directories beside it."""
+    """Return the page of a preset comparison as HTML, from its runs in `runs_folder`."""
     runs = [load_run(runs_folder / row["preset"]) for row in comparison["presets"]]
     return render_template(
         "compare.html",

@@ -34,7 +34,7 @@ GWEI = 10**9
 
 
 def iter_price_charts(run: Run) -> Iterator[Chart]:
-    """Draw, for each type, the market's and the feed's price, and the debt that was liquidated."""
+    """Yield a chart for each collateral type: market price, feed price, and liquidated debt."""
     start, end = run.summary["started_at"], run.summary["ended_at"]
     bucket = choose_bucket_seconds(end - start)
     liquidated = _list_liquidations_by_type(run)
@@ -106,7 +106,7 @@ def iter_price_charts(run: Run) -> Iterator[Chart]:
 
 
 def _list_liquidations_by_type(run: Run) -> dict[int, list[tuple[int, int]]]:
-    """List the time and the principal [rad] of each auction and each sale at once, by type."""
+    """Return pairs of time and principal [rad] of each liquidation, by type number."""
     found: dict[int, list[tuple[int, int]]] = {}
     for row in list_records(get_table(run, "auctions")):
         entry = int(row["started_at"]), int(row["principal_rad"])
@@ -119,7 +119,7 @@ def _list_liquidations_by_type(run: Run) -> dict[int, list[tuple[int, int]]]:
 
 
 def build_gas_and_pending_chart(run: Run) -> Chart | None:
-    """Draw the gas price and the keepers' waiting transactions."""
+    """Return the chart of the gas price and keepers' pending transactions; None if the run is empty."""
     rows = get_table(run, "system")
     if rows.empty:
         return None
@@ -159,6 +159,6 @@ def build_gas_and_pending_chart(run: Run) -> Chart | None:
 
 
 def choose_bucket_seconds(length: int) -> int:
-    """Choose a round span of time of which about a hundred fill this many seconds."""
+    """Return a round bar width [seconds] that divides this length into about a hundred bars."""
     choices = (60, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
     return next((choice for choice in choices if length <= 110 * choice), 86_400)

@@ -15,12 +15,15 @@ BANDS = ((100, 9_900, "20"), (500, 9_500, "30"), (2_500, 7_500, "40"))
 
 
 def build_price_fans(summary: Mapping[str, Any]) -> list[Chart]:
-    """Build a chart for each type; none of a study that was made before its summary had prices."""
+    """Return a fan chart for each price of a study; empty if its summary has no prices."""
     return [draw_fan(summary, place, each) for place, each in enumerate(summary.get("prices", ()))]
 
 
 def draw_fan(summary: Mapping[str, Any], place: int, price: Mapping[str, Any]) -> Chart:
-    """Draw the bands that 98, 90 and 50% of paths are in, their middle, and the worst path."""
+    """Return the chart of a price's percentile bands over all paths, the median, and the worst path.
+
+    The bands contain 98, 90 and 50% of the paths.
+    """
     first = int(price["first_ray"])
     x = [float(f"{second / 3_600:.6g}") for second in price["seconds"]]
     levels = {
@@ -73,7 +76,7 @@ def _scale_millionths_to_prices(millionths: Sequence[int], first_price_ray: int)
 
 
 def _build_silent_line(name: str, x: list[float], y: list[float], color: str, width: float) -> dict[str, Any]:
-    """Build a line that has no mark under the pointer unless it gets one; its data are in the table."""
+    """Return a plotly line trace without hover text."""
     line = {"color": color, "width": width, "dash": "dot" if width == 1 else "solid"}
     return {
         "type": "scatter",

@@ -21,7 +21,10 @@ NAMES = {"shortfall": "shortfall", "average": "average"}
 
 
 def write_page(directory: Path) -> Path:
-    """Write report.html into the folder of an answered proposal."""
+    """Write the page `report.html` of an answered proposal, and return its path.
+
+    Raises BackstopError if the folder answers another question.
+    """
     from backstop.report.rendering import render_template
 
     summary, meta = read_study_files(directory, "proposal", ("summary.json", "meta.json"))
@@ -51,7 +54,7 @@ def write_page(directory: Path) -> Path:
 
 
 def draw_efficient_settings(summary: Mapping[str, Any]) -> Chart | None:
-    """Draw each setting by its revenue, or debt, and shortfall; None in folders of old."""
+    """Return the chart of settings by revenue or debt and expected shortfall; None in older results."""
     rows, measure = summary["tables"].get("usage"), summary.get("measure")
     if not rows:
         return None
@@ -81,7 +84,10 @@ def _format_world_name(row: Mapping[str, Any]) -> str:
 def build_change_interval_chart(
     element_id: str, title: str, rows: Sequence[Mapping[str, Any]], get_row_name: Any
 ) -> Chart:
-    """Draw each row's change as a point with its interval; a row without one is a hollow point."""
+    """Return the chart of each row's change with its confidence interval.
+
+    A row without an interval is drawn as a hollow point. `get_row_name` maps a row to its name.
+    """
     # What is liquidated is of another size than what is lost, and would press everything else to zero.
     rows = [row for row in rows if row["figure"] in NAMES]
     names = [get_row_name(row) for row in rows]

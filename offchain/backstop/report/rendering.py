@@ -31,10 +31,10 @@ MOST_ENTRIES = 1_000  # of a list in the summary that a page holds: nothing ther
 def render_template(
     template: str, summary: Mapping[str, Any], charts: Sequence[Chart], **context: Any
 ) -> str:
-    """Render `template`, which extends layout.html, over one summary.
+    """Return the HTML page of a template that extends layout.html, filled from a summary.
 
-    In the template n("losses.created_rad") prints a figure of the summary, amount(value, unit) any other, and
-    chart("id") places a chart.
+    In the template, n("losses.created_rad") renders a figure of the summary, amount(value, unit) any other,
+    and chart("id") places a chart. `context` has further template variables.
     """
     numbers, left_out = SummaryFigures(summary), dict[str, int]()
     record = shorten_lists(summary, left_out)
@@ -58,7 +58,7 @@ def render_template(
 
 @cache
 def build_template_environment() -> Environment:
-    """Build the template environment with the functions that all templates use."""
+    """Return the jinja2 environment with the functions and files that all templates use."""
     found = Environment(
         loader=PackageLoader("backstop.report"),
         autoescape=True,
@@ -84,7 +84,10 @@ def build_template_environment() -> Environment:
 
 
 def shorten_lists(value: Any, left_out: dict[str, int], path: str = "") -> Any:
-    """Cut long lists anywhere in a document; add how many entries each lost to `left_out`, by path."""
+    """Return the document with every list cut to the maximum length that a page holds.
+
+    The number of entries cut from each list is added to `left_out`, by path.
+    """
     if isinstance(value, Mapping):
         return {
             name: shorten_lists(each, left_out, f"{path}.{name}" if path else name)
@@ -98,7 +101,7 @@ def shorten_lists(value: Any, left_out: dict[str, int], path: str = "") -> Any:
 
 
 def as_script(value: Any) -> Markup:
-    """Encode JSON so that it can stand inside a script element, with any contents of its strings."""
+    """Return a value as JSON that is safe inside an HTML script element."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     for mark, escaped in (("<", "\\u003c"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
         text = text.replace(mark, escaped)
@@ -106,5 +109,5 @@ def as_script(value: Any) -> Markup:
 
 
 def read_inline_file(name: str) -> Markup:
-    """Read a file of the templates to place inside a page."""
+    """Return a file of the templates folder, to be placed inside a page without escaping."""
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))

@@ -47,7 +47,10 @@ ACTS = {
 
 
 def build_replay_slider_chart(run: Run) -> Chart | None:
-    """Draw prices against their first, and the debt in auctions, in which the moment stands."""
+    """Return the chart of relative prices and auctioned debt on which the slider moves.
+
+    None if the run is empty.
+    """
     state = get_table(run, "state")
     if state.empty:
         return None
@@ -91,9 +94,9 @@ def build_replay_slider_chart(run: Run) -> Chart | None:
 
 
 def collect_replay(run: Run) -> dict[str, Any] | None:
-    """Collect what a page's slider shows at each moment; None of a run without a block.
+    """Return the data that the page's slider shows at each of its moments; None if the run is empty.
 
-    Figures are texts, rounded from exact integers. Each block's events are included at its moment.
+    Figures are texts, rounded from exact integers. Events of a block are included at its moment.
     """
     state = get_table(run, "state")
     if state.empty:
@@ -119,7 +122,7 @@ def collect_replay(run: Run) -> dict[str, Any] | None:
 
 
 def choose_moments(times: Sequence[int], most: int = MOST_MOMENTS) -> list[int]:
-    """Choose moments evenly, with the first and the last."""
+    """Return at most `most` of the times, evenly spread, with the first and the last."""
     if len(times) <= most:
         return list(times)
     return [times[i * (len(times) - 1) // (most - 1)] for i in range(most)]
@@ -149,7 +152,7 @@ def _collect_types(run: Run, times: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _list_postings(run: Run, kind: str, stage: str = "") -> list[tuple[int, int]]:
-    """List when how much of a kind was posted [rad], of one stage if that is given."""
+    """Return pairs of time and amount [rad] of waterfall postings of a kind, optionally of one stage."""
     posted = get_table(run, "waterfall")
     rows = [] if posted.empty else list_records(posted[posted["kind"] == kind])
     return [
@@ -158,7 +161,7 @@ def _list_postings(run: Run, kind: str, stage: str = "") -> list[tuple[int, int]
 
 
 def _accumulate_postings(posted: Sequence[tuple[int, int]], times: Sequence[int]) -> dict[str, Any]:
-    """Sum what was posted by each moment: as text, and in thousandths of all, which a bar is long."""
+    """Return the sum of postings up to each moment, as text and in thousandths of the total."""
     ordered = sorted(posted)
     when, running = [at for at, _ in ordered], [0, *accumulate(amount for _, amount in ordered)]
     whole = running[-1]
@@ -185,7 +188,7 @@ def _collect_stage_payments(run: Run, times: Sequence[int]) -> list[dict[str, An
 
 
 def _sum_column(run: Run, column: str, times: Sequence[int]) -> list[int]:
-    """Sum a column of the state over all types, at each moment."""
+    """Return the sum of a column of the state table over all collateral types, at each moment."""
     sums = dict.fromkeys(times, 0)
     for _, _, rows in iter_rows_by_collateral_type(get_table(run, "state")):
         at = [int(each) for each in rows["timestamp"]]
@@ -198,7 +201,7 @@ def _sum_column(run: Run, column: str, times: Sequence[int]) -> list[int]:
 def _list_shown_auctions_and_open_counts(
     run: Run, times: Sequence[int]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the auctions that are shown at any moment, and at each how many are open and the largest."""
+    """Return the auctions shown at any moment, and for each moment the open count and the largest ones."""
     auctions = get_table(run, "auctions")
     rows = [] if auctions.empty else list_records(auctions)
     # The largest first, so that at each moment the first that are open are the largest.
@@ -220,12 +223,11 @@ def _list_shown_auctions_and_open_counts(
 
 
 def _get_auction_end_time_or_infinity(ended_at: Any) -> float:
-    """Return when an auction ended; never, of one that is open."""
     return float("inf") if ended_at is None or ended_at != ended_at else int(ended_at)
 
 
 def _collect_keeper_acts(run: Run, times: Sequence[int]) -> tuple[list[dict[str, Any]], list[list[int]]]:
-    """Return what keepers did, in words, and at each moment the places of the last acts, the newest first."""
+    """Return keepers' actions as texts, and for each moment the indices of the last ones, newest first."""
     names = {keeper["name"] for keeper in run.summary["keepers"]}
     acts: list[tuple[int, int, str]] = []
     for row in list_records(get_table(run, "takes")) if not get_table(run, "takes").empty else []:

@@ -18,7 +18,7 @@ RESULT = "reproductions.json"
 
 
 def write_page(results: Sequence[Mapping[str, Any]], seed: int, directory: Path) -> Path:
-    """Write reproductions.json and reproductions.html, which shows it; return the page's path."""
+    """Write `reproductions.json` and the page that shows it, and return the page's path."""
     summary = {"schema_version": 1, "seed": seed, "results": list(results)}
     text = json.dumps(summary, indent=2, sort_keys=True)
     write_files(directory, {RESULT: text + "\n"})
@@ -26,7 +26,7 @@ def write_page(results: Sequence[Mapping[str, Any]], seed: int, directory: Path)
 
 
 def write_page_of_summary(summary: Mapping[str, Any], directory: Path) -> Path:
-    """Write reproductions.html from a summary that is there; return its path."""
+    """Write the page `reproductions.html` from an existing summary, and return its path."""
     page = render_template(
         "reproductions.html",
         summary,
@@ -42,6 +42,6 @@ def write_page_of_summary(summary: Mapping[str, Any], directory: Path) -> Path:
 
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
-    """Return one sentence: the number of published figures that lie within their bounds or ranges."""
+    """Return a sentence on how many of our figures agree with the published ones."""
     agreed, compared = (sum(result[name] for result in summary["results"]) for name in ("agreed", "compared"))
     return Markup("{} of {} comparisons with published figures hold.").format(agreed, compared)

@@ -35,7 +35,7 @@ from backstop.studies.stress.parameter_sweep import STUDIES
 
 
 class ResultKind(NamedTuple):
-    """Kind of a folder: the file that only such a folder has, its summary, its page, and its finding."""
+    """Kind of a result folder: the file that marks it, its summary, its page, and its main result."""
 
     name: str
     mark: str
@@ -160,12 +160,15 @@ KINDS = (
 
 
 def find_result_kind(directory: Path) -> ResultKind | None:
-    """Return the kind of a folder; None if nothing here has a page for it."""
+    """Return the kind of a result folder; None if it is not a known one."""
     return next((kind for kind in KINDS if (directory / kind.mark).is_file()), None)
 
 
 def write_page(directory: str | Path) -> Path:
-    """Write the page of a folder, and rewrite its parent's page, so that this one links here."""
+    """Write the page of a result folder, and return its path.
+
+    The page of the study that contains the folder is written again, so that it has a link.
+    """
     directory = Path(directory)
     kind = find_result_kind(directory)
     page = (kind.write if kind else run_page.write_run_page)(directory)
@@ -174,7 +177,7 @@ def write_page(directory: str | Path) -> Path:
 
 
 def refresh_containing_study_page(part_folder: Path) -> None:
-    """Write anew the page of the whole that a run or study is part of, if it has one."""
+    """Write again the page of the study or comparison that contains this folder, if it has one."""
     part_folder = part_folder.resolve()
     parts = {"study": PATHS, "sweep": STUDIES}  # folders of a whole for its parts
     for folder in (part_folder.parent, part_folder.parent.parent):
@@ -188,6 +191,6 @@ def refresh_containing_study_page(part_folder: Path) -> None:
 
 
 def read_result_summary(directory: Path, result_kind: ResultKind) -> Mapping[str, Any]:
-    """Read the summary of a folder; raise BackstopError where it is not whole."""
+    """Return the summary of a result folder; raise BackstopError if it cannot be read."""
     found: Mapping[str, Any] = _read_json(directory / result_kind.summary)
     return found

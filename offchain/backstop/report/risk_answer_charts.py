@@ -31,10 +31,10 @@ _MOST_FALLING_PRICES = 7  # lines that can be told apart beside that of all pric
 
 
 def build_price_fall_debt_chart(summary: Mapping[str, Any]) -> Chart:
-    """Draw the debt that may be liquidated by the fall: of all prices together, and of each price alone.
+    """Return the chart of debt that may be liquidated by size of fall: of all prices, and of each alone.
 
-    They do not add up: an account with two collaterals may be unsafe by the fall of either. Of many prices,
-    those are drawn with the largest drop that makes most debt unsafe.
+    The lines of single prices do not add up, since an account with two collaterals may be unsafe by the fall
+    of either. Of many prices only those with the most debt at the largest fall are drawn.
     """
     rows = summary["tables"]["falls"]
     by_name: dict[str, list[Mapping[str, Any]]] = {}
@@ -82,7 +82,7 @@ def build_price_fall_debt_chart(summary: Mapping[str, Any]) -> Chart:
 
 
 def build_expected_shortfall_chart(summary: Mapping[str, Any]) -> Chart:
-    """Draw the average and the expected shortfalls of bad debt, of all and of each type."""
+    """Return the chart of average and expected shortfall of bad debt, in total and by collateral type."""
     rows = summary["tables"]["at-risk"]
     names = list(dict.fromkeys(row["of"] for row in rows))
     levels = list(dict.fromkeys(row["level_bps"] for row in rows))
@@ -105,7 +105,7 @@ def build_expected_shortfall_chart(summary: Mapping[str, Any]) -> Chart:
 
 
 def draw_payers(summary: Mapping[str, Any]) -> Chart:
-    """Draw the average payments of each payer, a bar for each set of rules."""
+    """Return the chart of each payer's average payment, with a bar for each preset."""
     rows = summary["tables"]["payers"]
     presets = list(dict.fromkeys(row["preset"] for row in rows))
     groups = [name for name in ALL_GROUPS if any(row["payer"] == name for row in rows)]
@@ -128,7 +128,7 @@ def draw_payers(summary: Mapping[str, Any]) -> Chart:
 
 
 def build_owner_share_chart(summary: Mapping[str, Any]) -> Chart:
-    """Draw each owner's share of the debt and of the losses."""
+    """Return the chart of each owner's share of the debt and of the losses."""
     rows = summary["tables"]["owners"]
     names = [shorten_name(row["owner"]) for row in rows]
     data = [
@@ -168,7 +168,7 @@ _CEILINGS = (
 
 
 def draw_ceiling(summary: Mapping[str, Any]) -> Chart:
-    """Draw the expected shortfall by the size of the debt, with its intervals."""
+    """Return the chart of expected shortfall by size of the debt, with confidence intervals."""
     rows = sorted(summary["tables"]["ceiling"], key=lambda row: int(row["debt_wad"]))
     points = _build_interval_points("expected shortfall", rows, "shortfall", [], "@first")
     points |= {
@@ -210,7 +210,10 @@ def draw_ceiling(summary: Mapping[str, Any]) -> Chart:
 
 
 def draw_history(summary: Mapping[str, Any]) -> Chart:
-    """Draw what was liquidated and repaid to the end of each day: in history, standing still, reacting."""
+    """Return the chart of liquidated and repaid debt by day: historical, and on simulated paths.
+
+    Simulated paths are without and with owners' reactions.
+    """
     rows = summary["tables"]["days"]
     begin = int(datetime.fromisoformat(f"{rows[0]['day']}T00:00Z").timestamp())
     end = begin + len(rows) * _DAY
@@ -263,7 +266,7 @@ def draw_history(summary: Mapping[str, Any]) -> Chart:
 
 
 def draw_episodes(summary: Mapping[str, Any]) -> Chart:
-    """Draw the bad debt that each episode leaves on average, a row for each and a point for each case."""
+    """Return the chart of average bad debt by historic episode, with a point for each case."""
     rows = summary["tables"]["episodes"]
     names = list(dict.fromkeys(row["episode"] for row in rows))
     cases = list(dict.fromkeys(row["case"] for row in rows))
@@ -291,7 +294,7 @@ def _build_interval_points(
     color: str,
     size: int = 9,
 ) -> dict[str, Any]:
-    """Build points of estimates with their intervals, one beside another; an end may be missing."""
+    """Return plotly points of estimates with their confidence intervals; an end may be missing."""
     values = [row[f"{figure_name}_micro"] for row in rows]
     ends = [(row[f"{figure_name}_low_micro"], row[f"{figure_name}_high_micro"]) for row in rows]
     below = [None if low is None else value - low for value, (low, _) in zip(values, ends, strict=True)]
@@ -319,7 +322,7 @@ def _build_interval_points(
 
 
 def _build_horizontal_figure(names: Sequence[str], data: list[dict[str, Any]], title: str) -> dict[str, Any]:
-    """Build a figure of named rows, the first on top."""
+    """Return a plotly figure with named rows, the first on top."""
     return {
         "data": data,
         "layout": {

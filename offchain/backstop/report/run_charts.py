@@ -16,7 +16,7 @@ from backstop.simulation.run_directory import Run
 
 
 def build_charts(run: Run) -> list[Chart]:
-    """Build each chart that the run's tables have data for."""
+    """Return the charts of a run for which its tables have data, in the order of the page."""
     found = [
         *iter_price_charts(run),
         build_gas_and_pending_chart(run),

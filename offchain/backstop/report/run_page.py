@@ -27,18 +27,18 @@ from backstop.simulation.stability_pool_totals import sum_stability_pool_figures
 
 
 def write_run_page(run_folder: Path) -> Path:
-    """Write report.html into a run directory, from the tables in it."""
+    """Read a run directory, write its page `report.html`, and return the page's path."""
     return write_page(load_run(run_folder), Path(run_folder) / "report.html")
 
 
 def write_page(run: Run, path: Path) -> Path:
-    """Write the page of a run that is already read."""
+    """Write the page of a run to `path`, and return the path."""
     write_files(path.parent, {path.name: render_page(run)})
     return path
 
 
 def render_page(run: Run) -> str:
-    """Render the page of a run as text."""
+    """Return the page of a run as HTML."""
     summary = add_loss_totals(run.summary)
     auctions, bought = run_table_rows.list_auctions(run), run_table_rows.list_largest_purchases(run)
     fills, listed = run_table_rows.count_takes_by_discount(run), auctions[: run_table_rows.MOST_ROWS]
@@ -118,7 +118,7 @@ def render_page(run: Run) -> str:
 
 
 def list_margin_payers(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
-    """List the payers of the margin market's losses: name, colour, wad, and the figure's path."""
+    """Return the payers of the margin market's losses: name, colour, amount [wad] and summary path."""
     if not summary.get("margin"):
         return []
     return [
@@ -128,7 +128,7 @@ def list_margin_payers(summary: dict[str, Any]) -> list[tuple[str, str, int, str
 
 
 def compute_unexplained_loss(run_summary: dict[str, Any]) -> int:
-    """Return created - recovered - covered - outstanding [rad], which is 0 if all postings are there."""
+    """Return created - recovered - covered - outstanding losses [rad]; 0 if the summary is consistent."""
     losses = run_summary["losses"]
     covered = sum(int(stage["rad"]) for stage in losses["covered"])
     left = int(losses["created_rad"]) - int(losses["recovered_rad"]) - covered

@@ -49,7 +49,10 @@ def compose_headings(
     members: Sequence[MemberRow],
     moved: Mapping[str, Any] | None,
 ) -> dict[str, Markup]:
-    """Compose the answer of each section of a run's page, by the section's id."""
+    """Return the short result of each section of a run's page, by section id.
+
+    `moved` is the replay's data.
+    """
     return {
         "crash": _describe_price_falls(run),
         "replay": _describe_peak_auction_debt(moved),
@@ -93,7 +96,7 @@ def _describe_price_falls(run: Run) -> Markup:
 
 
 def _describe_peak_auction_debt(replay_data: Mapping[str, Any] | None) -> Markup:
-    """Compose the slider's heading: the time of the most debt at auction, where it begins."""
+    """Return a text on the moment with the most debt under auction, where the slider starts."""
     if not replay_data:
         return Markup("")
     at = replay_data["peak"]

@@ -23,7 +23,7 @@ _ENDS = ("AuctionEnded", "AuctionClosed", "AuctionUnwound")
 
 
 class AuctionRow(NamedTuple):
-    """One auction of the page's table."""
+    """Row of the page's table of auctions."""
 
     id: int
     symbol: str
@@ -43,13 +43,13 @@ class AuctionRow(NamedTuple):
 
     @property
     def vault_row_anchor(self) -> str:
-        """Address of its vault's row on the page."""
+        """HTML anchor of the row of the auctioned vault."""
         plain = "".join(letter if letter.isalnum() else "-" for letter in self.symbol)
         return f"vault-{plain}-{self.owner}"
 
 
 class Purchase(NamedTuple):
-    """One purchase of the page's table; worth is at the market price of that moment."""
+    """Row of the page's table of purchases; the worth is at the market price of that moment."""
 
     step: int
     auction: int
@@ -62,7 +62,7 @@ class Purchase(NamedTuple):
 
 
 class FillCounts(NamedTuple):
-    """Counts of takes by price; the lowest is (price, market price)."""
+    """Counts of purchases by price; `lowest` is the cheapest one's price and market price [ray]."""
 
     purchases: int
     under_half: int
@@ -71,7 +71,7 @@ class FillCounts(NamedTuple):
 
 
 def list_auctions(run: Run) -> list[AuctionRow]:
-    """List all auctions, the largest losses first, then the largest debts."""
+    """Return the rows of all auctions: largest losses first, then largest debts."""
     frame = get_table(run, "auctions")
     if frame.empty:
         return []
@@ -111,7 +111,7 @@ def list_auctions(run: Run) -> list[AuctionRow]:
 
 
 def list_auction_steps_and_ends(run: Run) -> list[tuple[int, int, bool]]:
-    """List what happened to auctions: the step, the auction's number, and whether it ended there."""
+    """Return the step, the auction id and whether it ended, for each event of an auction."""
     frame = get_table(run, "events")
     if frame.empty:
         return []
@@ -120,7 +120,7 @@ def list_auction_steps_and_ends(run: Run) -> list[tuple[int, int, bool]]:
 
 
 def list_largest_purchases(run: Run) -> list[Purchase]:
-    """List the largest takes by their value, of each step one row."""
+    """Return the rows of the largest purchases by market value, at most the page's maximum."""
     found = [
         Purchase(
             step=int(take["step"]),
@@ -138,7 +138,7 @@ def list_largest_purchases(run: Run) -> list[Purchase]:
 
 
 def count_takes_by_discount(run: Run) -> FillCounts | None:
-    """Count the takes by how their price compares to the market's; None without takes."""
+    """Return the counts of purchases by price relative to the market; None without purchases."""
     frame = get_table(run, "takes")
     pairs = list_take_and_market_prices(frame) if len(frame) else []
     if not pairs:
@@ -158,7 +158,7 @@ def list_keeper_indices_by_profit(summary: dict[str, Any]) -> list[int]:
 
 
 def count_revert_reasons(summary: dict[str, Any]) -> list[tuple[str, int]]:
-    """Count why transactions reverted, the most frequent reason first."""
+    """Return pairs of revert reason and count, the most frequent first."""
     reverted = summary["actions"]["reverted"]
     return sorted(reverted.items(), key=lambda entry: (-entry[1], entry[0]))
 

@@ -18,7 +18,10 @@ KINDS = ("blind", "chosen")
 
 
 def print_self_hedge(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """Print the tables of the study, or the whole summary as JSON."""
+    """Print the study of self-hedged pairs to stdout, as tables or as JSON.
+
+    A pair is a long and a short position of one owner.
+    """
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=1))
         return
@@ -71,12 +74,12 @@ _COLUMNS = (
 
 
 def print_pair_gains_by_jump(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print what a pair gains by each jump, as Markdown or JSON."""
+    """Print the gain of a self-hedged pair for each price jump, as a Markdown table or as JSON."""
     print(json.dumps(list(rows), indent=1) if as_json else "\n".join(format_pair_gains_markdown(rows)))
 
 
 def format_pair_gains_markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of the table of jumps in Markdown."""
+    """Return the lines of a Markdown table of a pair's gains by price jump."""
     lines = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
     return lines + [f"| {' | '.join(_format_price_jump_cells(row))} |" for row in rows]
 
@@ -99,7 +102,6 @@ def _format_price_jump_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _format_basis_points_as_percent(basis_points: int) -> str:
-    """Return basis points in per cent."""
     return f"{basis_points / 100:.2f}%"
 
 

@@ -24,7 +24,7 @@ _NAMED = {"blind": "every so many minutes", "chosen": "at chosen moments"}
 
 
 def write_page(directory: Path) -> Path:
-    """Write report.html into the folder of a finished study of pairs."""
+    """Write the page `report.html` of a study of self-hedged pairs, and return its path."""
     summary, meta = read_study_files(directory, "study of pairs", (FILE, "meta.json"))
     rows = list(enumerate(summary["rows"]))
     text = render_template(
@@ -45,12 +45,15 @@ def write_page(directory: Path) -> Path:
 
 
 def get_setting_name(row: Mapping[str, Any]) -> str:
-    """Return a setting's name."""
+    """Return the display name of a row's market terms."""
     return "the library's terms" if row["group"] == "library" else f"{row['group']}: {row['told']}"
 
 
 def sum_pair_gains_at_library_terms(summary: Mapping[str, Any]) -> dict[str, int]:
-    """Sum the library's pairs over both kinds of moments: how many, failed, earned, and the best [wad]."""
+    """Return the totals of pairs at the library's terms: count, failed, earning, best gain [wad].
+
+    The totals include regular and chosen opening moments.
+    """
     own = [row for row in summary["rows"] if row["group"] == "library" and not row["series"]]
     gains = [row[kind] for row in own for kind in KINDS]
     found = {name: sum(each[name] for each in gains) for name in ("pairs", "failed", "earned")}
@@ -58,7 +61,7 @@ def sum_pair_gains_at_library_terms(summary: Mapping[str, Any]) -> dict[str, int
 
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding: whether a pair pays at the library's terms."""
+    """Return the study's main result: whether a self-hedged pair earns at the library's terms."""
     first = sum_pair_gains_at_library_terms(summary)
     pairs, best = render_count(first["pairs"], "pair"), render_amount(abs(first["most_wad"]), "wad")
     if first["earned"]:
@@ -71,7 +74,7 @@ def compose_finding(summary: Mapping[str, Any]) -> Markup:
 
 
 def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of the page, by section."""
+    """Return the short result of each section of the page, by section name."""
     rows = [row for row in summary["rows"] if not row["series"]]
     days = [row for row in summary["rows"] if row["group"] == "library" and row["series"]]
     best = max(rows, key=lambda row: max(row[kind]["most_share"] for kind in KINDS))
@@ -104,7 +107,7 @@ def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
 
 
 def build_hedged_pair_gains_chart(summary: Mapping[str, Any]) -> Chart:
-    """Draw what pairs gain by each setting: the average and the best at chosen moments."""
+    """Return the chart of pairs' gains by market terms: average and best at chosen moments."""
     rows = [row for row in summary["rows"] if not row["series"]]
     names = [get_setting_name(row) for row in rows]
     groups = [("average", "@first", "mean_share"), ("the best", "@loss", "most_share")]

@@ -26,7 +26,7 @@ FROM, TO = 0.003, 10  # worth sold, in times of the depth, where a curve begins 
 
 
 class MarketLots(NamedTuple):
-    """Market of a type as it was opened, and the lots of its auctions at their starts' prices [wad]."""
+    """Market of a collateral type as opened, with the worth of its auctions' lots at their start [wad]."""
 
     number: int
     symbol: str
@@ -37,16 +37,16 @@ class MarketLots(NamedTuple):
 
 
 def compute_slippage(worth: int, depth: int) -> int:
-    """Return how much less than its price a sale at once brings on average [bps], before the market's fee.
+    """Return how much less than its price an immediate sale brings on average [basis points].
 
-    Reserves keep their product, so that a sale worth as much as the depth brings half of its value; rounded
-    down.
+    The market has a constant product, so a sale worth its depth brings half of its value. The market's fee is
+    ignored. Rounded down.
     """
     return worth * BASIS_POINTS // (worth + depth)
 
 
 def list_largest_auction_lot_by_market(run: Run) -> list[MarketLots]:
-    """List the types that have a market, with their largest lot, of auctions that the run began."""
+    """Return each collateral market's depth with the largest and total lots of the run's auctions."""
     events, auctions = get_table(run, "events"), get_table(run, "auctions")
     if events.empty or auctions.empty:
         return []
@@ -70,7 +70,7 @@ def list_largest_auction_lot_by_market(run: Run) -> list[MarketLots]:
 
 
 def draw_slippage_by_sale_size(run: Run) -> Chart | None:
-    """Draw slippage by the amount sold at once; None without a market or without an auction."""
+    """Return the chart of slippage by size of an immediate sale; None without a market or auction."""
     found = list_largest_auction_lot_by_market(run)
     if not found:
         return None

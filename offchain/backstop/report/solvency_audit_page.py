@@ -20,7 +20,10 @@ _VAULTS = 20
 
 
 def render_solvency_audit_page(audit_content: Mapping[str, Any], verify_command: str) -> str:
-    """Render the page of an audit as text; `command` verifies the audit that it shows."""
+    """Return the page of a solvency audit as HTML.
+
+    `verify_command` is the command that verifies the audit.
+    """
     statement = audit_content["statement"]
     due = list_audit_maturities(statement)
     most = max(due, key=lambda bucket: bucket.due, default=None)

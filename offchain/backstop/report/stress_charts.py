@@ -27,7 +27,7 @@ STEPS = 24
 
 
 def build_stress_charts(summary: Mapping[str, Any], columns: Columns) -> list[Chart]:
-    """Build the charts of a study; none if no path has bad debt."""
+    """Return the charts of a study; empty if no path has bad debt."""
     if not columns["bad_debt"].any():
         return []
     found = [
@@ -41,7 +41,7 @@ def build_stress_charts(summary: Mapping[str, Any], columns: Columns) -> list[Ch
 
 
 def draw_tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
-    """Draw the share of paths with at least so much bad debt, both axes in powers of ten."""
+    """Return the chart of the share of paths with at least a given bad debt, on logarithmic axes."""
     losses = np.sort(columns["bad_debt"][columns["bad_debt"] > 0])[::-1]
     count = len(columns["bad_debt"])
     # The i-th largest loss is reached or exceeded on i paths. The first ranks are all drawn.
@@ -82,7 +82,7 @@ def draw_tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
 
 
 def draw_payers(summary: Mapping[str, Any], columns: Columns) -> Chart:
-    """Draw the average payments of each payer, over all paths and over the worst."""
+    """Return the chart of each payer's average payment, over all paths and over the worst ones."""
     order = np.argsort(-columns["bad_debt"], kind="stable")
     count = len(order)
     picks = [("all paths", order)]
@@ -111,7 +111,7 @@ def draw_payers(summary: Mapping[str, Any], columns: Columns) -> Chart:
 
 
 def draw_stage_chances(summary: Mapping[str, Any]) -> Chart:
-    """Draw how likely each stage has to pay anything, with the interval."""
+    """Return the chart of each stage's probability to pay anything, with confidence intervals."""
     names = [entry["stage"].replace("_", " ") for entry in summary["stages"]] + ["outstanding"]
     chances = [entry["covered"]["chance"] for entry in summary["stages"]] + [summary["outstanding"]["chance"]]
     colors = [get_stage_color(entry["stage"]) for entry in summary["stages"]] + ["@outstanding"]
@@ -156,7 +156,10 @@ def draw_stage_chances(summary: Mapping[str, Any]) -> Chart:
 
 
 def draw_convergence(columns: Columns) -> Chart:
-    """Draw value at risk and expected shortfall by the number of paths, to show whether they have settled."""
+    """Return the chart of value at risk and expected shortfall by number of paths.
+
+    It shows whether the estimates have converged.
+    """
     losses = columns["bad_debt"]
     counts = sorted({round(float(n)) for n in np.geomspace(min(100, len(losses)), len(losses), STEPS)})
     data: list[dict[str, Any]] = []
@@ -202,7 +205,7 @@ def draw_convergence(columns: Columns) -> Chart:
 
 
 def build_loss_by_ratio_scatter(columns: Columns) -> Chart:
-    """Draw each path with bad debt: the lowest collateral ratio of the system, and the bad debt."""
+    """Return the chart of paths with bad debt: lowest total collateral ratio against bad debt."""
     lost = np.flatnonzero(columns["bad_debt"])
     shown = lost[np.argsort(-columns["bad_debt"][lost], kind="stable")[:MOST_DOTS]]
     figure = {
@@ -232,7 +235,7 @@ def build_loss_by_ratio_scatter(columns: Columns) -> Chart:
 
 
 def build_loss_cover_time_charts(columns: Columns) -> list[Chart]:
-    """Draw the time that losses were open, of the paths with a covered loss."""
+    """Return the histogram of how long losses stayed open; empty if no loss was covered."""
     covered = columns["covered_at"] != NEVER
     hours = (columns["covered_at"] - columns["first_loss_at"])[covered] / 3_600
     if len(hours) == 0:
@@ -262,7 +265,7 @@ def build_loss_cover_time_charts(columns: Columns) -> list[Chart]:
 
 
 def _build_interval_end_trace(x: Sequence[int], y: Sequence[float]) -> dict[str, Any]:
-    """Build one end of an interval, invisible itself: only the area between both ends is drawn."""
+    """Return an invisible plotly trace for one end of an interval; only the area between is drawn."""
     return {
         "type": "scatter",
         "mode": "lines",

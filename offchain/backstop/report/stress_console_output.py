@@ -30,7 +30,7 @@ MOST_CONFIRMED = 3
 
 
 def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """Print the table of a study, or the whole summary as JSON."""
+    """Print the estimates of a study to stdout, as tables or as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -69,7 +69,7 @@ def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_js
 
 
 def _print_drivers(console: Console, summary: Mapping[str, Any], sure: str) -> None:
-    """Print drivers of the tail: the shortfall with each assumption changed, on the same paths."""
+    """Print the drivers of the tail: the expected shortfall after each changed assumption."""
     drivers = summary["drivers"]
     level = format_percent(drivers["level_bps"], BASIS_POINTS, 0)
     table = Table(box=None, pad_edge=False)
@@ -93,7 +93,7 @@ def _print_drivers(console: Console, summary: Mapping[str, Any], sure: str) -> N
 
 
 def describe_block_time(found: Mapping[str, Any]) -> str:
-    """Return the advice that blocks are too long, with the figure of both, and the setting to change."""
+    """Return the advice to use shorter blocks, with the shortfall of both block times."""
     tried, now = (f"{found[name]:,} s" for name in ("tried_seconds", "now_seconds"))
     return (
         f"Blocks of {now} are too long: in blocks of {tried} the expected shortfall is "
@@ -139,7 +139,7 @@ def _iter_estimate_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, 
 
 
 def format_value_and_interval(estimate: Mapping[str, int | None]) -> tuple[str, str]:
-    """Format an estimate's value and its interval."""
+    """Return an estimate's value and its confidence interval as texts; `?` for an unknown end."""
     text = {
         name.partition("_")[0]: "?" if value is None else _format_value(value, name.rpartition("_")[2])
         for name, value in estimate.items()
@@ -152,5 +152,5 @@ def _format_value(value: int, unit: str) -> str:
 
 
 def format_whole_coins(amount_micro: int) -> str:
-    """Format millionths as whole stablecoins, rounded."""
+    """Format millionths of a stablecoin in whole stablecoins, rounded half away from zero."""
     return format_fixed(amount_micro, MICRO, 0)

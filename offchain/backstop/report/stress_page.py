@@ -29,7 +29,7 @@ CAPS = {
 
 
 def write_stress_page(directory: Path) -> Path:
-    """Write report.html into the folder of a finished study."""
+    """Write the page `report.html` of a finished study, and return its path."""
     summary, meta, study = read_study_files(directory, "study", ("summary.json", "meta.json", "study.json"))
     names = study["columns"]
     rows = read_parquet_rows(directory / "paths.parquet", names)
@@ -57,13 +57,16 @@ def write_stress_page(directory: Path) -> Path:
 
 
 def _find_deeper_markets(summary: Mapping[str, Any]) -> int | None:
-    """Return the place of the case with deeper markets among the drivers; None of a study without drivers."""
+    """Return the index of the driver case with deeper markets; None if the study has none."""
     keys = [each["key"] for each in (summary.get("drivers") or {"cases": []})["cases"]]
     return keys.index("twice-depth") if "twice-depth" in keys else None
 
 
 def _find_critical_ratio(columns: Mapping[str, Any]) -> int | None:
-    """Return the highest of the lowest ratios at which a path has bad debt [bps]; None if none has any."""
+    """Return the largest of the lowest collateral ratios of paths with bad debt [basis points].
+
+    None if no path has bad debt.
+    """
     lost = columns["lowest_ratio"][columns["bad_debt"] > 0]
     return int(lost.max()) if len(lost) else None
 
@@ -71,7 +74,7 @@ def _find_critical_ratio(columns: Mapping[str, Any]) -> int | None:
 def _list_worst_paths(
     directory: Path, summary: Mapping[str, Any], columns: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """List the paths with the most bad debt, each with the way to its run."""
+    """Return the paths with the most bad debt, each with a link to its run."""
     names = ("path", "bad_debt", "outstanding", "liquidations")
     rows = [
         dict(zip(names, map(int, row), strict=True)) for row in zip(*(columns[n] for n in names), strict=True)
@@ -83,7 +86,7 @@ def _list_worst_paths(
 
 
 def _list_table_row_names_and_paths(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List the rows of the page's table: a name, and its path in the summary."""
+    """Return the rows of the page's table as pairs of name and summary path."""
     types = [
         (f"of it {each['symbol']}", f"collateral_types.{i}.bad_debt")
         for i, each in enumerate(summary["collateral_types"])
@@ -104,7 +107,7 @@ def _list_table_row_names_and_paths(summary: Mapping[str, Any]) -> list[tuple[st
 
 
 def _get_value(summary: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a path of the summary."""
+    """Return the value at a dotted path of the summary."""
     here: Any = summary
     for part in path.split("."):
         here = here[int(part)] if isinstance(here, list) else here[part]

@@ -11,7 +11,10 @@ from backstop.errors import BackstopError
 
 
 def read_study_files(directory: Path, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Read JSON files that a finished study, search or sweep has; raise BackstopError if it has not."""
+    """Return the JSON files of a finished study, search or sweep as documents.
+
+    Raises BackstopError if a file is missing or invalid; `kind` names the result in the message.
+    """
     documents = []
     for name in names:
         try:

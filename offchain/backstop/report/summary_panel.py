@@ -30,7 +30,7 @@ _NOTHING = {
 
 
 class LossShare(NamedTuple):
-    """Part of a whole: its party, its colour, its figure, and its value [rad]."""
+    """Part of a loss strip: its label, its colour, its rendered figure, and its value [rad]."""
 
     label: str
     color: str
@@ -39,12 +39,12 @@ class LossShare(NamedTuple):
 
     @property
     def short_label(self) -> str:
-        """Label without its explanation, except for the two labels of unpaid loss."""
+        """Label without its explanation, except for labels of unpaid losses."""
         return self.label if self.label.startswith("Not yet covered:") else self.label.partition(":")[0]
 
 
 class LossStrip(NamedTuple):
-    """Whole with its parts, which add up to it."""
+    """Bar that divides a total loss into its parts, with a title."""
 
     title: str
     shares: list[LossShare]
@@ -56,29 +56,29 @@ class LossStrip(NamedTuple):
 
     @property
     def rendered_total(self) -> Markup:
-        """Figure of the sum."""
+        """Sum of the parts as HTML."""
         return render_amount(self.total_rad, "rad")
 
     @property
     def drawable_total_rad(self) -> int:
-        """Sum of the parts that can be drawn [rad]: a gain has no length."""
+        """Sum of the parts above 0 [rad]; gains cannot be drawn."""
         return sum(max(0, share.value) for share in self.shares)
 
     def format_share_percent(self, share: LossShare) -> str:
-        """Return a part as a percentage of the drawn total; nothing for a gain."""
+        """Return a part as a percentage of the drawable total; `a gain` if it is below 0."""
         return amounts.format_percent(share.value, self.drawable_total_rad) if share.value >= 0 else "a gain"
 
     def compute_bar_length_bps(self, share: LossShare) -> int:
-        """Return the length of a part [1/10,000 of the strip]."""
+        """Return the length of a part in ten thousandths of the strip; 0 for a gain."""
         return max(0, share.value) * 10_000 // self.drawable_total_rad if self.drawable_total_rad else 0
 
 
 def build_strip(
     summary: Mapping[str, Any], title: str, parts: Sequence[tuple[str, str, Sequence[str]]]
 ) -> LossStrip | None:
-    """Build a strip of parts, each (label, colour, paths in the summary); None where nothing is to be drawn.
+    """Return a strip of parts, each given as label, colour and summary paths; None if it would be empty.
 
-    A part of several paths is their sum; parts that are 0 are left out.
+    A part with several paths is their sum. Parts of 0 are left out.
     """
     numbers = SummaryFigures(summary)
     shares = []
@@ -92,7 +92,7 @@ def build_strip(
 
 
 def build_run_loss_strip(summary: Mapping[str, Any]) -> LossStrip | None:
-    """Build the strip of a run: every party with a loss, vaults and margin market together."""
+    """Return the strip of a run's total loss by bearer, for vaults and margin market together."""
     parts = [
         (ALL_GROUPS[entry["group"]].label, entry["group"], [f"paid_by.{i}.wad"])
         for i, entry in enumerate(summary["paid_by"])
@@ -101,7 +101,7 @@ def build_run_loss_strip(summary: Mapping[str, Any]) -> LossStrip | None:
 
 
 def build_group_strip(summary: Mapping[str, Any], title: str, figure: str) -> LossStrip | None:
-    """Build the strip of a summary's `groups`, each with its part at the path `figure`."""
+    """Return the strip of a summary's groups, each with its figure at the path `figure`."""
     parts = [
         (ALL_GROUPS[entry["group"]].label, entry["group"], [f"groups.{i}.{figure}"])
         for i, entry in enumerate(summary["groups"])
@@ -110,7 +110,7 @@ def build_group_strip(summary: Mapping[str, Any], title: str, figure: str) -> Lo
 
 
 def build_preset_loss_strips(comparison: Mapping[str, Any]) -> list[LossStrip]:
-    """Build a strip for each preset: every party with a loss, as on the page of its run."""
+    """Return a strip of the total loss by bearer for each preset of a comparison."""
     found = []
     for k, row in enumerate(comparison["presets"]):
         parts = [
@@ -135,7 +135,7 @@ def build_preset_loss_strips(comparison: Mapping[str, Any]) -> list[LossStrip]:
 def build_guard_bad_debt_strips(
     scenario_result: Mapping[str, Any], scenario_index: int, comparison: Mapping[str, Any]
 ) -> Iterator[LossStrip]:
-    """Build strips of a crash: its bad debt without a guard, and in the run with the least."""
+    """Yield the strips of bad debt in a crash: without guards, and with the best guard."""
     for k in dict.fromkeys((0, find_least_bad_debt_index(scenario_result))):
         at = f"scenarios.{scenario_index}.runs.{k}"
         parts = [
@@ -148,14 +148,14 @@ def build_guard_bad_debt_strips(
 
 
 def find_least_bad_debt_index(scenario_result: Mapping[str, Any]) -> int:
-    """Return which run of a crash has the least bad debt, the first of equals."""
+    """Return the index of the run with the least bad debt, the first of equals."""
     return min(
         range(len(scenario_result["runs"])), key=lambda k: int(scenario_result["runs"][k]["bad_debt_rad"])
     )
 
 
 def build_loss_payers_strip(statement: Mapping[str, Any]) -> LossStrip | None:
-    """Build the strip of a statement: the payers of the whole uncovered loss, if it were lost now."""
+    """Return the strip of an audit's uncovered loss by payer if it were realised now."""
     parts = [
         (row["stage"].replace("_", " "), row["stage"], [f"stages.{i}.would_pay_rad"])
         for i, row in enumerate(statement["stages"])
@@ -165,7 +165,7 @@ def build_loss_payers_strip(statement: Mapping[str, Any]) -> LossStrip | None:
 
 
 def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
-    """Compose the finding of a comparison: the presets with the most and the least unpaid loss."""
+    """Return a sentence on the presets with the most and the least unpaid loss."""
     strips = build_preset_loss_strips(comparison)
     if not strips:
         return Markup("No preset was left with a loss.")
@@ -198,7 +198,7 @@ def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
 def compose_guards_finding(
     scenario_result: Mapping[str, Any], scenario_index: int, comparison: Mapping[str, Any]
 ) -> Markup:
-    """Compose the finding of one crash: its bad debt without guards, and the run with the least."""
+    """Return a sentence on the bad debt of one crash: without guards, and with the best guard."""
     numbers = SummaryFigures(comparison)
     best = find_least_bad_debt_index(scenario_result)
     bare = numbers.render_figure(f"scenarios.{scenario_index}.runs.0.bad_debt_rad")
@@ -220,7 +220,7 @@ def compose_guards_finding(
 
 
 def compose_study_finding(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding of a study: how often there is bad debt, and how much on the worst paths."""
+    """Return a sentence on how often paths have bad debt, and how much the worst paths have."""
     numbers, bad_debt = SummaryFigures(summary), summary["bad_debt"]
     if bad_debt["largest_micro"] == 0:
         return Markup("No path had any bad debt.")
@@ -236,7 +236,7 @@ def compose_study_finding(summary: Mapping[str, Any]) -> Markup:
 
 
 def compose_sweep_finding(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding of a sweep: the setting that gains most within the limit."""
+    """Return a sentence on the setting with the largest gain within the limit of shortfall."""
     limit = SummaryFigures(summary).render_figure("limit_micro")
     if withheld := summary.get("withheld"):
         return Markup("{}").format(withheld)
@@ -253,7 +253,7 @@ def compose_sweep_finding(summary: Mapping[str, Any]) -> Markup:
 
 
 def compose_search_finding(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding of a search: the worst that was found within the budget."""
+    """Return a sentence on the worst case that an attack search found within its budget."""
     if int(get_maximised_figure_wad(summary)) <= 0:
         return Markup("{}, within “{}”.").format(_NOTHING[summary["goal"]], summary["budget"]["title"])
     return Markup("{} stablecoins {}, within “{}”.").format(

@@ -18,7 +18,7 @@ from backstop.report.stress_console_output import format_value_and_interval, for
 
 
 def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """Print the settings that no other beats and mark the recommended one, or print the summary as JSON."""
+    """Print a sweep's Pareto-optimal settings to stdout with the recommended one marked, or as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -83,7 +83,10 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
 def list_usage_columns(
     summary: Mapping[str, Any],
 ) -> list[tuple[str, Callable[[Mapping[str, Any]], str]]]:
-    """Return titles of settings' debt and income, with each one's format; none in old folders."""
+    """Return titles and formatting functions of the columns on debt and income.
+
+    Empty for older results without these figures.
+    """
     if "measure" not in summary:
         return []
     columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
@@ -96,7 +99,7 @@ def list_usage_columns(
 
 
 def describe_efficient(summary: Mapping[str, Any]) -> str:
-    """Return how many settings are efficient, the meaning of that, and the measure set against shortfall."""
+    """Return a text with the number of efficient settings and the meaning of efficient."""
     points = summary["points"]
     if summary["withheld"]:
         return f"None is marked as efficient, as the book stands still. {summary['measure_says']}"
@@ -108,7 +111,7 @@ def describe_efficient(summary: Mapping[str, Any]) -> str:
 
 
 def list_remarks(summary: Mapping[str, Any]) -> list[str]:
-    """List settings that are refused, and remarks on the others."""
+    """Return texts on refused settings and remarks on the others."""
     refused = [
         f"refused: {', '.join(list_setting_values_in_axis_order(summary, each))}: {each['finding']}"
         for each in summary.get("refused", ())
@@ -119,12 +122,12 @@ def list_remarks(summary: Mapping[str, Any]) -> list[str]:
 def list_setting_values_in_axis_order(
     summary: Mapping[str, Any], setting: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """Return a setting's values in the order of the axes, which JSON does not keep."""
+    """Return a setting's values in the order of the sweep's axes."""
     return tuple(setting["values"][axis["name"]] for axis in summary["axes"])
 
 
 def get_recommended_or_first_setting(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the setting through which cuts are drawn: the recommended one, or the first."""
+    """Return the recommended setting of a sweep, or its first setting if none is recommended."""
     best = summary["recommended"]
     anchor: Mapping[str, Any] = summary["points"][0 if best is None else best["point"]]
     return anchor
@@ -133,9 +136,9 @@ def get_recommended_or_first_setting(summary: Mapping[str, Any]) -> Mapping[str,
 def list_settings_along_axis(
     summary: Mapping[str, Any], axis: Mapping[str, Any]
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """List the settings along one axis, each with its value; the other axes stand at `find_anchor`.
+    """Return pairs of value and setting along one axis, without refused settings.
 
-    Refused settings are left out.
+    The other axes keep the values of the recommended setting, or of the first if none is recommended.
     """
     by_values = {list_setting_values_in_axis_order(summary, point): point for point in summary["points"]}
     anchor = get_recommended_or_first_setting(summary)["values"]

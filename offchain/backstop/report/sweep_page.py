@@ -30,7 +30,7 @@ _FULL = 0.8
 
 
 def write_sweep_page(directory: Path) -> Path:
-    """Write report.html into the folder of a finished sweep."""
+    """Write the page `report.html` of a finished parameter sweep, and return its path."""
     summary, meta = read_study_files(directory, "sweep", ("summary.json", "meta.json"))
     points, maps = summary["points"], build_axis_pair_heat_maps(summary)
     best = None if summary["recommended"] is None else summary["recommended"]["point"]
@@ -70,7 +70,7 @@ def write_sweep_page(directory: Path) -> Path:
 
 
 def draw_front(summary: Mapping[str, Any]) -> Chart:
-    """Draw each setting by its gain and expected shortfall; a line joins those that no other beats."""
+    """Return the chart of settings by gain and expected shortfall, with a line through the Pareto front."""
     scale = BASIS_POINTS if summary["gain"] == "efficiency" else 1
     points = [
         FrontPoint(
@@ -99,9 +99,9 @@ def draw_front(summary: Mapping[str, Any]) -> Chart:
 
 
 def draw_efficient_settings(summary: Mapping[str, Any]) -> Chart | None:
-    """Draw each setting by its revenue, or its debt, and expected shortfall; a line joins the efficient ones.
+    """Return the chart of settings by revenue or debt and expected shortfall.
 
-    None in folders of old, and where the chart of gains is the same.
+    None in older results, or if the chart of gains shows the same.
     """
     measure = summary.get("measure")
     if measure is None or measure == summary["gain"]:
@@ -122,9 +122,9 @@ def draw_efficient_settings(summary: Mapping[str, Any]) -> Chart | None:
 
 
 def build_axis_pair_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
-    """Draw expected shortfall over each pair of axes; a refused setting has no cell.
+    """Return a heat map of expected shortfall for each pair of axes; refused settings have no cell.
 
-    The other axes stand at the recommended setting, or at the first where there is none.
+    The other axes keep the values of the recommended setting, or of the first if none is recommended.
     """
     axes, points = summary["axes"], summary["points"]
     anchor = get_recommended_or_first_setting(summary)["values"]
@@ -171,12 +171,11 @@ def build_axis_pair_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
 
 
 def _format_cell(cell: int | None) -> str:
-    """Write the shortfall of a map's cell."""
     return "refused" if cell is None else amounts.format_compact(cell, MICRO)
 
 
 def _iter_heat_map_annotations(cells: Sequence[Sequence[int | None]]) -> Iterator[dict[str, Any]]:
-    """Build the figures within a map's cells: light on dark and dark on light, in either theme."""
+    """Yield the text labels of a heat map's cells, in a colour that contrasts with the cell."""
     known = [cell for row in cells for cell in row if cell is not None]
     low, high = min(known), max(known)
     for i, row in enumerate(cells):

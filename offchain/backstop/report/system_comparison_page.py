@@ -25,13 +25,13 @@ _COLORS = {POOL_MEMBERS: "@insurance", UNBOOKED: "@unpaid"}
 
 
 def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
-    """Write systems.html beside the runs of a comparison and return its path."""
+    """Write the page `systems.html` of a comparison of lending systems, and return its path."""
     write_files(directory, {FILE: render_page_text(comparison, directory)})
     return directory / FILE
 
 
 def render_page_text(comparison: Mapping[str, Any], runs_folder: Path) -> str:
-    """Render the page as text, from a comparison and the run directories beside it."""
+    """Return the page of a comparison of lending systems as HTML, with links to its runs."""
     names = [each["preset"] for each in comparison["systems"]]
     titles = {each["preset"]: each["title"] for each in comparison["systems"]}
     return render_template(
@@ -55,7 +55,7 @@ def render_page_text(comparison: Mapping[str, Any], runs_folder: Path) -> str:
 
 
 def _render_figure(value: int | str | None, line: Line, path: str) -> Markup:
-    """Render a figure by its line's unit; a dash for none."""
+    """Return a figure in the unit of its table line as HTML; a dash if it is None."""
     if value is None:
         return Markup("–")
     if line.unit == "seconds":
@@ -64,7 +64,7 @@ def _render_figure(value: int | str | None, line: Line, path: str) -> Markup:
 
 
 def _render_path_figure(value: int | None, line: Line, sign: bool = False) -> Markup:
-    """Render a figure over paths, of which money is in millionths; "?" for an end without a bound."""
+    """Return a figure over paths as HTML; money is in millionths, and `?` stands for None."""
     if value is None:
         return Markup("?")
     plus = "+" if sign and value > 0 else ""
@@ -75,7 +75,7 @@ def _render_path_figure(value: int | None, line: Line, sign: bool = False) -> Ma
 
 
 def compose_finding(comparison: Mapping[str, Any]) -> Markup:
-    """Return one sentence: the system with the least bad debt and the one with the most."""
+    """Return a sentence on the systems with the least and the most bad debt."""
     owed = {
         each["title"]: int(comparison["cells"][name_cell(each["preset"], each["preset"])]["bad_debt_rad"])
         for each in comparison["systems"]
@@ -87,7 +87,7 @@ def compose_finding(comparison: Mapping[str, Any]) -> Markup:
 
 
 def draw_payers(comparison: Mapping[str, Any]) -> Chart:
-    """Draw a bar for each system: its bad debt, by the groups that bear it."""
+    """Return the chart of bad debt by system and by the group that bears it."""
     names = [each["preset"] for each in comparison["systems"]]
     titles = [each["title"] for each in comparison["systems"]]
     parts, legend, told = [], [], []

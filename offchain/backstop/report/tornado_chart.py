@@ -20,7 +20,7 @@ from backstop.report.sweep_console_output import get_recommended_or_first_settin
 
 
 class TornadoBar(NamedTuple):
-    """Part of a driver's row: from one figure to another [micro], and its cause."""
+    """Bar of a tornado chart from one value to another [millionths of a stablecoin], and its cause."""
 
     start: int
     end: int
@@ -28,7 +28,7 @@ class TornadoBar(NamedTuple):
 
 
 class TornadoSeries(NamedTuple):
-    """Bars of one colour, one for each driver."""
+    """Bars of one colour in a tornado chart, one for each driver."""
 
     name: str
     color: str
@@ -36,9 +36,10 @@ class TornadoSeries(NamedTuple):
 
 
 def build_sweep_tornado_chart(summary: Mapping[str, Any]) -> Chart | None:
-    """Draw the least and largest shortfall along each axis of a sweep; None where no axis has two values.
+    """Return the tornado chart of least and largest expected shortfall along each axis of a sweep.
 
-    The other axes stand at the recommended setting, or at the first where there is none.
+    The other axes keep the values of the recommended setting, or of the first. None if no axis has two
+    values.
     """
     centre, rows = (
         get_recommended_or_first_setting(summary)["shortfall"]["value_micro"],
@@ -64,7 +65,10 @@ def build_sweep_tornado_chart(summary: Mapping[str, Any]) -> Chart | None:
 def list_axis_shortfall_ranges(
     summary: Mapping[str, Any],
 ) -> list[tuple[str, tuple[int, str], tuple[int, str]]]:
-    """List the axes of a sweep with two values: title, least and largest shortfall [micro] with the value."""
+    """Return title, least and largest expected shortfall of each axis with two values or more.
+
+    Each shortfall [millionths of a stablecoin] comes with the axis value. The widest range is first.
+    """
     rows = []
     for along in summary["axes"]:
         found = [
@@ -77,7 +81,10 @@ def list_axis_shortfall_ranges(
 
 
 def build_proposal_assumption_tornado_chart(summary: Mapping[str, Any]) -> Chart | None:
-    """Draw what each other world adds to the expected shortfall, now and as proposed; None without worlds."""
+    """Return the tornado chart of how each changed assumption moves the expected shortfall.
+
+    It shows the present and the proposed setting; None without changed assumptions.
+    """
     rows = list(summary["tables"]["sensitivity"])
     base = next(
         (row for row in summary["tables"]["figures"] if (row["figure"], row["of"]) == ("shortfall", "all")),
@@ -99,7 +106,10 @@ def build_proposal_assumption_tornado_chart(summary: Mapping[str, Any]) -> Chart
 def draw_tornado(
     names: Sequence[str], series: Sequence[TornadoSeries], says: str, centre: int, title: str
 ) -> Chart:
-    """Draw rows of two bars from a centre [micro], side by side where both go the same way."""
+    """Return a tornado chart of two bars per row, from a centre [millionths of a stablecoin].
+
+    If both bars of a row go the same way, all bars are drawn side by side. `says` is the title of the axis.
+    """
     pairs = list(zip(*(each.bars for each in series), strict=True))
     apart = any((a.end - a.start) * (b.end - b.start) > 0 for a, b in pairs)
     width = 0.66 / (len(series) if apart else 1)

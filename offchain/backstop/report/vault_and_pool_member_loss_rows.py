@@ -31,7 +31,7 @@ REWARD = "bad debt: a keeper's reward"
 
 
 class VaultRow(NamedTuple):
-    """One vault that was liquidated: an owner's of one collateral."""
+    """Row of the page's table of liquidated vaults, one per owner and collateral type."""
 
     anchor: str
     symbol: str
@@ -47,7 +47,7 @@ class VaultRow(NamedTuple):
 
 
 class LossStep(NamedTuple):
-    """One amount that a step cost a party, or that a party paid."""
+    """Amount that one step of the run cost a party, or that a party paid."""
 
     anchor: str
     step: int
@@ -61,7 +61,7 @@ class LossStep(NamedTuple):
 
 
 class BadDebtCauses(NamedTuple):
-    """Bad debt by its cause; the parts add up to it [rad]."""
+    """Bad debt of a run divided by cause [rad]; the parts add up to the total."""
 
     auctions: int  # that did not raise their debt
     rewards: int  # of keepers, where no buffer was left to pay them
@@ -71,7 +71,7 @@ class BadDebtCauses(NamedTuple):
 
 
 class MemberRow(NamedTuple):
-    """One member of a pool, in the pool's asset."""
+    """Row of the page's table of pool members, in the pool's asset."""
 
     anchor: str
     name: str
@@ -84,12 +84,12 @@ class MemberRow(NamedTuple):
 
     @property
     def change_wad(self) -> int:
-        """Final balance above the deposit; below zero it lost."""
+        """Final balance minus deposit [wad]; negative for a loss."""
         return self.end_wad - self.deposit_wad
 
 
 def list_vaults(auctions: Iterable[AuctionRow]) -> list[VaultRow]:
-    """List the vaults behind auctions, those that lost and left most first."""
+    """Return the rows of auctioned vaults, the largest loss of owner and others first."""
     found: dict[tuple[str, str], list[AuctionRow]] = {}
     for row in auctions:
         found.setdefault((row.symbol, row.owner), []).append(row)
@@ -115,9 +115,9 @@ def _build_auctioned_vault_row(auction_rows: Sequence[AuctionRow]) -> VaultRow:
 
 
 def list_step_costs(run: Run, auctions: Sequence[AuctionRow]) -> list[LossStep]:
-    """List the cost of each step: cheap sales, bad debt, and the payers, in the order of steps.
+    """Return the costs and payments of all steps, in order: cheap sales, bad debt, payers.
 
-    An auction costs its owner what it costs only at its end, so that one that is open is not in it.
+    The owner's cost of an auction counts at its end, so open auctions are not included.
     """
     rows = [
         *_iter_cheap_sale_loss_steps(auctions),
@@ -135,7 +135,7 @@ def split_bad_debt(
     sales_rad: int,
     pools_rad: int,
 ) -> BadDebtCauses:
-    """Split the bad debt of a run by cause: auctions, sales, pools, rewards and the rest [rad]."""
+    """Return a run's bad debt by cause: auctions, keepers' rewards, other, discount sales, pools [rad]."""
     lost = sum(row.lost_rad for row in auctions)
     rewards = sum(row.amount_rad for row in steps if row.what == REWARD)
     return BadDebtCauses(
@@ -167,7 +167,7 @@ def _build_auction_loss_step(
 
 
 def _iter_waterfall_loss_steps(run: Run, auctions: Sequence[AuctionRow]) -> Iterable[LossStep]:
-    """Yield the waterfall's postings; bad debt of a step that is one auction's is its vault's."""
+    """Yield the loss waterfall's postings; bad debt of a single auction is assigned to its vault."""
     by_id = {row.id: row for row in auctions}
     at_step: dict[int, set[int]] = {}
     for auction in auctions:
@@ -186,7 +186,7 @@ def _iter_waterfall_loss_steps(run: Run, auctions: Sequence[AuctionRow]) -> Iter
 
 
 def _iter_margin_payment_steps(run: Run) -> Iterable[LossStep]:
-    """Yield the payers for insolvent accounts of the margin market."""
+    """Yield the payments for losses of insolvent accounts in the margin market."""
     for each in list_records(get_table(run, "margin_payments")):
         who = next((str(each[name]) for name in ("payer_name", "payer") if _is_given(each.get(name))), "")
         kind = str(each["kind"])
@@ -200,13 +200,13 @@ def _is_given(value: Any) -> bool:
 
 
 def select_largest_loss_steps(loss_steps: Sequence[LossStep], count: int) -> list[LossStep]:
-    """Return the largest amounts, in the order of steps."""
+    """Return the `count` largest amounts, in the order of steps."""
     chosen = sorted(loss_steps, key=lambda row: -row.amount_rad)[:count]
     return sorted(chosen, key=lambda row: (row.step, int(row.anchor.rpartition("-")[2])))
 
 
 def list_members(summary: Mapping[str, Any]) -> list[MemberRow]:
-    """List the members of all pools, in the order of the scenario."""
+    """Return the rows of all pool members, in the order of the scenario."""
     return [
         MemberRow(
             anchor=f"member-{place}",

@@ -17,10 +17,10 @@ from backstop.system import Action
 
 
 def compute_total_account_worth(run: ScenarioRun, owner: str) -> int:
-    """Return the worth of an account, wad.
+    """Return the worth of an account at the present block of a run, in stablecoin [wad].
 
-    It has stablecoins, a margin account, the value of its pool shares if withdrawn now, and the collateral
-    that it took and kept. After settlement a coin is worth the collateral for which it is redeemed.
+    It counts stablecoins, margin equity, pool shares at withdrawal, an attacker's vault, and collateral that
+    the account bought and kept. After settlement a coin is worth the collateral that it redeems.
     """
     view, total = run.build_keeper_view(), run.get_stablecoin_balance(owner)
     if view.cycles is not None:
@@ -37,9 +37,10 @@ def compute_total_account_worth(run: ScenarioRun, owner: str) -> int:
 
 
 def compute_attacker_vault_equity(run: ScenarioRun, owner: str, view: KeeperView) -> int:
-    """Return what an attacker could get out of its vault at the market's price, wad.
+    """Return what an attacker could gain by closing or abandoning its vault [wad].
 
-    At worst it walks away. The collateral that it has to give back is taken off.
+    Collateral counts at the market price, and equity below 0 counts as 0. The collateral that it borrowed
+    from outside and must return is deducted. 0 for any other account.
     """
     state = run.by_address.get(owner)
     if state is None or state.keeper.group.role != "attacker" or not state.keeper.group.collateral:
@@ -52,7 +53,7 @@ def compute_attacker_vault_equity(run: ScenarioRun, owner: str, view: KeeperView
 
 
 def compute_claim_payout(run: ScenarioRun, member: PoolDepositor) -> int:
-    """Return what a member was paid on claims for losses borne, collected or not, wad of stablecoin."""
+    """Return how much stablecoin a member received, or can collect, on claims for absorbed losses [wad]."""
     claims = f"{member.pool}.Claims"
     if claims not in run.at:
         return 0
@@ -66,15 +67,16 @@ def compute_claim_payout(run: ScenarioRun, member: PoolDepositor) -> int:
 
 
 def has_planned_exit(run: ScenarioRun, member: PoolDepositor) -> bool:
-    """Return True if a depositor is one that plans to run from losses."""
+    """Return True if the depositor is a keeper that leaves its pool when it foresees losses."""
     state = run.by_address.get(member.address)
     return state is not None and state.keeper.group.leaves_at != 0
 
 
 def compute_member_shares_value(run: ScenarioRun, member: PoolDepositor) -> int:
-    """Return the value of a depositor's shares, in batches too, after the losses at market prices [wad].
+    """Return the value of a member's pool shares after losses at market prices [wad].
 
-    No exit is paid at this value: an exit holds back all flagged debt. But most of that is not lost.
+    Shares requested for withdrawal count too. A real withdrawal would pay less, because the pool withholds
+    all flagged debt, most of which is not lost in the end.
     """
     with _price_debt_at_risk_at_market(run):
         return compute_stake(cast(MemberPool, run.session.model.world.contracts[member.pool]), member.address)
@@ -82,7 +84,10 @@ def compute_member_shares_value(run: ScenarioRun, member: PoolDepositor) -> int:
 
 @contextmanager
 def _price_debt_at_risk_at_market(run: ScenarioRun) -> Iterator[None]:
-    """Make the waterfall count flagged debt only as far as market prices leave it uncovered."""
+    """Return a context manager in which the waterfall counts debt at risk only beyond its collateral.
+
+    Collateral is valued at market prices.
+    """
     waterfall = run.session.model.world.contracts["LossWaterfall"]
     vars(waterfall)["_ask_liquidation_debt_at_risk"] = _compute_uncovered_debt_by_type(run).__getitem__
     try:
@@ -92,7 +97,7 @@ def _price_debt_at_risk_at_market(run: ScenarioRun) -> Iterator[None]:
 
 
 def _compute_uncovered_debt_by_type(run: ScenarioRun) -> list[int]:
-    """Return by type what auctions, workouts and flagged vaults owe beyond their collateral [rad]."""
+    """Return the debt beyond collateral in auctions, workouts and flagged vaults [rad], by type."""
     model, prices = run.session.model, run.build_keeper_view().outside.prices
     contracts = model.world.contracts
     ids = [*contracts["CollateralAuction"].tables["lots"]]
@@ -112,7 +117,10 @@ def _compute_uncovered_debt_by_type(run: ScenarioRun) -> list[int]:
 
 
 def compute_stake(pool: MemberPool, owner: str) -> int:
-    """Return an owner's share of a pool and its batches after all known losses [wad of the asset]."""
+    """Return an owner's part of a pool's assets after all known losses [wad of the asset].
+
+    Shares in withdrawal batches are included.
+    """
     supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._compute_all_vested_assets()
     lost = everything - pool._compute_assets_left(everything)
     level, of_live, group_heights = 0, lost, dict[int, int]()

@@ -34,13 +34,16 @@ PURSE = "dodgers"
 
 
 def compute_margin_needed_by_evaders(run: ScenarioRun) -> int:
-    """Return what second accounts need for margins [wad]: half of the notional that dodgers may have."""
+    """Return the stablecoin needed as margin for evaders' second accounts [wad].
+
+    It is half of the notional that evaders of deleveraging may have.
+    """
     notional = sum(trade.lots * trade.price for trade in run.margin_book.trades)
     return notional * run.scenario.margin_book.dodgers // BASIS_POINTS // 2
 
 
 def fund_second_accounts(run: ScenarioRun) -> None:
-    """Give second accounts the money for their margins, from the stablecoins that the vaults drew."""
+    """Move the margin for evaders' second accounts from the market maker to their common purse."""
     amount, maker, purse = (
         compute_margin_needed_by_evaders(run),
         run.register_account("market_maker"),
@@ -52,7 +55,11 @@ def fund_second_accounts(run: ScenarioRun) -> None:
 
 
 def run_adl_evasion_round(run: ScenarioRun) -> None:
-    """Choose dodgers once a crash has begun, and have them do what they do, in its cycle and in the next."""
+    """Let winners of a crash try to evade deleveraging, in the crash's cycle and in the next one.
+
+    Evaders are chosen once the first account has lost its positions. Each cycle has one round, and there are
+    two.
+    """
     book, margin, state = run.scenario.margin_book, run.recorder.margin, run.dodging
     if not book.dodgers or margin is None or not margin.seized or state.rounds == 2:
         return
@@ -76,7 +83,7 @@ def _get_perpetual_market_contract(run: ScenarioRun) -> PerpetualMarket:
 
 
 def _choose_evaders(run: ScenarioRun) -> list[AdlEvader]:
-    """Choose the configured number of winners of the cycle at random, each with one evasion method."""
+    """Choose the configured share of the cycle's winners at random, each with one evasion method."""
     market, winners = _get_perpetual_market_contract(run), list[str]()
     with run.session.model.fork_state():
         for name in sorted(run.margin_book.deposits):
@@ -109,7 +116,11 @@ def _run_evader_moves(run: ScenarioRun, evader: AdlEvader) -> None:
 
 
 def _move_position_to_second_account(run: ScenarioRun, evader: AdlEvader, market: int, size: int) -> None:
-    """Have the second account take a position over, with a fifth of its notional as margin; back, if so."""
+    """Deposit margin of a fifth of the notional, and move a position to the evader's second account.
+
+    With the method `trades off the mark` the price differs from the mark; with the method `trades at the mark
+    with itself` the position is moved back.
+    """
     purse, mark = run.register_account(PURSE), int(_get_perpetual_market_contract(run).paths[market].price)
     margin = min(abs(size) * mark // 5, run.get_stablecoin_balance(purse))
     if run.apply(Action("PerpetualMarket", "deposit", (get_trader_account(evader.pal), margin), purse)).ok:
@@ -127,7 +138,7 @@ def _move_position_to_second_account(run: ScenarioRun, evader: AdlEvader, market
 def _trade_with_second_account(
     run: ScenarioRun, evader: AdlEvader, market: int, size: int, price: int
 ) -> None:
-    """Move lots from the dodger to its second account, or back if they are under zero."""
+    """Trade lots from the evader to its second account; a negative size trades them back."""
     chain_id, contract = run.session.model.world.chain_id, run.at["MarginOrders"]
     nonce, signed = run.system.timestamp * NANOSECONDS + evader.tried, list[Any]()
     for name, delta in ((evader.name, -size), (evader.pal, size)):
@@ -140,7 +151,7 @@ def _trade_with_second_account(
 
 
 def _withdraw_available_margin(run: ScenarioRun, evader: AdlEvader, owner: str) -> None:
-    """Take out all that there is, and if that is refused what is no gain and no margin."""
+    """Withdraw the account's whole balance, or if this is refused its free margin."""
     own = cast(CycleView, run.build_keeper_view().cycles).simulate_reports({}).get_standing(owner).own
     for amount in (own, run.compute_free_margin(owner)):
         if amount > 0:
@@ -156,9 +167,10 @@ def _count_evader_attempt(evader: AdlEvader, is_successful: bool) -> None:
 
 
 def summarise_evaders(run: ScenarioRun) -> dict[str, Any] | None:
-    """Return the evaders' attempts and result, second accounts included; None if the run has no evaders.
+    """Return the evaders' attempts and results for the run's summary; None if the run has no evaders.
 
-    Their wealth counts in hand, in accounts and in the fund, less the amounts deposited into second accounts.
+    Their wealth includes second accounts, balances, margin accounts and vesting profits, less the margin
+    deposited for them.
     """
     margin = run.recorder.margin
     if not run.scenario.margin_book.dodgers or margin is None:

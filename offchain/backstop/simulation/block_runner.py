@@ -28,10 +28,10 @@ from backstop.system import Action
 
 
 class BlockRunner(ScenarioRun):
-    """A run of a scenario that can be played."""
+    """Run of a scenario that can be executed block by block."""
 
     def run_block(self) -> None:
-        """Run one block: the outside world, the transactions that get in, then every keeper decides."""
+        """Run one block: move markets and users, include pending transactions, then let keepers decide."""
         scenario, now = self.scenario, self.now
         self.advance_clock(scenario.start + now)
         if scenario.scarcity:
@@ -59,7 +59,7 @@ class BlockRunner(ScenarioRun):
         self.recorder.record_block(view, scenario.gas_prices.get_value(now), len(self.mempool))
 
     def include_transactions(self) -> None:
-        """Apply the transactions that get into this block."""
+        """Apply the pending transactions that fit into this block, and charge their gas to the senders."""
         scenario, now = self.scenario, self.now
         gas_price = scenario.gas_prices.get_value(now)
         capacity = scenario.block_gas * scenario.gas_share.get_value(now) // BASIS_POINTS
@@ -75,7 +75,7 @@ class BlockRunner(ScenarioRun):
                 self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
     def queue_keeper_transactions(self, keeper_state: KeeperState, view: KeeperView, gas_price: int) -> None:
-        """Have a keeper look at the block, and make its waiting transactions what it wants now."""
+        """Replace a keeper's pending transactions by the calls that it decides on at this block."""
         keeper, wanted = keeper_state.keeper, []
         for intent in keeper.decide_calls(view, keeper_state.memory, gas_price):
             action = intent.action
@@ -92,11 +92,14 @@ class BlockRunner(ScenarioRun):
 
     @cached_property
     def withdrawing_accounts(self) -> list[MarginAccount]:
-        """Owners that have not yet made their planned withdrawal."""
+        """Margin accounts that have not made their planned withdrawal yet."""
         return list_planned_withdrawals(self)
 
     def withdraw_free_margin_of_due_accounts(self, now: int) -> None:
-        """Withdraw the free margin of owners at their planned time, once each."""
+        """Withdraw the free margin of each margin account at its planned time.
+
+        An account withdraws once; a refused withdrawal is tried again at the next block.
+        """
         for each in list(self.withdrawing_accounts):
             assert each.takes_out is not None
             owner = get_trader_account(each.name)
@@ -113,7 +116,10 @@ class BlockRunner(ScenarioRun):
                 self.withdrawing_accounts.remove(each)
 
     def run_until_sold(self, stop: Callable[[], bool]) -> None:
-        """Run on at the last prices until all is sold; raise RunInterruptedError if `stop` says so."""
+        """Run further blocks at the last prices until no debt is under auction or unsafe.
+
+        The scenario bounds the number of blocks. Raises RunInterruptedError if `stop` returns True.
+        """
         for _ in range(self.scenario.extra_block_count):
             if not self.sum_auctioned_and_unsafe_debt():
                 return
@@ -123,7 +129,10 @@ class BlockRunner(ScenarioRun):
             self.run_block()
 
     def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Run the scenario's own time; raise RunInterruptedError if `stop` says so."""
+        """Run all blocks of the scenario's duration, and report progress.
+
+        Raises RunInterruptedError if `stop` returns True.
+        """
         for block in range(self.scenario.blocks + 1):
             if stop():
                 raise RunInterruptedError(f"stopped at block {block} of {self.scenario.blocks}")

@@ -35,9 +35,11 @@ NAIVE_POOL = InstantStabilityPool.KIND
 
 
 def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) -> None:
-    """Set prices, open vaults and positions, give depositors and keepers their money, and wait for the start.
+    """Open the scenario's state before its start: prices, vaults, positions, deposits and capital.
 
-    Meanwhile fees fill the buffers. Nothing here depends on events after the start.
+    Stability fees fill the buffers meanwhile. Nothing depends on events after the start. If the scenario has
+    an exported state, that state is restored instead. Raises BackstopError if vaults draw fewer stablecoins
+    than the rest needs.
     """
     if run.scenario.opening is not None:
         restore_exported_state(run, run.scenario.opening.state)
@@ -113,7 +115,7 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
 
 
 def deposit_into_stability_pools(run: ScenarioRun) -> None:
-    """Have members put their stablecoin into the pools of collateral types."""
+    """Transfer stablecoin to the members of stability pools, and deposit it for them."""
     maker = run.register_account("market_maker")
     has_claim = (False,) if run.scenario.parameters.stability_pool_contract == NAIVE_POOL else ()
     for member in run.stability_pool_members:
@@ -124,7 +126,10 @@ def deposit_into_stability_pools(run: ScenarioRun) -> None:
 
 
 def admit_stability_pool_entries(run: ScenarioRun) -> None:
-    """Have the deposits take part, which have waited; the naive pool has admitted them at once."""
+    """Admit the deposits that have waited long enough into their stability pools.
+
+    The naive pool, which admits deposits at once, needs no call.
+    """
     if run.scenario.parameters.stability_pool_contract != NAIVE_POOL:
         for pool in dict.fromkeys(member.pool for member in run.stability_pool_members):
             run.apply_or_raise(pool, "admit", sender=run.register_account("market_maker"))
@@ -133,9 +138,9 @@ def admit_stability_pool_entries(run: ScenarioRun) -> None:
 def fund_and_trade_margin_book(
     run: ScenarioRun, margin: MarginParameters, progress: Progress, stop: Callable[[], bool]
 ) -> None:
-    """Pay in insurance and margins, and trade the positions of the opening book.
+    """Deposit insurance, pool money and margins, and trade the opening positions of the margin market.
 
-    Their prices are the marks, which reporters have just said; funding that follows is over before the start.
+    Trades are at the first mark prices. The funding that follows from these trades ends before the start.
     """
     maker, book, market = run.register_account("market_maker"), run.margin_book, "PerpetualMarket"
     for contract in (market, "MarginFund"):
@@ -169,7 +174,10 @@ def fund_and_trade_margin_book(
 
 
 def fill_reserve(run: ScenarioRun) -> None:
-    """Burn stablecoins of the market maker for the reserve, for which it is a stage for a moment."""
+    """Fill the reserve with the scenario's amount by burning stablecoins of the market maker.
+
+    The market maker gets the role of a loss stage for this one call.
+    """
     if not run.scenario.reserve:
         return
     maker, admin, engine = run.register_account("market_maker"), run.register_account("admin"), "VaultEngine"
@@ -179,7 +187,7 @@ def fill_reserve(run: ScenarioRun) -> None:
 
 
 def approve_vault_restructurer(run: ScenarioRun, owner: str) -> None:
-    """Approve the keeper that restructures vaults as an operator of an owner's vault."""
+    """Approve the keepers that restructure vaults as operators of an owner, if workouts are deployed."""
     for state in run.keepers if "Workouts" in run.at else ():
         if state.keeper.group.role == "debtor":
             address = state.keeper.address
@@ -187,7 +195,10 @@ def approve_vault_restructurer(run: ScenarioRun, owner: str) -> None:
 
 
 def restore_exported_state(run: ScenarioRun, state: RawState) -> None:
-    """Go on from a given state, instead of opening a book."""
+    """Start the run from a state exported from a live deployment, instead of opening a book.
+
+    Raises BackstopError if the state does not fit the contracts.
+    """
     try:
         run.restore_storage_state(state)
     except WrongStateError as error:
@@ -205,7 +216,7 @@ def restore_exported_state(run: ScenarioRun, state: RawState) -> None:
 
 
 def record_opening_auctions(run: ScenarioRun) -> None:
-    """Tell the recorder how each type is sold, and which auctions and workouts are open already."""
+    """Pass the auction terms, and the auctions and workouts that are already open, to the recorder."""
     for c in range(len(run.scenario.symbols)):
         run.recorder.auction_terms[c] = run.session.model.view("CollateralAuction", "terms_of", c)
     view = run.build_keeper_view()
@@ -228,7 +239,10 @@ def record_opening_auctions(run: ScenarioRun) -> None:
 
 
 def mint_market_maker_collateral(run: ScenarioRun, symbol: str, vault_collateral: int = 0) -> None:
-    """Give the market maker collateral for vaults, and enough for the market however low the price falls."""
+    """Mint collateral to the market maker for vaults, and for its market at any later price.
+
+    `vault_collateral` is the amount for vaults [wad].
+    """
     scenario, maker = run.scenario, run.register_account("market_maker")
     needed = vault_collateral + ENOUGH * scenario.markets[symbol].depth * RAY // run.paths[symbol][0]
     decimals = scenario.parameters.collateral_types[scenario.symbols.index(symbol)].decimals
@@ -239,7 +253,7 @@ def mint_market_maker_collateral(run: ScenarioRun, symbol: str, vault_collateral
 
 
 def approve_keeper_spenders(run: ScenarioRun, keeper_state: KeeperState) -> None:
-    """Let the auctions that a keeper pays take its money."""
+    """Approve the contracts that take a keeper's tokens, such as auctions."""
     group, me = keeper_state.keeper.group, keeper_state.keeper.address
     for spender in SPENDERS.get(group.role, ()):
         if spender in run.at:
@@ -247,7 +261,10 @@ def approve_keeper_spenders(run: ScenarioRun, keeper_state: KeeperState) -> None
 
 
 def switch_outflow_limits(run: ScenarioRun, is_enabled: bool) -> None:
-    """Switch the limits of outflows: the book is opened at once, where in truth it grew over months."""
+    """Enable or disable the limits on outflows of each collateral type.
+
+    They are disabled while the book is opened at once, since a real book grows over months.
+    """
     for c, collateral in enumerate(run.scenario.parameters.collateral_types):
         policy = collateral.policy
         if policy.flow_cap:
@@ -263,7 +280,7 @@ def switch_outflow_limits(run: ScenarioRun, is_enabled: bool) -> None:
 
 
 def give_keeper_collateral(run: ScenarioRun, keeper_state: KeeperState) -> None:
-    """Give a keeper all the collateral that it may lock; locked collateral counts as given away."""
+    """Mint the collateral that a keeper may lock in its vault, and approve the vault engine for it."""
     group, me = keeper_state.keeper.group, keeper_state.keeper.address
     c = run.scenario.symbols.index(group.collateral)
     unit = 10 ** (18 - run.scenario.parameters.collateral_types[c].decimals)
@@ -275,7 +292,7 @@ def give_keeper_collateral(run: ScenarioRun, keeper_state: KeeperState) -> None:
 
 
 def grant_guardian_roles(run: ScenarioRun, keeper_state: KeeperState) -> None:
-    """Make a keeper a guardian of each contract that it may have to halt, raise or announce."""
+    """Grant a keeper the guardian role in the price feed, the circuit breaker and all facilitators."""
     for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in run.scenario.parameters.facilitators)):
         if contract in run.at:
             args = (GUARDIAN, keeper_state.keeper.address)
@@ -283,7 +300,10 @@ def grant_guardian_roles(run: ScenarioRun, keeper_state: KeeperState) -> None:
 
 
 def give_keeper_capital(run: ScenarioRun, keeper_state: KeeperState) -> None:
-    """Give a keeper its capital, if the contracts of that capital are deployed."""
+    """Give a keeper its starting capital, collateral and roles, and record its opening balance.
+
+    Capital in a token that is not deployed is left out.
+    """
     group = keeper_state.keeper.group
     if group.collateral:
         give_keeper_collateral(run, keeper_state)

@@ -23,7 +23,10 @@ _SIDES = ("long", "short")
 
 @dataclass
 class CycleRecorder:
-    """A listener to the market's events; the model gives the result of a cycle when it is final."""
+    """Recorder of the margin market in a run, which listens to the market's events.
+
+    The model contract supplies the result of each cycle once it is final.
+    """
 
     contracts: Mapping[str, Contract]
     symbols: tuple[str, ...]  # of the markets
@@ -55,13 +58,13 @@ class CycleRecorder:
 
     @property
     def pool(self) -> str | None:
-        """The address of the pool that takes over positions, if there is one."""
+        """Address of the backstop pool, which takes over positions; None if it is not deployed."""
         return self.contracts[POOL].address if POOL in self.contracts else None
 
     # ------------------------------------------------------------------- events
 
     def record_event(self, step: int, timestamp: int, log: Log) -> None:
-        """Record an event; they come in the order of the chain."""
+        """Update the record for one event; events must come in the order of the chain."""
         hear = _HEARD.get((log.contract, log.event))
         if hear is not None:
             hear(self, step, timestamp, *log.values)
@@ -164,9 +167,10 @@ class CycleRecorder:
     # ------------------------------------------------------------------ results
 
     def summarise_margin_market(self, run_start: int) -> dict[str, Any]:
-        """Return the margin market's part of summary.json; times count from `run_start`.
+        """Return the margin market's part of `summary.json`; its times count from `run_start`.
 
-        `loss_wad` is the whole booked loss: paid, pending and late amounts.
+        `loss_wad` is the whole booked loss: paid, pending and unpaid amounts. The model's state stays
+        unchanged.
         """
         market = self.perpetual_market
         pending = sum(sum(market.losses[m, market.clocks[()].cycle - 1]) for m in range(len(self.symbols)))
@@ -178,7 +182,7 @@ class CycleRecorder:
             market.world.roll_back(mark)
 
     def _compute_figures(self, start: int, pending: int, late: int) -> dict[str, Any]:
-        """Return the figures of the summary, with all accounts brought up to date."""
+        """Return the figures of the summary after all accounts are updated to the current cycle."""
         market, haircuts = self.perpetual_market, dict(self.haircuts)
         before = len(market.world.logs)
         for owner in list(market.accounts):
@@ -231,10 +235,9 @@ class CycleRecorder:
         }
 
     def _sum_closings_by_market_second(self, start: int) -> list[dict[str, Any]]:
-        """Return the lots closed by force in each market and second.
+        """Return the lots closed by deleveraging, summed for each market and second.
 
-        `whole_lots` are the lots that an engine that closes whole positions would have closed of the same
-        accounts.
+        `whole_lots` is the number of lots that the same accounts would lose if whole positions were closed.
         """
         found: dict[tuple[int, str], dict[str, Any]] = {}
         for _, at, symbol, _, _, lots, whole, _ in self.closings:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """A configured deployment to run on: the System, the model in it, the lockstep if there is a chain."""
+    """Deployment that a run acts on: the system, its model, and the lockstep if there is a chain."""
 
     system: System
     model: ModelSystem
@@ -33,7 +33,11 @@ class Session:
 def open_deployment_session(
     scenario: Scenario, host: str, seed: int, traces: Path | None = None
 ) -> Iterator[Session]:
-    """Deploy a scenario's parameters on a throw-away host; `model` is no chain at all."""
+    """Return a context manager with a fresh deployment of the scenario's parameters on a host.
+
+    Host `model` runs the Python model alone; any other host runs contracts in lockstep with the model.
+    `traces` is the folder for traces of differences.
+    """
     started_at = scenario.deployed_at
     if host == "model":
         deployment = plan_deployment(scenario.parameters)

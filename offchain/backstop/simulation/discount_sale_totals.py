@@ -12,7 +12,7 @@ from backstop.model.arithmetic import RAY
 
 @dataclass
 class DiscountSaleTotals:
-    """The sales of unsafe vaults of one collateral type, added up."""
+    """Totals of a collateral type's sales of unsafe vaults at a fixed discount."""
 
     sales: int = 0
     collateral: int = 0  # wad that left vaults
@@ -24,7 +24,10 @@ class DiscountSaleTotals:
     owner_loss: int = 0  # wad: worth at the market price that owners gave beyond the principal
 
     def add_sale(self, log: Log, sale_price: int, market_price: int) -> None:
-        """Add an event CollateralSold, at the feed's price of the sale and the market's [ray]."""
+        """Add a CollateralSold event to the totals.
+
+        `sale_price` is the feed's price of the sale [ray], `market_price` the outside market's [ray].
+        """
         *_, collateral, fee, paid, principal = log.values
         self.sales += 1
         self.collateral += collateral
@@ -36,7 +39,10 @@ class DiscountSaleTotals:
         self.owner_loss += max(0, collateral * market_price // RAY - principal // RAY)
 
     def build_summary(self) -> dict[str, Any]:
-        """Return the part of summary.json; repaid and lost add up to the principal."""
+        """Return the totals as their part of `summary.json`.
+
+        The amounts `repaid_rad` and `lost_rad` add up to `principal_rad`.
+        """
         return {
             "sales": self.sales,
             "principal_rad": str(self.principal),
@@ -50,7 +56,10 @@ class DiscountSaleTotals:
 
 
 def sum_discount_sales(summary: Mapping[str, Any]) -> DiscountSaleTotals:
-    """Return what the sales of all types in a run's summary add up to, without collateral."""
+    """Return the sum of discount sales over all collateral types of a run's summary.
+
+    Amounts of collateral are left out, because types have different tokens.
+    """
     totals = DiscountSaleTotals()
     for entry in summary["collateral_types"]:
         found = entry.get("discount_sales")

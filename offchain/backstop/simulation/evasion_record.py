@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class AdlEvader:
-    """A winner, its second account, and the attempts of both."""
+    """Winner in the margin market that evades deleveraging (ADL), with its second account and attempts."""
 
     name: str
     pal: str
@@ -20,7 +20,7 @@ class AdlEvader:
 
 @dataclass
 class AdlEvasion:
-    """The dodgers of a run, once they are chosen, and the cycle in which they have tried last."""
+    """State of deleveraging evasion in a run: the evaders and the cycle of their last attempt."""
 
     dodgers: list[AdlEvader] = field(default_factory=list)
     cycle: int = 0

@@ -14,7 +14,7 @@ from backstop.system import Action
 
 
 def request_due_vault_withdrawals(run: ScenarioRun) -> None:
-    """Submit the due withdrawal requests, each for all shares; the pool's keeper pays them once due."""
+    """Submit the backstop pool's withdrawal requests that are due, each for all shares of a member."""
     for each in list(run.asking):
         assert each.asks is not None
         who = get_account(each.name)
@@ -25,9 +25,10 @@ def request_due_vault_withdrawals(run: ScenarioRun) -> None:
 
 
 def summarise_pool(run: ScenarioRun) -> dict[str, Any] | None:
-    """Return the pool's profit or loss by the end, and its members' part; None without a pool.
+    """Return the backstop pool's profit and its members' results; None if it is not deployed.
 
-    The pool's remaining account counts at the last marks, less the known haircuts.
+    The pool's remaining margin account counts at the last marks, less haircuts (the part of gains that pays
+    others' losses).
     """
     view, margin = run.build_keeper_view(), run.recorder.margin
     if POOL not in run.at or margin is None or view.cycles is None:
@@ -54,7 +55,7 @@ def summarise_pool(run: ScenarioRun) -> dict[str, Any] | None:
 def _summarise_member(
     run: ScenarioRun, pool: PerpetualLiquidityVault, name: str, money: int, left: int
 ) -> dict[str, Any]:
-    """Return what a member put in and has: in its hand, in the fund until it has vested, in the pool."""
+    """Return a member's deposit and wealth: its balance, vesting profits and pool shares [wad]."""
     who = get_account(name)
     fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
     asked = sum(request.shares for _, controller, request in pool.waiting() if controller == who)

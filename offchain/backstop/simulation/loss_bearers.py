@@ -10,7 +10,7 @@ NOBODY = "not yet covered"
 
 
 class LossBearer(NamedTuple):
-    """Some people; `stages` pay with their money."""
+    """Group of people that bears losses, and the waterfall stages that pay with its money."""
 
     label: str
     clause: str  # of a sentence, {} is the amount
@@ -77,14 +77,18 @@ _OF_STAGE = {stage: name for name, group in GROUPS.items() for stage in group.st
 
 
 def get_loss_bearer(stage: str) -> str:
-    """Return the group that owns the money of a stage."""
+    """Return the name of the group that bears the payments of a waterfall stage."""
     return _OF_STAGE[stage]
 
 
 def sum_losses_by_group(
     stages: Iterable[str], covered: Mapping[str, int], borrowers: int, outstanding: int
 ) -> dict[str, int]:
-    """Sum what each group that a deployment knows bore, in the unit of the amounts given."""
+    """Return the loss that each group of bearers bore, in the unit of the given amounts.
+
+    `covered` is the payment of each stage, `borrowers` the borrowers' own loss, `outstanding` the unpaid
+    rest. Only groups with a deployed stage are included, besides borrowers and holders.
+    """
     stages = list(stages)
     found = {
         name: sum(covered[stage] for stage in stages if stage in group.stages)

@@ -17,7 +17,7 @@ POSTED = "posted"
 
 
 class LossTotals(NamedTuple):
-    """`lost == recovered + paid + unpaid`, rad."""
+    """Total loss of a run and its division [rad]: `lost == recovered + paid + unpaid`."""
 
     lost: int
     recovered: int  # of bad debt, without a stage
@@ -26,7 +26,10 @@ class LossTotals(NamedTuple):
 
 
 def compute_loss_totals(run_summary: Mapping[str, Any]) -> LossTotals:
-    """Add up the losses of a run, rad."""
+    """Return the total losses of vaults and margin market from a run's summary [rad].
+
+    A margin loss posted to the protocol counts once.
+    """
     losses, margin = run_summary["losses"], run_summary["margin"] if run_summary.get("margin") else None
     lost, unpaid = int(losses["created_rad"]), int(losses["outstanding_rad"])
     paid = [(stage["stage"], int(stage["rad"])) for stage in losses["covered"]]
@@ -40,22 +43,28 @@ def compute_loss_totals(run_summary: Mapping[str, Any]) -> LossTotals:
 
 
 def sum_unpaid_margin_loss(margin: Mapping[str, Any]) -> int:
-    """Return the unpaid part of the margin market's losses, wad.
+    """Return the part of the margin market's losses that nothing has paid [wad].
 
-    It is a shortfall, or owed by other positions of an insolvent account, which prices may yet make good.
+    It is a shortfall, or debt that other positions of an insolvent account may still repay.
     """
     return int(margin["loss_wad"]) - sum(int(margin[f"{kind}_wad"]) for kind in PAYERS)
 
 
 def build_model_chain_agreement_texts(difference_count: int, fields_compared: int) -> tuple[str, str]:
-    """Say whether model and chain agreed, and over how much; a model alone has nothing to agree with."""
+    """Return two texts: how many differences model and chain had, and how many fields were compared.
+
+    For a run on the model alone they say that nothing was compared.
+    """
     if fields_compared == 0:
         return "not compared", "on the model alone"
     return f"{difference_count} differences", f"{fields_compared:,} fields compared"
 
 
 def add_loss_totals(run_summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Add totals and the margin market's groups to a summary; return one that has them as it is."""
+    """Return a run's summary with loss totals and the margin market's groups added.
+
+    A summary that already has totals is returned as a copy.
+    """
     if "totals" in run_summary:
         return dict(run_summary)
     head, margin = compute_loss_totals(run_summary), run_summary.get("margin")

@@ -13,9 +13,9 @@ from backstop.simulation.run_directory import Row
 
 @dataclass
 class MarginCallRecord:
-    """One margin call. It ends `met`, `liquidated` (the vault, or a part of it), `restructured` or `lapsed`.
+    """Record of one margin call and its end.
 
-    Or it is `open`.
+    `ended_by` is `met`, `liquidated` (at least in part), `restructured`, `lapsed`, or `open`.
     """
 
     collateral_type: int
@@ -27,13 +27,16 @@ class MarginCallRecord:
     ended_by: str = "open"
 
     def end_call(self, at: int, by: str) -> None:
-        """Note when the call ended, and how."""
+        """Set the time and the reason of the call's end."""
         self.ended_at, self.ended_by = at, by
 
 
 @dataclass
 class WorkoutRecord:
-    """One workout. It ends `completed`, `foreclosed` or, in settlement, `unwound`, or is `open`."""
+    """Record of one workout (a called vault repaid in instalments) and its end.
+
+    `ended_by` is `completed`, `foreclosed`, `unwound` (in settlement), or `open`.
+    """
 
     id: int
     collateral_type: int
@@ -53,7 +56,7 @@ _ENDS = {"Completed": "completed", "Foreclosed": "foreclosed", "WorkoutUnwound":
 
 @dataclass
 class GuardRecorder:
-    """A listener to events and blocks: margin calls, workouts, modes and ceilings."""
+    """Recorder of margin calls, workouts, risk modes and debt ceilings in a run."""
 
     calls: list[MarginCallRecord] = field(default_factory=list)
     workouts: dict[int, WorkoutRecord] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class GuardRecorder:
     ceilings: list[tuple[int, int, int]] = field(default_factory=list)  # when, type, whole stablecoins
 
     def record_event(self, timestamp: int, log: Log) -> None:
-        """Record an event; they come in the order of the chain."""
+        """Update the record for one event; events must come in the order of the chain."""
         values: tuple[Any, ...] = log.values
         if log.event == "MarginCalled":
             c, owner, due, expires = values
@@ -79,7 +82,7 @@ class GuardRecorder:
             self.ceilings.append((timestamp, values[0], values[2]))
 
     def record_preexisting_workout(self, workout: Workout) -> None:
-        """Record a workout from before; its lot and principal are those of now."""
+        """Record a workout that was open before the run, with its present collateral and principal."""
         known = WorkoutRecord(
             workout.id,
             workout.collateral_type,
@@ -110,7 +113,7 @@ class GuardRecorder:
             workout.ended_at, workout.ended_by = timestamp, _ENDS[event]
 
     def end_met_or_lapsed_vault_calls(self, view: KeeperView) -> None:
-        """End the calls that were met or have lapsed by this block."""
+        """End the recorded margin calls that were met or have lapsed by this block."""
         for call in self._list_open_calls():
             if view.get_vault(call.collateral_type, call.owner).called_at != call.called_at:
                 call.end_call(view.timestamp, "met")
@@ -121,7 +124,7 @@ class GuardRecorder:
         return [call for call in self.calls if call.ended_at is None]
 
     def list_workout_rows(self, symbols: tuple[str, ...]) -> list[Row]:
-        """Return the rows of the table of workouts."""
+        """Return the rows of the run's table `workouts`."""
         return [
             (
                 each.id,
@@ -141,7 +144,7 @@ class GuardRecorder:
         ]
 
     def list_margin_call_rows(self, symbols: tuple[str, ...]) -> list[Row]:
-        """Return the rows of the table of calls."""
+        """Return the rows of the run's table `calls`."""
         return [
             (
                 each.collateral_type,

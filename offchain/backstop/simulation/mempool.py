@@ -15,7 +15,7 @@ from backstop.system import Action
 
 
 class PendingTransaction(NamedTuple):
-    """A waiting transaction. `intent` is its subject: a new one with the same intent replaces it."""
+    """Pending transaction; a new one with the same sender and `intent` replaces it."""
 
     sender: str
     name: str
@@ -29,12 +29,12 @@ class PendingTransaction(NamedTuple):
 
     @property
     def rank(self) -> tuple[int, int, str, int]:
-        """Order of inclusion, the first is best."""
+        """Sort key of inclusion: highest gas price, then oldest, then name, then nonce."""
         return -self.gas_price, self.submitted_at, self.name, self.nonce
 
 
 class Mempool:
-    """The waiting transactions of all senders, each sender's in the order of their nonces."""
+    """Pending transactions of all senders, each sender's in the order of their nonces."""
 
     def __init__(self) -> None:
         self._queues: dict[str, list[PendingTransaction]] = {}
@@ -44,7 +44,7 @@ class Mempool:
         return sum(len(queue) for queue in self._queues.values())
 
     def list_pending(self, sender: str) -> list[PendingTransaction]:
-        """Return a sender's transactions, oldest nonce first."""
+        """Return a sender's pending transactions, the lowest nonce first."""
         return list(self._queues.get(sender, ()))
 
     def replace_pending(
@@ -55,11 +55,11 @@ class Mempool:
         now: int,
         latency: int,
     ) -> tuple[int, int]:
-        """Make `wanted` (action, intent, gas, gas price) the sender's only waiting transactions.
+        """Replace a sender's pending transactions; return how many are new and how many dropped.
 
-        If an intent already waits, its transaction keeps its age and takes the new terms; transactions that
-        are no longer wanted are dropped. Return how many were sent for the first time and how many were
-        dropped.
+        Each entry of `wanted` is action, intent, gas and gas price. A transaction with an intent that was
+        already pending keeps its age and takes the new terms. New ones become visible after `latency`
+        seconds.
         """
         old = {pending.intent: pending for pending in self._queues.get(sender, ())}
         kept: list[PendingTransaction] = []
@@ -84,11 +84,15 @@ class Mempool:
         return len(fresh), len(old)
 
     def drop_pending(self, sender: str) -> int:
-        """Forget a sender's transactions; return how many there were."""
+        """Drop all pending transactions of a sender, and return their number."""
         return len(self._queues.pop(sender, ()))
 
     def fill_block(self, now: int, clearing_price: int, capacity: int) -> list[PendingTransaction]:
-        """Remove and return the transactions that enter the block, in order."""
+        """Remove and return the transactions that enter a block, in order.
+
+        A transaction needs a gas price of at least `clearing_price`, and its gas must fit into the remaining
+        `capacity`.
+        """
         heads = [
             (queue[0].rank, sender) for sender, queue in self._queues.items() if queue[0].visible_at <= now
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class OwnerActivity:
-    """Actions of the owner of one vault."""
+    """Totals of an owner's actions with one vault: repayments, draws, and collateral in and out."""
 
     actions: int = 0
     repaid: int = 0  # wad, what was sold for it included

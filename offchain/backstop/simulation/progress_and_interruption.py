@@ -10,4 +10,4 @@ Progress = Callable[[int, int, str], None]
 
 
 class RunInterruptedError(BackstopError):
-    """A run that was asked to stop; its results so far are kept."""
+    """Raised when a run is stopped on request; its results so far are kept."""

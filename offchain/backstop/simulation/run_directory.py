@@ -193,7 +193,7 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was read back: one DataFrame for each table."""
+    """Finished run read from its directory, with one DataFrame for each table."""
 
     path: Path
     summary: dict[str, Any]
@@ -202,13 +202,19 @@ class Run:
 
 
 def transpose_table_rows(tables: Mapping[str, Sequence[Row]], table_name: str) -> dict[str, list[Any]]:
-    """Return a table that was not written yet, by column."""
+    """Return the rows of a table as lists by column name.
+
+    A table without rows gives empty lists.
+    """
     rows = tables.get(table_name, ())
     return {name: [row[i] for row in rows] for i, name in enumerate(TABLES[table_name])}
 
 
 def to_json_value(value: Any) -> Any:
-    """Return a value as JSON keeps it: integers beyond 64 bits and bytes as strings, records as lists."""
+    """Convert a value to JSON types: large integers and bytes become strings, records become lists.
+
+    Integers are large if they do not fit a signed 64-bit integer.
+    """
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int):
@@ -221,7 +227,7 @@ def to_json_value(value: Any) -> Any:
 
 
 def format_single_line_json(value: Any) -> str:
-    """Write a value as one line of JSON."""
+    """Return a value as one line of JSON, converted with `to_json_value`."""
     return json.dumps(to_json_value(value), separators=(",", ":"))
 
 
@@ -232,7 +238,11 @@ def write_run(
     tables: Mapping[str, Sequence[Row]],
     trace: ProtocolTrace | None,
 ) -> None:
-    """Write everything but the report. Rows hold Python integers; columns decide how they are kept."""
+    """Write a run directory: all tables, trace, summary and metadata, but not the report page.
+
+    Rows hold Python integers; the column definitions decide how they are stored. Raises BackstopError if a
+    file cannot be written.
+    """
     from backstop.proof.replayable_trace import write_trace_json
 
     try:
@@ -248,7 +258,10 @@ def write_run(
 
 
 def hash_run_files(directory: Path) -> str | None:
-    """Hash a run's files; None if one is not there. meta.json has to be whole, but is left out."""
+    """Return the SHA-256 hash of a run's files in hex; None if a file is missing.
+
+    `meta.json` must be valid but is not hashed, because it may differ between equal runs.
+    """
     found = hashlib.sha256()
     try:
         json.loads((directory / "meta.json").read_text(encoding="utf-8"))
@@ -260,7 +273,10 @@ def hash_run_files(directory: Path) -> str | None:
 
 
 def load_run(directory: str | Path) -> Run:
-    """Read a run directory; a run that was interrupted has all tables up to where it stopped."""
+    """Read a run directory, including one of an interrupted run.
+
+    Names of an older schema version are translated. Raises BackstopError if the directory is no valid run.
+    """
     import pandas as pd
 
     directory = Path(directory)
@@ -296,7 +312,7 @@ def load_run(directory: str | Path) -> Run:
 
 
 def _translate_old_names(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of actions or events under the names of today."""
+    """Return a table of actions or events with names from before version 0.2 replaced."""
     table = load_rename_table()
     found = frame.assign(contract=frame["contract"].map(partial(table.translate_name, "contracts")))
     if "event" in found:
@@ -308,9 +324,9 @@ def _translate_old_names(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 class TableSpool(list[Row]):
-    """A table on its way into its file: full row groups are written as they come, the list has waiting rows.
+    """List of table rows that writes each full row group to a Parquet file, to bound memory.
 
-    Equal rows give equal bytes.
+    The list holds only rows that are not written yet. Equal rows give equal bytes.
     """
 
     def __init__(self, directory: Path, table: str) -> None:
@@ -321,13 +337,13 @@ class TableSpool(list[Row]):
         self._writer: ParquetWriter | None = None
 
     def append(self, row: Row) -> None:
-        """Take a row, which may be the last of a group."""
+        """Add a row, and write a row group to the file once it is full."""
         super().append(row)
         if len(self) == ROW_GROUP:
             self._write_group()
 
     def finish_file(self) -> None:
-        """Write what waits, and make the file the table's."""
+        """Write the remaining rows, and move the finished file to its final name."""
         if self or self._writer is None:
             self._write_group()
         assert self._writer is not None
@@ -336,7 +352,7 @@ class TableSpool(list[Row]):
         self._writer = None
 
     def discard_file(self) -> None:
-        """Leave no file behind, unless it is whole."""
+        """Delete the temporary file of a table that was not finished."""
         if self._writer is not None:
             self._writer.close()
             self._part.unlink(missing_ok=True)
@@ -364,7 +380,7 @@ class TableSpool(list[Row]):
 
 
 def _write_table(directory: Path, table: str, rows: Sequence[Row]) -> None:
-    """Write one Parquet file, or the rows that a spool has not written yet."""
+    """Write the rows of one table to its Parquet file; a spool only writes its remaining rows."""
     spool = rows if isinstance(rows, TableSpool) else TableSpool(directory, table)
     if spool is not rows:
         for row in rows:
@@ -373,7 +389,6 @@ def _write_table(directory: Path, table: str, rows: Sequence[Row]) -> None:
 
 
 def _convert_to_column_value(value: Any, column_kind: str) -> Any:
-    """Return a value as its column keeps it."""
     if column_kind == "big":
         return None if value is None else str(value)
     return format_single_line_json(value) if column_kind == "json" else value

@@ -9,7 +9,10 @@ from backstop.simulation.run_directory import SCHEMA_VERSION
 
 
 def build_run_metadata(host: str, command: str, out: Path, seconds: float) -> dict[str, Any]:
-    """Return the content of meta.json: the fields that may differ between equal runs."""
+    """Return the content of `meta.json`: host, time, duration, versions, command and directory.
+
+    These fields may differ between equal runs.
+    """
     from datetime import UTC, datetime
 
     return {
@@ -24,7 +27,7 @@ def build_run_metadata(host: str, command: str, out: Path, seconds: float) -> di
 
 
 def get_versions() -> dict[str, str]:
-    """Return the versions of this program (and its commit, in a checkout), of Python and of libraries."""
+    """Return the versions of this program, its commit (in a checkout), Python and libraries."""
     import platform
     import subprocess
     from importlib.metadata import version

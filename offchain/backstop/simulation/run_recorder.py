@@ -36,7 +36,7 @@ KINDS = {
 
 @dataclass
 class AuctionRecord:
-    """One auction from its start to its end."""
+    """Record of one collateral auction from its start to its end."""
 
     id: int
     collateral_type: int
@@ -58,13 +58,13 @@ class AuctionRecord:
 
     @property
     def owner_loss(self) -> int:
-        """Worth that the owner gave beyond the principal that it was freed of, wad."""
+        """Market value of the sold collateral beyond the principal that the owner was freed of [wad]."""
         return max(0, self.worth - self.principal // RAY)
 
 
 @dataclass
 class RunRecorder:
-    """Rows of every table but the keepers', and the sums that a summary needs."""
+    """Recorder of a run: rows of all tables except the keepers', and sums for the summary."""
 
     symbols: tuple[str, ...]
     stages: tuple[str, ...]
@@ -113,7 +113,10 @@ class RunRecorder:
         outcome: Outcome,
         market_prices: tuple[int, ...],
     ) -> None:
-        """Record one applied action with its events."""
+        """Record one applied action with its outcome and events.
+
+        `market_prices` are outside prices by collateral type [ray].
+        """
         gas = find_call_gas(action.contract, action.method)
         self.tables["actions"].append(
             (
@@ -175,7 +178,7 @@ class RunRecorder:
                 self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
 
     def _add_inventory_worth(self, owner: str, worth: int) -> None:
-        """Add the worth of an account's holdings outside the protocol, wad."""
+        """Add to the value that an account holds outside the protocol [wad]."""
         self.inventory[owner] = self.inventory.get(owner, 0) + worth
 
     def _record_auction(
@@ -238,7 +241,7 @@ class RunRecorder:
     def _add_over_liquidation(
         self, collateral_type: int, owner: str, collateral: int, principal: int
     ) -> None:
-        """Add the principal closed by a liquidation beyond the repayment that makes its vault safe."""
+        """Add the principal that a liquidation closed beyond the repayment needed to make its vault safe."""
         assert self.read_sale_price is not None and self.read_vault is not None
         locked, debt = self.read_vault(collateral_type, owner)
         needed = compute_repayment_to_safety(
@@ -260,7 +263,7 @@ class RunRecorder:
             self._add_inventory_worth(buyer, (collateral - fee) * market_prices[c] // RAY)
 
     def _record_pool_offset(self, log: Log, action: Action, market_prices: tuple[int, ...]) -> None:
-        """Add an offset; the receiver of the reward keeps the collateral."""
+        """Record a stability pool's repayment of a vault, and credit the liquidator's collateral reward."""
         c = log.values[0]
         assert self.read_sale_price is not None
         reward = self.stability_pools[c].add_offset(log, self.read_sale_price(c), market_prices[c])
@@ -268,14 +271,14 @@ class RunRecorder:
         self._add_inventory_worth(receiver, reward * market_prices[c] // RAY)
 
     def _add_bought_equity_worth(self, log: Log, action: Action) -> None:
-        """Count equity bought, or given for surplus, at the outside price of its sale."""
+        """Credit bought equity at its outside price, or debit equity paid for surplus."""
         values: tuple[Any, ...] = log.values
         taker, amount = (values[0], -values[2]) if log.contract == "SurplusAuction" else values[1:3]
         if taker == action.sender:
             self._add_inventory_worth(taker, amount * self.equity_price // RAY)
 
     def _record_settlement(self, log: Log, market_prices: tuple[int, ...]) -> None:
-        """Note the supply and the collateral that pays for it; a paid holder keeps the collateral."""
+        """Record a settlement event: worth of a settled vault, final supply, or paid-out collateral."""
         values: tuple[Any, ...] = log.values
         if log.event == "Skimmed":
             self.worth += values[4]
@@ -287,7 +290,10 @@ class RunRecorder:
 
     @property
     def loss_borne_by_holders(self) -> int:
-        """The loss that holders bore when the books were closed, rad: coins that no collateral stands for."""
+        """Loss of stablecoin holders in settlement [rad]: supply beyond the worth of settled vaults.
+
+        0 before the redemption rates are fixed.
+        """
         return 0 if self.supply is None else max(0, self.supply * RAY - self.worth)
 
     def _record_loss(self, step: int, timestamp: int, log: Log) -> None:
@@ -305,7 +311,10 @@ class RunRecorder:
     # -------------------------------------------------------------------- state
 
     def record_block(self, view: KeeperView, gas_price: int, pending: int) -> None:
-        """Record the state after a block."""
+        """Record the state after a block, as rows of the tables `state` and `system`.
+
+        `pending` is the number of pending transactions.
+        """
         self.guards.end_met_or_lapsed_vault_calls(view)
         buffers, shortfall = 0, 0
         for c, symbol in enumerate(self.symbols):
@@ -354,7 +363,7 @@ class RunRecorder:
         )
 
     def list_auction_rows(self) -> list[Row]:
-        """Return the rows of the table of auctions."""
+        """Return the rows of the run's table `auctions`."""
         return [
             (
                 each.id,

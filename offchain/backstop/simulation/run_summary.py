@@ -34,7 +34,10 @@ TRIGGERS = (None, "losses", "fall", "silence", "auctions")
 
 
 def list_keeper_rows(run: ScenarioRun) -> list[dict[str, Any]]:
-    """Return the keepers' books. Profit is after gas; collateral kept counts at its take's market price."""
+    """Return each keeper's transactions and profit after gas, as rows of the table `keepers`.
+
+    Collateral that a keeper bought and kept counts at the market price of the purchase.
+    """
     rows = []
     for state in run.keepers:
         address = state.keeper.address
@@ -55,7 +58,7 @@ def list_keeper_rows(run: ScenarioRun) -> list[dict[str, Any]]:
 
 
 def summarise_run(run: ScenarioRun) -> dict[str, Any]:
-    """Return the content of summary.json."""
+    """Return the content of a run's `summary.json`."""
     scenario, both = run.scenario, run.session.both
     view, keepers = run.build_keeper_view(), list_keeper_rows(run)
     found = {
@@ -97,7 +100,7 @@ def summarise_run(run: ScenarioRun) -> dict[str, Any]:
 
 
 def _summarise_margin(run: ScenarioRun) -> dict[str, Any] | None:
-    """Return the margin market's part, with the result of the backstop pool."""
+    """Return the margin market's part of the summary; None without a margin market."""
     margin = run.recorder.margin
     if margin is None:
         return None
@@ -106,7 +109,10 @@ def _summarise_margin(run: ScenarioRun) -> dict[str, Any] | None:
 
 
 def _count_transactions_by_outcome(run: ScenarioRun, keepers: list[dict[str, Any]]) -> dict[str, Any]:
-    """Count the keepers' transactions: sent == succeeded + reverted + dropped + waiting."""
+    """Return the number of keepers' transactions by outcome.
+
+    Outcomes add up: sent == succeeded + reverted + dropped + waiting.
+    """
     total = {name: sum(row[name] for row in keepers) for name in ("sent", "included", "failed", "dropped")}
     return {
         "sent": total["sent"],
@@ -154,9 +160,10 @@ def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperV
 def _summarise_stability_pool(
     run: ScenarioRun, type_number: int, view: KeeperView, totals: StabilityPoolTotals
 ) -> dict[str, Any]:
-    """Return a pool's totals, its coins at the end, and each member's worth, withdrawals included.
+    """Return a stability pool's totals, its final coins, and each member's final wealth.
 
-    Collateral counts at the market's price; after settlement a coin counts as the collateral that redeems it.
+    Members' wealth includes withdrawals. Collateral counts at the market price, and after settlement a coin
+    counts as the collateral that it redeems.
     """
     price, contract = view.outside.prices[type_number], name_stability_pool(run.scenario.symbols[type_number])
     members = []
@@ -180,7 +187,7 @@ def _summarise_stability_pool(
 
 
 def _summarise_facilitator(name: str, facilitator: Facilitator, view: KeeperView) -> dict[str, Any]:
-    """Return what a bridge owes, has lost and is said to lose at the end."""
+    """Return a facilitator's final debt, announced loss, booked loss and deficit."""
     c = facilitator.collateral_type
     return {
         "name": name,
@@ -193,7 +200,7 @@ def _summarise_facilitator(name: str, facilitator: Facilitator, view: KeeperView
 
 
 def _summarise_losses(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
-    """Sum the losses: created == recovered + covered by the stages + outstanding."""
+    """Return the run's losses [rad]: created == recovered + covered by stages + outstanding."""
     created, covered = run.recorder.created, run.recorder.covered
     outstanding = _sum_unpaid_losses(run, view)
     return {
@@ -205,9 +212,9 @@ def _summarise_losses(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
 
 
 def _sum_losses_by_bearer(run: ScenarioRun, view: KeeperView) -> list[dict[str, str]]:
-    """Sum the losses by bearer.
+    """Return the losses of each group of bearers [wad].
 
-    A borrower's loss is the market worth of the sold collateral beyond the debt that it secured.
+    A borrower's loss is the market value of sold collateral beyond the debt that it repaid.
     """
     covered = run.recorder.covered
     sold_cheaply = sum(auction.owner_loss for auction in run.recorder.auctions.values())
@@ -218,7 +225,7 @@ def _sum_losses_by_bearer(run: ScenarioRun, view: KeeperView) -> list[dict[str, 
 
 
 def _summarise_owner_reactions(run: ScenarioRun) -> dict[str, Any]:
-    """Return the actions of reacting owners, and the number of their refused calls."""
+    """Return the totals of vault owners' reactions, and the number of their reverted calls."""
     done = list(run.owner_activity.items())
 
     def sum_by_type(field: str) -> list[int]:
@@ -245,7 +252,7 @@ def _summarise_owner_reactions(run: ScenarioRun) -> dict[str, Any]:
 
 
 def _summarise_calls_modes_and_ceilings(run: ScenarioRun, view: KeeperView) -> dict[str, Any] | None:
-    """Return margin calls, the mode and the ceilings over the scenario's time; None without guards."""
+    """Return margin calls, workouts, modes and ceilings of the run; None if no guards are deployed."""
     if run.scenario.parameters.guards is None:
         return None
     watch, symbols, start = run.recorder.guards, run.scenario.symbols, run.scenario.start
@@ -283,7 +290,7 @@ def _summarise_calls_modes_and_ceilings(run: ScenarioRun, view: KeeperView) -> d
 
 
 def _count_workouts(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
-    """Count how workouts ended; list what is still due of those that are open, by instalment."""
+    """Return the number of workouts by outcome, and the instalments still due of open ones."""
     ended = [each.ended_by for each in run.recorder.guards.workouts.values()]
     due = [
         (each.get_due_time(k), each.collateral_type, each.compute_arrears(k) - each.compute_arrears(k - 1))
@@ -303,7 +310,7 @@ def _count_workouts(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
 
 
 def _summarise_settlement(run: ScenarioRun, view: KeeperView) -> dict[str, Any] | None:
-    """Return the times of settlement's beginning and end, and holders' payout; None if it did not begin."""
+    """Return the begin and end of settlement and the worth of a coin; None if it did not begin."""
     progress = view.settlement
     if progress.begun_at == 0:
         return None
@@ -318,7 +325,7 @@ def _summarise_settlement(run: ScenarioRun, view: KeeperView) -> dict[str, Any] 
 
 
 def _list_claim_totals_by_pool(run: ScenarioRun) -> list[dict[str, str]]:
-    """Return the claims for absorbed losses, by series: recorded, repaid from income, still owed."""
+    """Return each pool's claims for absorbed losses: issued, repaid from income, still owed [wad]."""
     found = []
     for contract, _, _ in POOLS.values():
         series = f"{contract}.Claims"
@@ -331,7 +338,7 @@ def _list_claim_totals_by_pool(run: ScenarioRun) -> list[dict[str, str]]:
 
 
 def _summarise_equity_token(run: ScenarioRun) -> dict[str, str] | None:
-    """Return the equity token's price and supply at the end; None if there is none."""
+    """Return the equity token's final price [ray] and supply [wad]; None if it is not deployed."""
     if "Equity" not in run.at:
         return None
     supply = run.session.model.view("Equity", "totalSupply")
@@ -339,7 +346,7 @@ def _summarise_equity_token(run: ScenarioRun) -> dict[str, str] | None:
 
 
 def _summarise_member(run: ScenarioRun, member: PoolDepositor) -> dict[str, Any]:
-    """Return a member's deposit and its value at the end, in the pool's asset."""
+    """Return a pool member's deposit and final wealth [wad of the pool's asset]."""
     if member.asset == "Stablecoin":
         has = compute_total_account_worth(run, member.address)
     else:
@@ -384,12 +391,12 @@ def _summarise_ledger(run: ScenarioRun, view: KeeperView) -> dict[str, str]:
 
 
 def _sum_unpaid_losses(run: ScenarioRun, view: KeeperView) -> int:
-    """Return losses that no stage has paid: deficits, or holders' loss when settlement closed the books."""
+    """Return the losses that no stage has paid: deficits, and holders' loss in settlement [rad]."""
     return sum(view.get_deficit(c) for c in view.types) + run.recorder.loss_borne_by_holders
 
 
 def _list_keeper_outages(run: ScenarioRun) -> list[dict[str, Any]]:
-    """List the spans in which keepers are down, and which keepers."""
+    """Return the time spans in which keepers were down, with the keepers' names."""
     spans: dict[tuple[int, int], list[str]] = {}
     for group in run.scenario.keepers:
         for outage in group.outages:
@@ -402,9 +409,9 @@ def _list_keeper_outages(run: ScenarioRun) -> list[dict[str, Any]]:
 
 
 def hash_state(run: ScenarioRun) -> str:
-    """Hash all raw storage with keccak, from the chain if there is one.
+    """Return the keccak hash of all contract storage, from the chain if the run has one.
 
-    Hashed are sorted lines `contract path key word`, the word as 64 hex digits; zeros are left out.
+    Hashed are sorted lines `contract path key word`, with the word as 64 hex digits. Zero words are left out.
     """
     from backstop.hosts import storage_layout
     from backstop.hosts.world_storage_json import format_table_key

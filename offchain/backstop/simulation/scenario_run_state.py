@@ -55,7 +55,7 @@ from backstop.system import Action, Outcome
 
 @dataclass
 class KeeperState:
-    """A keeper and its books."""
+    """Keeper of a run with its memory, its transaction counts and its gas cost."""
 
     keeper: Keeper
     memory: KeeperMemory = field(default_factory=KeeperMemory)
@@ -68,7 +68,7 @@ class KeeperState:
 
 
 class PoolDepositor(NamedTuple):
-    """A depositor of a pool."""
+    """Depositor of a pool in a run: account, pool contract, asset and deposit."""
 
     name: str
     address: str
@@ -79,12 +79,12 @@ class PoolDepositor(NamedTuple):
 
 
 class ScenarioRun:
-    """One run of a scenario on a session: its accounts, its books, and one block after the other."""
+    """State of one run of a scenario: accounts, prices, keepers, recorder and present block."""
 
     def __init__(
         self, scenario: Scenario, session: Session, seed: int, recorder: RunRecorder | None = None
     ) -> None:
-        """Prepare the run; a recorder of the caller's own may record less."""
+        """Prepare the run; the caller may pass its own recorder that records less."""
         scenario = draw_scenario(scenario, seed)
         self.scenario = scenario
         self.session = session
@@ -176,25 +176,25 @@ class ScenarioRun:
         self._indexes = TableIndexes(self._state)
 
     def register_account(self, name: str) -> str:
-        """Return the address of a name, which the tables then show."""
+        """Return the address of a named account, and register the name for the run's tables."""
         address = get_account(name)
         self.names[address] = name
         return address
 
     def register_trader_account_name(self, name: str) -> str:
-        """Return the address of a name that has a key for signing orders; tables then show the name."""
+        """Return the address of a named account that can sign orders, and register its name."""
         self.names[get_trader_account(name)] = name
         return get_trader_account(name)
 
     def build_order_signer(self, name: str) -> Callable[[Order], bytes] | None:
-        """Return what signs orders of a name; None without a margin market."""
+        """Return a function that signs orders with a named account's key; None without a margin market."""
         if "MarginOrders" not in self.at:
             return None
         chain_id, contract = self.session.model.world.chain_id, self.at["MarginOrders"]
         return lambda order: sign_order(name, order, chain_id, contract)
 
     def _build_signed_price_source(self) -> SignedPrices | None:
-        """Return what reporters sign for a margin market; None without one."""
+        """Return the source of signed price reports for the margin market; None without a margin market."""
         parameters = self.scenario.parameters
         if parameters.margin is None:
             return None
@@ -210,7 +210,7 @@ class ScenarioRun:
         )
 
     def _get_recent_price_range(self, market: int) -> Span:
-        """Return between which prices a reporter saw a market while a report may make a mark [ray]."""
+        """Return the range of prices that a reporter saw within the allowed age of mark prices [ray]."""
         margin, block_time = self.scenario.parameters.margin, self.scenario.block_time
         assert margin is not None
         path = self.equity_path if market == EQUITY_MARKET else self.sources[self.scenario.symbols[market]]
@@ -218,7 +218,10 @@ class ScenarioRun:
         return Span(min(seen), max(seen), self.system.timestamp - margin.mark_age)
 
     def load_order_file(self, group: KeeperGroup) -> OrderFile | None:
-        """Return the orders that a matcher reads; raise BackstopError unless every line is right."""
+        """Open the order file of a group of matchers; None for other roles.
+
+        Raises BackstopError at an invalid order, once the file is read.
+        """
 
         def build_revert_error(text: str) -> None:
             raise BackstopError(f"the scenario does not fit: {text}")
@@ -226,7 +229,10 @@ class ScenarioRun:
         return open_matcher_order_file(group, self.at, self.session.model.world.chain_id, build_revert_error)
 
     def _iter_depositors(self) -> Iterator[PoolDepositor]:
-        """List members with their deposits; without their pool they keep the money."""
+        """Yield the pool members with their deposits, and keepers that hold pool shares.
+
+        Members of a pool that is not deployed are included, and keep their money.
+        """
         listed = [
             (pool, name, deposit)
             for pool, deposits in self.scenario.members.items()
@@ -244,7 +250,7 @@ class ScenarioRun:
 
     @cached_property
     def stability_pool_members(self) -> list[PoolDepositor]:
-        """Members of stability pools with their deposits."""
+        """Members of stability pools with their deposits, by amount or as a share of the type's debt."""
         debts = dict.fromkeys(self.scenario.symbols, 0)
         for vault in (
             self.book if any(each.debt_share for each in self.scenario.stability_pool_members) else ()
@@ -265,14 +271,14 @@ class ScenarioRun:
     # ------------------------------------------------------------------- actions
 
     def apply(self, action: Action) -> Outcome:
-        """Run one action and record it."""
+        """Apply one action to the system, record it, and return its outcome."""
         outcome = self.system.apply(action)
         self._indexes.apply_writes(reversed(self.session.model.changes))
         self.record_step(self.system.timestamp, self.session.model.next_block_number, action, outcome)
         return outcome
 
     def record_step(self, timestamp: int, number: int, action: Action, outcome: Outcome) -> None:
-        """Record an action in a block, by any sender."""
+        """Record an action with its outcome and the block's time and number."""
         self.steps.append(TraceStep(timestamp, action))
         name = self.names.get(action.sender, "")
         if outcome.ok and action.method in ("redeem", "withdraw"):
@@ -283,36 +289,39 @@ class ScenarioRun:
         self.recorder.record_action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
 
     def _read_sale_price(self, collateral_type: int) -> int:
-        """Return the price from which a type's lots are sold now, before any bonus [ray]."""
+        """Return the price from which a type's collateral is sold now, before any bonus [ray]."""
         return int(self.session.model.view("PriceFeed", "sale_prices", collateral_type)[1])
 
     def _read_vault(self, collateral_type: int, owner: str) -> tuple[int, int]:
-        """Return what a vault has now: collateral [wad] and debt [rad]."""
+        """Return a vault's present collateral [wad] and debt [rad]."""
         vault = self.session.model.view("VaultEngine", "vault", collateral_type, owner)
         debts = self.session.model.view("VaultEngine", "debts_of", collateral_type)
         return vault.locked_collateral, vault.normalized_debt * debts.accumulated_rate
 
     def apply_or_raise(self, contract: str, method: str, *args: Any, sender: str) -> None:
-        """Run an action of the setting; raise BackstopError if it reverts."""
+        """Apply an action that the scenario requires; raise BackstopError if it reverts."""
         action = Action(contract, method, args, sender)
         outcome = self.apply(action)
         if outcome.reason is not None:
             raise self.build_revert_error(action, outcome)
 
     def build_revert_error(self, action: Action, outcome: Outcome) -> BackstopError:
-        """Return the error for an action of the setting that failed."""
+        """Return the error for a required action that reverted."""
         name, call = self.names.get(action.sender, action.sender), f"{action.contract}.{action.method}"
         return BackstopError(
             f"the scenario does not fit: {call} from {name} reverted with {outcome.reason!r}"
         )
 
     def market_prices(self) -> tuple[int, ...]:
-        """Return the prices outside at the present block, by type, ray of stablecoin."""
+        """Return the outside prices at the present block in stablecoin [ray], by collateral type."""
         prices = [self.paths[symbol][self.block] for symbol in self.scenario.symbols]
         return tuple([price * RAY // self.scarce for price in prices])
 
     def update_stablecoin_price(self) -> None:
-        """Make the stablecoin dear where it is scarce: in full, demand is for so many dollars of it."""
+        """Raise the stablecoin's price as its supply shrinks, by the scenario's scarcity.
+
+        At full scarcity the demand is a fixed number of dollars.
+        """
         supply = self.session.model.view("Stablecoin", "totalSupply")
         if self.now == 0:
             self.opening_supply = supply
@@ -321,15 +330,15 @@ class ScenarioRun:
 
     @property
     def equity_price(self) -> int:
-        """Price of one equity token outside, at the present block, ray; 0 if there is none."""
+        """Outside price of one equity token at the present block [ray]; 0 if there is no equity."""
         return self.equity_path[self.block] if self.equity_path else 0
 
     def advance_clock(self, timestamp: int) -> None:
-        """Let time pass until a time."""
+        """Advance the time of the system to a timestamp."""
         self.system.advance(timestamp - self.system.timestamp)
 
     def build_keeper_view(self) -> KeeperView:
-        """Return the present block as keepers see it."""
+        """Return the view of the present block from which keepers decide."""
         prices = self.market_prices()
         outside = MarketData(
             prices,
@@ -353,18 +362,18 @@ class ScenarioRun:
 
     @cached_property
     def book(self) -> list[Vault]:
-        """Vaults to open."""
+        """Vaults that are opened before the start."""
         first = {symbol: path[0] for symbol, path in self.paths.items()}
         return build_vault_book(self.scenario, self.seed, first)
 
     @cached_property
     def margin_book(self) -> OpeningBook:
-        """Accounts of the margin market to open."""
+        """Deposits and trades that open the margin market's accounts."""
         first = {symbol: path[0] for symbol, path in self.sources.items()}
         return build_opening_margin_book(self.scenario, self.seed, {**first, **self.scenario.opened_at})
 
     def restore_storage_state(self, raw_state: RawState) -> None:
-        """Put model and chain into a state, to the last slot."""
+        """Load an exported state into the model and the chain, including every storage slot."""
         self.steps.append(TraceStep(self.system.timestamp, raw_state))
         if self.session.both is not None:
             self.session.both.restore_state(raw_state)
@@ -375,7 +384,10 @@ class ScenarioRun:
         self._indexes = TableIndexes(self._state)
 
     def report_opening_prices(self, replacement_prices: Mapping[str, int] = MappingProxyType({})) -> None:
-        """Have every reporter report the opening price, or another of that symbol; it counts at once."""
+        """Let every reporter report the opening prices, and update the feed at once.
+
+        `replacement_prices` [ray] replace the opening prices of the symbols that they name.
+        """
         poker = self.register_account("market_maker")
         for market, feed, price in self.iter_opening_prices(replacement_prices):
             for i in range(feed.reporters):
@@ -383,7 +395,7 @@ class ScenarioRun:
             self.apply_or_raise("PriceFeed", "poke", market, sender=poker)
 
     def report_opening_price(self, market: int, price: int, reporter: str) -> None:
-        """Report a price that stood still until now."""
+        """Report a price by one reporter, as a price that has not moved until now."""
         if self.scenario.parameters.margin is None:
             self.apply_or_raise("PriceFeed", "report", market, price, sender=reporter)
         else:
@@ -392,7 +404,10 @@ class ScenarioRun:
     def iter_opening_prices(
         self, replacement_prices: Mapping[str, int] = MappingProxyType({})
     ) -> Iterator[tuple[int, FeedParameters, int]]:
-        """Yield every market of the feed with its terms and its first price, or another of that symbol."""
+        """Yield each market of the feed with its parameters and opening price [ray].
+
+        `replacement_prices` [ray] replace the opening prices of the symbols that they name.
+        """
         parameters = self.scenario.parameters
         for c, collateral in enumerate(parameters.collateral_types):
             yield (
@@ -406,12 +421,11 @@ class ScenarioRun:
     # --------------------------------------------------------------------- blocks
 
     def rebalance_local_markets(self, now: int) -> None:
-        """Trade the local markets back towards the price outside, and refill them.
+        """Move the local markets' prices towards the outside prices, and restore their depth.
 
-        A market has the depth of the scenario: if that depth falls with the price, the market is refilled,
-        too, once it is off by more than the tolerance. A lack of the market maker's stablecoins is a virtual
-        reserve: it counts for the price, and a sale that would need it reverts. Markets share the stablecoins
-        in proportion to their depths.
+        A market within its tolerance of price and depth is left alone. If the market maker has too few
+        stablecoins, the rest is a virtual reserve: it counts for the price, but a sale that needs it reverts.
+        Markets share the stablecoins in proportion to their depths.
         """
         maker = self.register_account("market_maker")
         money = self.get_stablecoin_balance(maker)
@@ -449,9 +463,9 @@ class ScenarioRun:
             self.refill_market(symbol, depth * RAY // target, depth, depth - held - paid_in)
 
     def compute_market_depths(self, now: int) -> list[int]:
-        """Return how deep each market is at a time of the present block's prices, by type [wad].
+        """Return the depth of each market at a time [wad], by collateral type.
 
-        After the last block prices stand still while time goes on: a fall is over once it is long ago.
+        `now` may be after the last block, where prices stay constant and a past fall ends.
         """
         depths = []
         for symbol in self.scenario.symbols:
@@ -462,7 +476,7 @@ class ScenarioRun:
         return depths
 
     def submit_marks(self, sender: str) -> None:
-        """Submit the reporters' newest signed reports, and update the sender's account."""
+        """Submit the reporters' newest signed reports, and update the sender's margin account."""
         assert self.signed is not None
         reports = self.signed.get_newest_reports(self.build_keeper_view())
         if reports:
@@ -475,9 +489,9 @@ class ScenarioRun:
         self.apply_or_raise("PerpetualMarket", "update_account", sender, sender=sender)
 
     def compute_free_margin(self, owner: str) -> int:
-        """Return what an account may take out beyond the initial margin of its positions, wad.
+        """Return what an account may withdraw beyond the initial margin of its positions [wad].
 
-        At the worse ends of the ranges of its markets.
+        Positions are valued at the worse ends of their markets' price ranges.
         """
         ahead = cast(CycleView, self.build_keeper_view().cycles).simulate_reports({})
         standing, (initial, _) = ahead.get_standing(owner), ahead.trading._compute_margins(owner, True)
@@ -490,7 +504,7 @@ class ScenarioRun:
         return max(0, free - div_up(initial, BASIS_POINTS))
 
     def refill_market(self, symbol: str, collateral: int, stable: int, virtual: int) -> None:
-        """Set the reserves of a market, and the part of the stablecoins that it does not hold [wad]."""
+        """Set the reserves of a local market [wad]; `virtual` is the stablecoin that it does not hold."""
         maker, args = (
             self.register_account("market_maker"),
             (collateral, stable, virtual)[: 3 if virtual else 2],
@@ -498,17 +512,17 @@ class ScenarioRun:
         self.apply_or_raise(f"Market.{symbol}", "set_liquidity", *args, sender=maker)
 
     def get_stablecoin_balance(self, owner: str) -> int:
-        """Return an account's stablecoins, wad."""
+        """Return an account's balance of stablecoin [wad]."""
         return self.get_balance("Stablecoin", owner)
 
     def get_balance(self, token: str, owner: str) -> int:
-        """Return an account's balance of a token with 18 decimals, wad."""
+        """Return an account's balance of a token with 18 decimals [wad]."""
         return int(self.session.model.view(token, "balanceOf", owner))
 
     def sum_auctioned_and_unsafe_debt(self) -> int:
-        """Return the debt with collateral still to be sold [rad].
+        """Return the debt of collateral that is still to be sold [rad].
 
-        That is the principal in auctions, and the debt of vaults that are unsafe at the feed's price or at
+        It is the principal in auctions, and the debt of vaults unsafe at the lower of the feed's price and
         the price that reporters see.
         """
         view = self.build_keeper_view()

@@ -16,14 +16,14 @@ from backstop.system import Action
 
 
 def run_due_margin_trades(run: ScenarioRun) -> None:
-    """Run the due trades, at the mark; a refused trade is tried again."""
+    """Execute the scheduled trades that are due, at the mark price; a reverted trade is retried."""
     for number, each in enumerate(list(run.trading)):
         if each.at <= run.now and run.apply(_build_order_fill_action(run, each, number)).ok:
             run.trading.remove(each)
 
 
 def announce_delistings(run: ScenarioRun) -> None:
-    """Announce the due ends of markets, as the admin."""
+    """Announce the scheduled delistings that are due, as the admin."""
     for each in list(run.delisting):
         if each.at <= run.now:
             m, ends = run.scenario.margin_symbols.index(each.symbol), run.scenario.start + each.ends
@@ -32,7 +32,10 @@ def announce_delistings(run: ScenarioRun) -> None:
 
 
 def list_planned_withdrawals(run: ScenarioRun) -> list[MarginAccount]:
-    """Return the planned withdrawals: those that the scenario lists, or one of every account."""
+    """Return the planned withdrawals of margin accounts.
+
+    If the book has a common time to leave, every account without its own plan leaves at that time.
+    """
     book = run.scenario.margin_book
     found = [each for each in book.accounts if each.takes_out is not None]
     if book.leaves is not None:

@@ -12,7 +12,10 @@ from backstop.model.signed_reports import SignedReport, Span
 
 
 class SignedPrices:
-    """Reports of all working reporters, for any account to submit; signed once for a block."""
+    """Source of price reports signed by all working reporters, for any account to submit.
+
+    Each report is signed once per block.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,10 @@ class SignedPrices:
         self._at = -1
 
     def get_newest_reports(self, view: PriceView) -> dict[tuple[int, str], SignedReport]:
-        """Return of each market and reporter what it signs now, if the feed lacks it."""
+        """Return the report that each reporter signs now, by market and reporter.
+
+        Reports that the feed already has are left out. Empty while the reporters are down.
+        """
         if self._down():
             return {}
         if self._at != view.timestamp:
@@ -58,4 +64,4 @@ class SignedPrices:
         return found
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing; the interface requires the method, and nothing is open."""

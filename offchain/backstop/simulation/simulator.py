@@ -24,7 +24,7 @@ AFTERMATH_STEP = 6 * 3_600
 
 
 class RunResult(NamedTuple):
-    """The results of a run: the summary, the tables, and the steps to do it again."""
+    """Results of a run: its summary, its tables, and the trace that replays it."""
 
     summary: dict[str, Any]
     tables: dict[str, list[Row]]
@@ -32,10 +32,10 @@ class RunResult(NamedTuple):
 
 
 class Simulation(BlockRunner):
-    """One run of a scenario on a session, start to end."""
+    """Complete run of a scenario, from the opening of the book to the result."""
 
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Open the scenario's book, or go on from the state that it begins with."""
+        """Open the scenario's vaults and positions, or restore the state that it begins with."""
         book_opening.open_book(self, progress, stop)
 
     def run_scenario(
@@ -46,9 +46,10 @@ class Simulation(BlockRunner):
         *,
         runs_until_sold: bool = False,
     ) -> None:
-        """Run the whole scenario and some quiet time after it; raise RunInterruptedError if `stop` says so.
+        """Open the book, run all blocks, and then let quiet time pass at constant prices.
 
-        With `runs_until_sold` it first goes on as the paths of studies do, until nothing is left to sell.
+        With `runs_until_sold` the run first continues until no debt is left to sell, as in studies. Raises
+        RunInterruptedError if `stop` returns True.
         """
         self.open_book(progress, stop)
         self.run_blocks(progress, stop)
@@ -66,7 +67,7 @@ class Simulation(BlockRunner):
         self.completed = True
 
     def build_result(self) -> RunResult:
-        """Return what the run has come to so far."""
+        """Return the result of the run so far."""
         tables = dict(self.recorder.tables)
         tables["auctions"] = self.recorder.list_auction_rows()
         tables["calls"] = self.recorder.guards.list_margin_call_rows(self.scenario.symbols)
@@ -100,11 +101,12 @@ def simulate(
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> RunResult:
-    """Run a scenario and write its run directory; if it breaks off, results so far are written.
+    """Run a scenario, write its run directory to `out`, and return the result.
 
-    `path` is the number of a path in the study of that seed, which goes on until nothing is left to sell, for
-    a day at most. `aftermath` (seconds) takes the place of the scenario's own. With `spool` tables that grow
-    with every step go to `out` as the run goes: it takes less memory, and the result is without them.
+    If the run fails, the results so far are written before the error is raised. `path` selects a path of the
+    study with this seed; such a run continues until no debt is left to sell, for at most a day. `aftermath`
+    [seconds] replaces the scenario's own. With `spool` growing tables are written during the run, which saves
+    memory; the result is then without them.
     """
     began = time.monotonic()
     scenario = draw_scenario(scenario, seed, path)

@@ -11,7 +11,7 @@ from backstop.system import Action
 
 
 def request_due_pool_withdrawals(run: ScenarioRun) -> None:
-    """Submit the due withdrawal of each member; a refused one is submitted again."""
+    """Submit the withdrawals of stability pool members that are due; a reverted one is retried."""
     for each in run.stability_pool_members:
         key = each.pool, each.address
         if each.leaves_at is not None and each.leaves_at <= run.now and key not in run.have_left:
@@ -21,7 +21,10 @@ def request_due_pool_withdrawals(run: ScenarioRun) -> None:
 
 
 def _build_withdrawal(run: ScenarioRun, member: PoolDepositor) -> Action | None:
-    """Return the call that withdraws all coins of a member; None if only the pool's last coin is left."""
+    """Return the call that withdraws all coins of a member; None if nothing can be withdrawn.
+
+    The naive pool pays at once, but keeps its last coin.
+    """
     if run.scenario.parameters.stability_pool_contract != InstantStabilityPool.KIND:
         return Action(member.pool, "request_withdrawal", (MAX_UINT256,), member.address)
     model = run.session.model

@@ -14,7 +14,7 @@ from backstop.model.stability_pool import Pricing
 
 @dataclass
 class StabilityPoolTotals:
-    """The liquidations by one collateral type's pool, added up."""
+    """Totals of a stability pool's liquidations: debt repaid, collateral received, losses."""
 
     pricing: Pricing
     unit: int  # wad of one raw unit of the collateral's token
@@ -32,7 +32,10 @@ class StabilityPoolTotals:
     member_loss: int = 0  # wad that members paid beyond the worth of their collateral at the market price
 
     def add_offset(self, log: Log, sale_price: int, market_price: int) -> int:
-        """Add an event CollateralSold at the feed's price and the market's [ray]; return the reward [wad]."""
+        """Add a CollateralSold event, and return the liquidator's reward [wad of collateral].
+
+        `sale_price` is the feed's price, `market_price` the outside market's [ray].
+        """
         *_, collateral, fee, paid, principal = log.values
         sent = collateral - fee
         reward = self.pricing.compute_reward(sent, self.unit)
@@ -51,11 +54,14 @@ class StabilityPoolTotals:
         return reward
 
     def compute_gain(self, market_price: int) -> int:
-        """Return the worth of members' collateral at a market price [ray], less their payments [wad]."""
+        """Return the value of members' collateral at a market price [ray] less their payments [wad]."""
         return self.collateral * market_price // RAY - self.paid
 
     def build_summary(self, final_price: int) -> dict[str, Any]:
-        """Return the part of summary.json; repaid and lost add up to the principal."""
+        """Return the totals as their part of `summary.json`.
+
+        The amounts `repaid_rad` and `lost_rad` add up to `principal_rad`.
+        """
         return {
             "offsets": self.offsets,
             "principal_rad": str(self.principal),
@@ -76,7 +82,7 @@ class StabilityPoolTotals:
 def build_stability_pool_totals(
     collateral_types: Iterable[CollateralParameters],
 ) -> dict[int, StabilityPoolTotals]:
-    """Return empty totals for each type that has a pool."""
+    """Return empty totals for each collateral type with a stability pool, by type number."""
     return {
         c: StabilityPoolTotals(
             Pricing(
@@ -90,9 +96,9 @@ def build_stability_pool_totals(
 
 
 def sum_stability_pool_figures(summary: Mapping[str, Any]) -> dict[str, int] | None:
-    """Return the sums over all stability pools of a run's summary; None if the run has no pool.
+    """Return the sums over all stability pools of a run's summary; None if there is no pool.
 
-    Amounts of collateral are left out: types differ.
+    Amounts of collateral are left out, because types have different tokens.
     """
     found = [entry["stability_pool"] for entry in summary["collateral_types"] if "stability_pool" in entry]
     if not found:

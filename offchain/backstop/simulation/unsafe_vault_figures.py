@@ -8,9 +8,9 @@ from backstop.model.arithmetic import BASIS_POINTS, div_up
 
 
 def compute_debt_beyond_collateral(view: KeeperView, collateral_type: int) -> int:
-    """Return debt of vaults, auctions and workouts beyond the worth of their collateral outside, rad.
+    """Return the debt of vaults, auctions and workouts beyond their collateral's value [rad].
 
-    It is no loss yet.
+    Collateral counts at the outside market price. The result is not a loss yet.
     """
     market = view.outside.prices[collateral_type]
     positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
@@ -22,11 +22,11 @@ def compute_debt_beyond_collateral(view: KeeperView, collateral_type: int) -> in
 
 
 def compute_repayment_to_safety(collateral: int, debt: int, price: int, liquidation_ratio: int) -> int:
-    """Return the least repayment out of a vault's collateral that brings it to its liquidation ratio [rad].
+    """Return the least repayment from a vault's own collateral that makes the vault safe [rad].
 
-    Collateral [wad] of the same worth as the repayment leaves the vault, at the price of the feed [ray] and
-    without a bonus, so that the figure is the same for every liquidation mechanism. Rounded up. Zero for a
-    safe vault; all of the debt [rad] if no repayment makes the vault safe. The ratio [bps] is over 100%.
+    Collateral [wad] worth the repayment leaves the vault at `price` [ray], without a bonus, so that the
+    figure is the same for every liquidation mechanism. Rounded up. 0 for a safe vault; the whole debt [rad]
+    if no repayment makes it safe. The ratio [basis points] must exceed 100%.
     """
     missing = debt * liquidation_ratio - collateral * price * BASIS_POINTS
     return min(debt, max(0, div_up(missing, liquidation_ratio - BASIS_POINTS)))

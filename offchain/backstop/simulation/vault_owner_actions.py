@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 
 
 def compute_price_fall(prices: list[int], block: int, within_blocks: int) -> int:
-    """Return how far a price has fallen [basis points, rounded down]; 0 if it rose."""
+    """Return the relative fall of a price over a number of blocks [basis points], rounded down.
+
+    0 if the price rose.
+    """
     before = prices[max(0, block - within_blocks)]
     return max(0, (before - prices[block]) * BASIS_POINTS // before)
 
 
 def run_owner_reactions(run: ScenarioRun) -> None:
-    """Let each owner look at its vault, if it is time, and act by the scenario's behavior.
+    """Let each vault owner decide and act at the regular times of the scenario's owner behaviour.
 
-    Owners trade with the market maker at the price outside: stablecoins for a repayment come from it and from
-    the local markets, drawn stablecoins go to it. If all of that is too little, no owner repays. A call that
-    the contracts refuse is counted with these.
+    Owners trade with the market maker at the outside price. If the market maker and the local markets have
+    too few stablecoins, the repayment is not made. It is counted as refused, like a reverted call.
     """
     behavior, now = run.scenario.owners, run.now
     if behavior is None or run.block == 0 or now > run.scenario.duration or now % behavior.every:
@@ -65,7 +67,7 @@ def run_owner_reactions(run: ScenarioRun) -> None:
 def _apply_decision(
     run: ScenarioRun, view: KeeperView, collateral_type: int, owner: str, decision: OwnerDecision, price: int
 ) -> None:
-    """Make an owner's call, with the tokens that it needs from the market maker."""
+    """Execute an owner's decision, with tokens that the market maker transfers."""
     maker = run.register_account("market_maker")
     activity = run.owner_activity.setdefault((collateral_type, owner), OwnerActivity())
     coins, way, engine = decision.amount * RAY // price, decision.way, "VaultEngine"
@@ -101,9 +103,9 @@ def _apply_decision(
 
 
 def _provide_stablecoins(run: ScenarioRun, amount: int) -> bool:
-    """Give the market maker so many stablecoins [wad] out of the markets; False if these hold too few.
+    """Move stablecoins [wad] from local markets to the market maker; False if they have too few.
 
-    A market that is emptied keeps its price and its depth, of which more is virtual.
+    A market keeps its price and depth, because its virtual reserve grows by the moved amount.
     """
     maker = run.register_account("market_maker")
     for c, symbol in enumerate(run.scenario.symbols):

@@ -354,7 +354,10 @@ def _bench_clients(console: Console, path: Path) -> None:
 
 
 def _print_markdown(console: Console, above: str, heads: Cells, rows: Sequence[Cells]) -> None:
-    """Print a table as docs/explanation/study-speed.md has it, to take the old one's place."""
+    """Print a text and a Markdown table, in the layout of docs/explanation/study-speed.md.
+
+    The output can replace the table on that page.
+    """
     lines = [" | ".join(cells) for cells in (heads, *rows)]
     lines[1:1] = ["|".join(["---"] * len(heads))]
     text = "\n".join(f"|{line}|" if line.startswith("---") else f"| {line} |" for line in lines)

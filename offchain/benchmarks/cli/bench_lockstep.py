@@ -117,7 +117,7 @@ def cli(
 
 
 def _print_markdown(above: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table as docs/explanation/lockstep-benchmark.md has it."""
+    """Print a text and a Markdown table, in the layout of docs/explanation/lockstep-benchmark.md."""
     lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
     lines.insert(1, f"|{'|'.join(['---'] * len(heads))}|")
     print("\n".join((above, "", *lines, "")))

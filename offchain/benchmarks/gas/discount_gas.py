@@ -14,7 +14,10 @@ from benchmarks.gas.vault_gas import VaultJobs
 
 
 class DiscountJobs(VaultJobs):
-    """Jobs of the standard deployment with ether sold as on Aave v4: fees run, buyers hold both tokens."""
+    """Measured jobs of liquidations that sell ether at a fixed discount, with the terms of Aave v4.
+
+    Stability fees accrue, and each buyer already holds ether and stablecoins.
+    """
 
     def __init__(self, host: AnvilHost) -> None:
         parameters = build_standard_parameters()
@@ -27,7 +30,7 @@ class DiscountJobs(VaultJobs):
         )
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "discount: to the target", by job name."""
         used: dict[str, int] = {}
         for who in ("saver", "stranger", "taker"):
             self.send_call_and_return_gas(self.symbol, "mint", get_account(who), 10_000 * WAD, sender=who)
@@ -73,7 +76,10 @@ class DiscountJobs(VaultJobs):
         return used
 
     def buy_collateral(self, owner: int, max_repay: int) -> int:
-        """Buy from an owner's vault and return the gas."""
+        """Liquidate the vault of `owner_{owner}` by a purchase, and return the gas.
+
+        `max_repay` is the most stablecoins that the buyer repays [wad].
+        """
         amounts = MAX_UINT256, max_repay, 2_000 * RAY
         args = (WETH, get_account(f"owner_{owner}"), *amounts, get_account("taker"), b"")
         return self.send_call_and_return_gas("LiquidationEngine", "liquidate_and_buy", *args, sender="taker")

@@ -16,7 +16,10 @@ TIMES = 2
 
 
 class FacilitatorJobs(GasJobs):
-    """Jobs on the standard deployment with one facilitator, repaid by its receiver."""
+    """Measured jobs of one facilitator, a minter of uncollateralised stablecoins such as a bridge.
+
+    The receiver of the stablecoins repays them.
+    """
 
     def __init__(self, host: AnvilHost) -> None:
         self.facilitator = FacilitatorParameters("Rollup", line=10_000_000)
@@ -26,7 +29,7 @@ class FacilitatorJobs(GasJobs):
         )
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "facilitator: draw", by job name."""
         used: dict[str, int] = {}
         for _ in range(TIMES):
             self.chain.advance(3_600)

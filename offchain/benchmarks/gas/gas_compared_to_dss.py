@@ -42,7 +42,10 @@ from benchmarks.gas.vault_gas import GuardedVaultJobs, VaultJobs
 
 
 class GasRow(NamedTuple):
-    """One job: gas of ours and of dss, their ratio, and the ratio to stay within."""
+    """One job's gas, the gas of the same job on dss, their ratio, and the highest ratio allowed.
+
+    In rows "with guards" of GUARDED, `dss` is the gas of the job without guards.
+    """
 
     name: str
     gas: int
@@ -52,7 +55,7 @@ class GasRow(NamedTuple):
 
     @property
     def is_within_goal(self) -> bool:
-        """True if our gas is within the goal."""
+        """True if the ratio of `gas` to `dss` is at most `goal`."""
         return self.gas <= self.goal * self.dss
 
 
@@ -84,7 +87,10 @@ GUARDED = 1.15
 
 
 def measure_all_jobs() -> tuple[list[GasRow], dict[str, int]]:
-    """Run every job once on a fresh Anvil; return the rows with a goal, and the gas of all jobs by name."""
+    """Run every job, and return the rows that have a goal and the gas of all jobs by name.
+
+    Each group of jobs runs on a fresh Anvil.
+    """
     used: dict[str, int] = {}
     tables: list[Callable[[AnvilHost], GasJobs]] = [
         lambda host: VaultJobs(host, build_standard_parameters()),

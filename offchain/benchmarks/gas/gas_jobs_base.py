@@ -18,7 +18,7 @@ WETH, XAU = 0, 2
 
 
 def disable_feed_deviation_and_grace(parameters: Parameters) -> Parameters:
-    """Return parameters with feeds that let every price pass at once: jobs move it as far as they need."""
+    """Return the parameters with price feeds that accept a change of any size at once."""
     types = tuple(
         replace(each, feed=replace(each.feed, deviation=0, grace=0)) for each in parameters.collateral_types
     )
@@ -26,7 +26,10 @@ def disable_feed_deviation_and_grace(parameters: Parameters) -> Parameters:
 
 
 class GasJobs(ABC):
-    """Jobs in an order in which each finds a protocol that is already in use."""
+    """Base of a group of jobs: operations on contracts, measured for gas one after the other.
+
+    Jobs run on a deployment that is already in use, so that no storage slot is written for the first time.
+    """
 
     def __init__(self, host: AnvilHost, parameters: Parameters) -> None:
         self.deployment, _, chain = deploy_protocol(host, parameters)
@@ -40,20 +43,23 @@ class GasJobs(ABC):
 
     @abstractmethod
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Run the jobs, and return the gas of each by job name."""
 
     def get_address(self, name: str) -> str:
-        """Return the address of a contract."""
+        """Return the address of the deployed contract with a name."""
         return self.deployment.addresses[name]
 
     def send_call_and_return_gas(self, contract: str, method: str, *args: Any, sender: str) -> int:
-        """Send a call that must succeed and return its gas."""
+        """Send a contract call, require that it succeeds, and return its gas."""
         outcome = self.chain.apply(Action(contract, method, args, get_account(sender)))
         assert outcome.ok, f"{contract}.{method}{args}: {outcome.reason}"
         return self.chain.gas
 
     def report_price(self, dollars: int, market: int = WETH) -> None:
-        """Report a price and make it the feed's next one."""
+        """Report a price [dollars] from all reporters of a price feed, and step the feed.
+
+        The reported price becomes the feed's next price.
+        """
         self.chain.advance(self.step)
         for reporter in self.reporters:
             price = dollars * RAY
@@ -63,7 +69,7 @@ class GasJobs(ABC):
         self.send_call_and_return_gas("PriceFeed", "poke", market, sender="stranger")
 
     def submit_signed_reports(self, dollars: int) -> int:
-        """Bring a price that a quorum has signed since it reported last, and return the gas."""
+        """Submit a price [dollars] of ether signed by a quorum of reporters, and return the gas."""
         self.chain.advance(12)
         feed, at = self.get_address("PriceFeed"), self.chain.timestamp
         quorum = self.deployment.parameters.collateral_types[WETH].feed.quorum
@@ -76,11 +82,11 @@ class GasJobs(ABC):
         )
 
     def deposit_and_draw(self, who: str, collateral: int, debt: int, collateral_type: int = WETH) -> int:
-        """Lock collateral and draw debt, both in whole tokens, and return the gas."""
+        """Deposit collateral and draw debt [whole tokens] in a vault of `who`, and return the gas."""
         args = (collateral_type, get_account(who), collateral * WAD, debt * WAD, get_account(who))
         return self.send_call_and_return_gas("VaultEngine", "deposit_and_draw", *args, sender=who)
 
     def repay_debt(self, who: str, amount: int, collateral: int) -> int:
-        """Repay debt [wei] and withdraw collateral [whole tokens], and return the gas."""
+        """Repay debt [wad] and withdraw ether [whole tokens] from the vault of `who`; return the gas."""
         args = (WETH, get_account(who), amount, collateral * WAD, get_account(who))
         return self.send_call_and_return_gas("VaultEngine", "repay_and_withdraw", *args, sender=who)

@@ -17,7 +17,10 @@ TIMES = 2
 
 
 class GuardJobs(GasJobs):
-    """Jobs on the standard deployment with all guards on, and a debt against ether."""
+    """Measured jobs of the guards, the safety checks that limit new risk, with all of them enabled.
+
+    The deployment already has a large debt against ether.
+    """
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, disable_feed_deviation_and_grace(build_guarded_parameters()))
@@ -41,12 +44,12 @@ class GuardJobs(GasJobs):
         self.deposit_and_draw("borrower", 2_000, 1_000_000)
 
     def report_price_until_average_follows(self, dollars: int) -> None:
-        """Report a price for long enough that the average reaches it too."""
+        """Report a price of ether [dollars] four times, so that the feed's average equals it."""
         for _ in range(4):
             self.report_price(dollars)
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "margin call", by job name."""
         used: dict[str, int] = {}
         guards = self.deployment.parameters.guards
         assert guards is not None and guards.breaker is not None
@@ -95,7 +98,11 @@ class GuardJobs(GasJobs):
         return used | self.measure_workouts()
 
     def measure_workouts(self) -> dict[str, int]:
-        """Enter workouts for the other called vaults, pay an instalment, miss one; flag and foreclose."""
+        """Return the gas of entering, paying, flagging and foreclosing a workout, by job name.
+
+        A workout lets the owner of a called vault repay in instalments. All workouts here miss an instalment;
+        the last is foreclosed without being flagged first.
+        """
         used: dict[str, int] = {}
         self.send_call_and_return_gas("CircuitBreaker", "force_mode", CAUTION, sender="guardian")
         self.send_call_and_return_gas(
@@ -126,5 +133,5 @@ class GuardJobs(GasJobs):
         return used
 
     def adjust_ether_ceiling_and_measure_gas(self) -> int:
-        """Adjust the ceiling of ether and return the gas."""
+        """Adjust the automatic debt ceiling of ether, and return the gas."""
         return self.send_call_and_return_gas("AutoCeiling", "adjust", WETH, sender="stranger")

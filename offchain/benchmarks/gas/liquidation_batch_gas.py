@@ -15,13 +15,16 @@ _NAME = "LiquidationBatch"
 
 
 class LiquidationBatchJobs(GasJobs):
-    """Batches of liquidations with every guard on."""
+    """Measured jobs that liquidate many vaults in one transaction, with every guard enabled."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, disable_feed_deviation_and_grace(build_guarded_parameters()))
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of a batch beside its vaults, and of each vault, rounded up."""
+        """Return the fixed gas of a batch, and the gas of each of its vaults rounded up, by job name.
+
+        Both follow from the gas of a batch of 10 and of a batch of 40 vaults.
+        """
         engine, deployer = self.get_address("LiquidationEngine"), get_account("stranger")
         creation = Creation(_NAME, _NAME, (engine,), compute_contract_address(deployer, 0))
         deploy_at_planned_address(self.chain.host, self.chain.artifacts, creation, deployer)
@@ -46,7 +49,7 @@ class LiquidationBatchJobs(GasJobs):
         return {"batch: liquidate": beside, "batch: liquidate, each vault": each}
 
     def _liquidate_in_batch(self, owners: list[str]) -> int:
-        """Liquidate these vaults in one transaction and return its gas."""
+        """Liquidate the ether vaults of the owners in one transaction, and return its gas."""
         addresses = tuple(map(get_account, owners))
         args = (WETH, addresses, get_account("liquidator"), 500_000, len(owners))
         return self.send_call_and_return_gas(_NAME, "liquidate_many", *args, sender="liquidator")

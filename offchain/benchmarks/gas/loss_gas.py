@@ -21,7 +21,10 @@ TIMES = 3
 
 
 class _LossJobs(GasJobs):
-    """Jobs on a protocol with equity and these stages, which loses on gold what it has lent."""
+    """Base of jobs on a protocol that covers a loss on gold by the given stages of the waterfall.
+
+    The protocol has equity and a savings pool with the given cooldown [seconds].
+    """
 
     def __init__(self, host: AnvilHost, *stages: str, cooldown: int = 86_400) -> None:
         order, savings = tuple(StageParameters(name) for name in stages), PoolParameters(cooldown)
@@ -47,12 +50,12 @@ class _LossJobs(GasJobs):
             )
 
     def report_prices(self, gold: int = 2_500, equity: int = 100) -> None:
-        """Report prices of ether, gold and equity."""
+        """Report the prices of ether, gold and equity [dollars]; ether stays at 2,000."""
         for market, dollars in ((WETH, 2_000), (XAU, gold), (EQUITY_MARKET, equity)):
             self.report_price(dollars, market)
 
     def open_gold_vault(self) -> str:
-        """Open a new vault of gold with a debt of 10,000 and return its owner."""
+        """Open a gold vault with a debt of 10,000 stablecoins, and return its new owner's name."""
         who = f"owner_{self.lost}"
         self.lost += 1
         self.send_call_and_return_gas("XAU", "mint", get_account(who), 10**12, sender=who)
@@ -65,7 +68,10 @@ class _LossJobs(GasJobs):
         return who
 
     def lose_gold_vault(self, equity_price: int = 100) -> None:
-        """Open a new vault of gold and let it become worthless, a loss of about 10,000."""
+        """Cause a loss of about 10,000 stablecoins by a gold vault with worthless collateral.
+
+        The vault is liquidated and its auction closed. `equity_price` is reported meanwhile [dollars].
+        """
         who = self.open_gold_vault()
         for _ in range(2):
             self.report_price(1, XAU)
@@ -76,12 +82,15 @@ class _LossJobs(GasJobs):
         self.send_call_and_return_gas("CollateralAuction", "close", last, sender="stranger")
 
     def liquidate_gold(self, who: str) -> None:
-        """Liquidate a vault of gold."""
+        """Liquidate the gold vault of `who`."""
         args = XAU, get_account(who), get_account("liquidator")
         self.send_call_and_return_gas("LiquidationEngine", "liquidate", *args, sender="liquidator")
 
     def end_unsold_auction(self, auction: str) -> int:
-        """End a sale of equity that found no buyer and return the gas."""
+        """Cause a loss, let the sale that covers it expire without a buyer, and end the sale.
+
+        Return the gas of the last call. `auction` is the name of the auction contract.
+        """
         self.lose_gold_vault()
         self.cover_losses()
         assert self.deployment.parameters.equity is not None
@@ -89,20 +98,20 @@ class _LossJobs(GasJobs):
         return self.send_call_and_return_gas(auction, "end", XAU, sender="stranger")
 
     def cover_losses(self) -> int:
-        """Cover the losses on gold with the stages, and return the gas."""
+        """Cover the losses on gold by the stages of the waterfall, and return the gas."""
         return self.send_call_and_return_gas("LossWaterfall", "cover", XAU, sender="stranger")
 
     def measure_pool_deposit_gas(
         self, pool: str, token: str = "Stablecoin", account: str = "saver", thousands: int = 1
     ) -> int:
-        """Deposit thousands of a token into a pool and return the gas."""
+        """Deposit `thousands` x 1,000 whole tokens of an account into a pool, and return the gas."""
         self.send_call_and_return_gas(token, "approve", self.get_address(pool), MAX_UINT256, sender=account)
         return self.send_call_and_return_gas(
             pool, "deposit", thousands * 1_000 * WAD, get_account(account), sender=account
         )
 
     def earn_stability_fees(self) -> None:
-        """Charge a year of high fees on ether and gold."""
+        """Accrue a year of very high stability fees on ether and gold."""
         self.deposit_and_draw("borrower", 10**9, 1_000_000, XAU)
         for c in (WETH, XAU):
             self.send_call_and_return_gas("VaultEngine", "set_stability_fee", c, HIGH_FEE, sender="admin")
@@ -112,13 +121,16 @@ class _LossJobs(GasJobs):
 
 
 class RecapitalisationJobs(_LossJobs):
-    """Jobs of selling new equity as the first stage, so that no other stage's gas is counted."""
+    """Measured jobs of a recapitalisation: the first stage of the waterfall sells new equity.
+
+    No other stage pays, so that the gas of other stages is not counted.
+    """
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "minted_equity", "reserve", "savings")
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "recapitalise: take", by job name."""
         used: dict[str, int] = {}
         self.send_call_and_return_gas(
             "Stablecoin", "approve", self.get_address("MintAuction"), MAX_UINT256, sender="taker"
@@ -141,13 +153,13 @@ class RecapitalisationJobs(_LossJobs):
 
 
 class IncomeJobs(_LossJobs):
-    """Jobs of selling surplus for equity, which is burned."""
+    """Measured jobs that distribute income and sell surplus for equity, which is burned."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "sell surplus: start", by job name."""
         used: dict[str, int] = {}
         self.send_call_and_return_gas("Treasury", "set_target", 1_000, sender="admin")
         self.send_call_and_return_gas(
@@ -167,13 +179,13 @@ class IncomeJobs(_LossJobs):
 
 
 class SavingsPoolJobs(_LossJobs):
-    """Jobs of a pool of savings that has members, and no losses."""
+    """Measured jobs of a savings pool that already has members and has had no losses."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "deposit new", by job name."""
         used: dict[str, int] = {}
         self.measure_pool_deposit_gas("Savings")
         used["deposit new"] = self.measure_pool_deposit_gas("Savings", account="another", thousands=10)
@@ -191,13 +203,13 @@ class SavingsPoolJobs(_LossJobs):
 
 
 class NoCooldownPoolJobs(_LossJobs):
-    """A job of a pool of savings without a cooldown: half of a member's shares leave at once."""
+    """Measured job of a savings pool without a cooldown: a member redeems half of its shares."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings", cooldown=0)
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of the job "redeem shares", by job name."""
         self.measure_pool_deposit_gas("Savings")
         self.measure_pool_deposit_gas("Savings", account="another", thousands=10)
         who = get_account("another")
@@ -206,13 +218,13 @@ class NoCooldownPoolJobs(_LossJobs):
 
 
 class VaultFlagJobs(_LossJobs):
-    """A job of flagging the second of two unsafe vaults."""
+    """Measured job of flagging an unsafe vault as a keeper, after another vault was flagged."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of the job "flag vault", by job name."""
         used: dict[str, int] = {}
         owners = [self.open_gold_vault() for _ in range(2)]
         for _ in range(2):
@@ -226,7 +238,10 @@ class VaultFlagJobs(_LossJobs):
 
 
 class StageJobs(_LossJobs):
-    """Jobs of one stage that pays all of a loss: the whole of `cover`."""
+    """Measured jobs of one stage of the waterfall that pays a loss in full.
+
+    The gas is that of the entire call of `cover`.
+    """
 
     NAMES = "buffer", "reserve", "clawback", "junior", "staked_equity", "redistribution", "savings"
 
@@ -235,7 +250,7 @@ class StageJobs(_LossJobs):
         self.name = name
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of `cover` by this stage, and of its equity sales if it has any, by job name."""
         cover, used = 0, dict[str, int]()
         self.measure_pool_deposit_gas("Savings", thousands=200)
         if self.name in ("buffer", "reserve", "redistribution"):

@@ -25,9 +25,10 @@ MARKET, TRADING, CLOSER = "PerpetualMarket", "PerpetualTrading", "PerpetualClose
 
 
 class MarginMarketJobs(GasJobs):
-    """Jobs of two markets of which one is in use: a long fails against 20 shorts of 100 lots.
+    """Measured jobs of a margin market in which one long fails against 20 shorts of 100 lots each.
 
-    A call that needs a mark asks the feed itself: that price was submitted before, in a call of its own.
+    A second market is not traded. A call that needs the mark reads the price feed itself; the price was
+    submitted in an earlier call.
     """
 
     POLICY = BY_CYCLE
@@ -59,7 +60,7 @@ class MarginMarketJobs(GasJobs):
         )
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "cycles: deposit", by job name."""
         used: dict[str, int] = {}
         self.deposit_margin("first", 100_000)
         self.deposit_margin("long", 3_000)
@@ -105,12 +106,12 @@ class MarginMarketJobs(GasJobs):
         return used
 
     def _roll_market(self) -> int:
-        """Roll once a window has passed, and return the gas."""
+        """Advance the market to its next cycle after a window has passed, and return the gas."""
         self.chain.advance(WINDOW)
         return self.send_call_and_return_gas(MARKET, "advance_cycle", sender="stranger")
 
     def _liquidate_long(self) -> int:
-        """Liquidate a long account from an account with a position, and return the gas."""
+        """Liquidate 100 lots of a long account by an account with a position; return the gas."""
         self.deposit_margin("weak", 1_000)
         self.submit_signed_reports(1_600)
         self.fill_orders("weak", "first", 400, 16 * WAD)
@@ -120,13 +121,17 @@ class MarginMarketJobs(GasJobs):
         )
 
     def _measure_fee_collection_gas(self) -> int:
-        """Hand over the fees of a trade, and return the gas."""
+        """Make a trade, collect the market's fees for the protocol, and return the collection's gas."""
         self.submit_signed_reports(1_400)
         self.fill_orders("other", "first", 100, 14 * WAD)
         return self.send_call_and_return_gas(MARKET, "collect_fees", sender="stranger")
 
     def _post_shortfall(self) -> int:
-        """Pay a late loss from the protocol once its line is raised, and return the gas."""
+        """Return the gas of paying a shortfall, a loss found after its cycle, from the protocol.
+
+        The protocol's debt ceiling for the market is zero when the loss occurs, and raised before the
+        payment.
+        """
         self.deposit_margin("late", 400)
         self.submit_signed_reports(1_400)
         self.fill_orders("late", "first", 200, 14 * WAD)
@@ -143,20 +148,23 @@ class MarginMarketJobs(GasJobs):
         return self.send_call_and_return_gas(MARKET, "post_shortfall", sender="stranger")
 
     def _set_debt_line(self, amount: int) -> None:
-        """Set the protocol's line for the market's losses [whole stablecoins]."""
+        """Set the debt ceiling of the protocol for the market's losses [whole stablecoins]."""
         collateral_type = self.chain.view("Perpetuals", "COLLATERAL_TYPE")
         self.send_call_and_return_gas(
             "VaultEngine", "set_debt_ceiling", collateral_type, amount, sender="admin"
         )
 
     def deposit_margin(self, name: str, amount: int) -> int:
-        """Deposit margin in whole stablecoins and return the gas."""
+        """Deposit margin [whole stablecoins] for the trader with a name, and return the gas."""
         return self.send_call_and_return_gas(
             MARKET, "deposit", get_trader_account(name), amount * WAD, sender="rich"
         )
 
     def fill_orders(self, maker: str, taker: str, lots: int, price: int = LOT_PRICE) -> int:
-        """Fill two signed orders with each other at the mark of now and return the gas."""
+        """Match signed orders of a buyer (`maker`) and a seller (`taker`), and return the gas.
+
+        `price` is in stablecoins a lot [wad].
+        """
         self.nonce += 1
         orders = []
         for name, size in ((maker, lots), (taker, -lots)):
@@ -166,12 +174,15 @@ class MarginMarketJobs(GasJobs):
 
 
 class RankedDeleveragingJobs(MarginMarketJobs):
-    """Jobs of such a market in which the first in rank are closed: all 20 have gained as much."""
+    """Measured jobs of ranked deleveraging: winners are closed against a failed long by rank.
+
+    All 72 winners have gained the same amount.
+    """
 
     POLICY = "ranked"
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name, of calls with few and with many accounts."""
+        """Return the fixed gas of submitting and of executing a ranking, and the gas of each account."""
         winners = self._bankrupt_long_and_list_winners()
         submit, execute = (
             self._measure_base_and_account_gas("submit", winners),
@@ -185,7 +196,10 @@ class RankedDeleveragingJobs(MarginMarketJobs):
         }
 
     def _bankrupt_long_and_list_winners(self) -> list[str]:
-        """Make a long fail against all shorts, its cycle pending; return the winners in the order of rank."""
+        """Make a long fail against all shorts, and return the winners' addresses in ranking order.
+
+        The cycle of the failure has ended, and its losses are not shared yet.
+        """
         self.deposit_margin("long", 300 * RANKED)
         for i in range(RANKED):
             self.deposit_margin(f"short_{i}", 10_000)
@@ -203,7 +217,10 @@ class RankedDeleveragingJobs(MarginMarketJobs):
         return sorted(winners, key=lambda each: int(each, 16), reverse=self.POLICY == "ranked")
 
     def _measure_base_and_account_gas(self, method: str, winners: list[str]) -> tuple[int, int]:
-        """Return the gas of a call without its accounts, and of each account; all are in two calls."""
+        """Return the fixed gas of a deleveraging call, and the gas of each account in the call.
+
+        Both follow from two calls, which hold 24 and the other 48 winners.
+        """
         few = MIN_RANKED
         used = [self._measure_deleveraging_call_gas(method, each) for each in (winners[:few], winners[few:])]
         each = (used[1] - used[0]) // (RANKED - 2 * few)
@@ -214,10 +231,10 @@ class RankedDeleveragingJobs(MarginMarketJobs):
 
 
 class ManyDebtorsJobs(MarginMarketJobs):
-    """Jobs of such a market in which 20 longs of 100 lots fail at once."""
+    """Measured jobs of a margin market in which 20 longs of 100 lots fail at once."""
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of a call that meets many, without its accounts, and of each account."""
+        """Return the fixed gas of `update_and_seize`, and the gas of each account in the call."""
         self.deposit_margin("first", 100_000)
         debtors = [f"debtor_{i}" for i in range(WINNERS)]
         for name in debtors:
@@ -240,14 +257,14 @@ class ManyDebtorsJobs(MarginMarketJobs):
 
 
 class DormantAccountJobs(MarginMarketJobs):
-    """Jobs of such a market with an account that sleeps through cycles with losses."""
+    """Measured job of updating an account without any call for 12 cycles with losses."""
 
     CYCLES = 12
     # Nobody steps the feed meanwhile.
     DIVERGENCE = 0
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of an account with one position that was not touched for long."""
+        """Return the gas of updating the dormant account, which has one position, by job name."""
         self.deposit_margin("first", 1_000_000)
         self.deposit_margin("sleeper", 100_000)
         self.submit_signed_reports(2_000)
@@ -263,7 +280,7 @@ class DormantAccountJobs(MarginMarketJobs):
         }
 
     def _run_cycle_with_insolvent_account(self, name: str) -> None:
-        """Make an account lose more than it has in a cycle of its own, and have its lots taken over."""
+        """Run one cycle in which an account loses more than its margin and its lots are taken over."""
         self.deposit_margin(name, 250)
         self.submit_signed_reports(2_000)
         self.fill_orders(name, "first", 100)
@@ -278,21 +295,24 @@ class DormantAccountJobs(MarginMarketJobs):
 
 
 class ProRataDeleveragingJobs(RankedDeleveragingJobs):
-    """Jobs of such a market in which all accounts that gained are closed pro rata."""
+    """Measured jobs of pro-rata deleveraging: all winners are closed in equal proportion."""
 
     POLICY = "shared"
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of a call without its accounts, and of each account."""
+        """Return the fixed gas of a `share` call, and the gas of each account in the call."""
         call, each = self._measure_base_and_account_gas("share", self._bankrupt_long_and_list_winners())
         return {"cycles: share": call, "cycles: share, each account": each}
 
 
 class InsuredMarketJobs(MarginMarketJobs):
-    """Jobs of such a market that asks for insurance, alone and with seven others that do."""
+    """Measured jobs of markets that require an insurance fund for new positions.
+
+    The fund is required by one market first, then by all eight.
+    """
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of a fill that opens more, in a market alone and with all others."""
+        """Return the gas of a fill with one insured market, and with eight, by job name."""
         self.send_call_and_return_gas(
             "Stablecoin", "approve", self.get_address("MarginFund"), MAX_UINT256, sender="rich"
         )
@@ -314,17 +334,17 @@ class InsuredMarketJobs(MarginMarketJobs):
         return used
 
     def _add_to_positions(self) -> int:
-        """Add to two positions, and return the gas."""
+        """Increase two positions twice, and return the gas of the second fill."""
         self.submit_signed_reports(2_000)
         self.fill_orders("other", "first", 100)
         return self.fill_orders("other", "first", 100)
 
 
 class MarketSettlementJobs(MarginMarketJobs):
-    """Jobs of such a market in settlement."""
+    """Measured jobs of a margin market when the protocol is in settlement, its final shutdown."""
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of ending it, and of an account's way out."""
+        """Return the gas of ending a market, and of closing out an account, by job name."""
         for name in ("long", "short"):
             self.deposit_margin(name, 10_000)
         self.submit_signed_reports(2_000)

@@ -20,7 +20,10 @@ POOL, KEEPER = "PerpetualLiquidityVault", "backstop_keeper"
 
 
 class PerpetualVaultGasJobs(MarginMarketJobs):
-    """Jobs of a pool of two members that takes 200 of 1,000 unassigned lots, and sells them."""
+    """Measured jobs of the liquidity vault, a pool that takes over positions and sells them.
+
+    The pool has two members. It takes 200 of the 1,000 lots of a failed account.
+    """
 
     def __init__(self, host: AnvilHost) -> None:
         parameters = build_margin_parameters(1_000, 500, 0)
@@ -41,7 +44,7 @@ class PerpetualVaultGasJobs(MarginMarketJobs):
             )
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "liquidity vault: take", by job name."""
         used: dict[str, int] = {}
         self._deposit_for_member("member", 20_000)
         self._deposit_for_member("other member", 20_000)
@@ -76,18 +79,18 @@ class PerpetualVaultGasJobs(MarginMarketJobs):
         return used
 
     def _deposit_for_member(self, name: str, coins: int) -> int:
-        """Deposit whole stablecoins for a member and return the gas."""
+        """Deposit whole stablecoins into the pool for a member, and return the gas."""
         return self.send_call_and_return_gas(POOL, "deposit", coins * WAD, get_account(name), sender="rich")
 
     def _request_redeem(self, name: str, share_divisor: int) -> int:
-        """Commit a part of 20,000 and return the gas."""
+        """Request to redeem the shares of 20,000 / `share_divisor` stablecoins; return the gas."""
         who = get_account(name)
         return self.send_call_and_return_gas(
             POOL, "requestRedeem", 20_000 * WAD * 10**6 // share_divisor, who, who, sender=name
         )
 
     def _liquidate_long(self) -> int:
-        """Take over 100 lots of a long account with the pool, and return the gas."""
+        """Liquidate 100 lots of a long account by the pool, and return the gas."""
         self.deposit_margin("weak", 1_000)
         self.submit_signed_reports(1_600)
         self.fill_orders("weak", "first", 400, 16 * WAD)
@@ -97,7 +100,7 @@ class PerpetualVaultGasJobs(MarginMarketJobs):
         )
 
     def _fill_pool_quote_and_measure_gas(self, lots: int) -> int:
-        """Fill a part of the pool's quote from another account, and return the gas."""
+        """Buy `lots` from the pool at the price of its quote, and return the gas of the fill."""
         self.nonce += 1
         self.submit_signed_reports(1_700)
         price = 17 * WAD * 1_002 // 1_000

@@ -16,7 +16,10 @@ _BATCH = 9
 
 
 class StabilityPoolJobs(VaultJobs):
-    """Jobs of the standard deployment with a pool for ether: fees run, and the keeper holds the token."""
+    """Measured jobs of a stability pool for ether: its members' stablecoins repay unsafe vaults.
+
+    Stability fees accrue, and the keeper already holds ether.
+    """
 
     def __init__(self, host: AnvilHost) -> None:
         parameters = build_standard_parameters()
@@ -29,7 +32,7 @@ class StabilityPoolJobs(VaultJobs):
         self._pool = name_stability_pool(self.symbol)
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "stability pool: deposit", by job name."""
         used: dict[str, int] = {}
         engine = self.get_address("VaultEngine")
         for who in ("saver", "stranger", "taker"):
@@ -82,7 +85,7 @@ class StabilityPoolJobs(VaultJobs):
         return used
 
     def _liquidate_vaults(self, *owners: str) -> int:
-        """Liquidate vaults as a keeper that holds the token, and return the gas."""
+        """Liquidate the ether vaults of the owners in one call of the pool, and return the gas."""
         accounts = tuple(map(get_account, owners))
         return self._call_pool("liquidate", accounts, get_account("taker"), sender="taker")
 

@@ -11,10 +11,10 @@ HOUR = 3_600
 
 
 class VaultJobs(GasJobs):
-    """Jobs of vaults, liquidations, auctions and settlement."""
+    """Measured jobs of vaults, liquidations, auctions and settlement."""
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of each job by name."""
+        """Return the gas of each job, for example "draw again", by job name."""
         used: dict[str, int] = {}
         for who in ("borrower", "saver", "liquidator", "taker", "stranger", "another"):
             self.send_call_and_return_gas(self.symbol, "mint", get_account(who), 10_000 * WAD, sender=who)
@@ -103,7 +103,7 @@ class VaultJobs(GasJobs):
         )
 
     def measure_settlement(self, last_auction_id: int) -> dict[str, int]:
-        """Wind up the protocol and return the gas of each step by name."""
+        """Settle the protocol, its final shutdown, and return the gas of each step by job name."""
         used: dict[str, int] = {}
         for i in range(4, 7):
             self.send_call_and_return_gas(
@@ -149,7 +149,7 @@ class VaultJobs(GasJobs):
         return used
 
     def fund_constant_product_market(self, dollar_price: int) -> str:
-        """Open a deep market at a price and return its address."""
+        """Add 100 ether and as many dollars to a market at a price [dollars]; return its address."""
         market = f"Market.{self.symbol}"
         self.send_call_and_return_gas(
             self.symbol, "mint", get_account("market_maker"), 100 * WAD, sender="market_maker"
@@ -167,27 +167,30 @@ class VaultJobs(GasJobs):
         return self.get_address(market)
 
     def flash_take(self, auction: int, market: str) -> int:
-        """Take a part without capital, sell it, keep the profit, and return the gas."""
+        """Buy one ether from an auction without capital, by a flash sale, and return the gas.
+
+        The FlashTaker contract sells the ether on the market and keeps the profit.
+        """
         self.chain.advance(1_800)
         args = (auction, WAD, 2_000 * RAY, market, 0)
         return self.send_call_and_return_gas("FlashTaker", "take_and_sell", *args, sender="taker")
 
     def liquidate_vault(self, i: int) -> int:
-        """Liquidate an owner's vault and return the gas."""
+        """Liquidate the ether vault of `owner_{i}`, and return the gas."""
         args = (WETH, get_account(f"owner_{i}"), get_account("liquidator"))
         return self.send_call_and_return_gas("LiquidationEngine", "liquidate", *args, sender="liquidator")
 
     def take_auction(self, auction: int, amount: int) -> int:
-        """Take from an auction and return the gas."""
+        """Buy at most `amount` of collateral [wad] from an auction, and return the gas."""
         args = (auction, amount, 2_000 * RAY, get_account("taker"), b"")
         return self.send_call_and_return_gas("CollateralAuction", "take", *args, sender="taker")
 
 
 class GuardedVaultJobs(VaultJobs):
-    """Jobs of the same vaults with every guard on."""
+    """The vault jobs of VaultJobs, with every guard enabled."""
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of the jobs that guards change, by name."""
+        """Return the gas of the five jobs that guards affect, by job name."""
         used = super().measure_gas_by_job()
         return {
             f"{name} with guards": used[name]

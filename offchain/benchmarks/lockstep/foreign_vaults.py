@@ -38,12 +38,12 @@ _IMPORT = re.compile(r'^import\b[^;]*?["\']([^"\']+)["\'];', re.MULTILINE)
 
 
 class CompilationError(BackstopError):
-    """A vault does not compile."""
+    """Error: the sources of a vault do not compile."""
 
 
 @dataclass(frozen=True)
 class CompiledContract:
-    """A contract as every tool can take it."""
+    """Compiled contract in the form that every tool accepts."""
 
     abi: list[dict[str, Any]]
     bytecode: str  # the creation code, "0x" and hexadecimal digits
@@ -51,7 +51,7 @@ class CompiledContract:
 
 @dataclass(frozen=True)
 class VaultBuild:
-    """A vault and its asset, compiled; `solc_output` is the compiler's own where it was solc."""
+    """Compiled vault and asset contract; `solc_output` is set if solc compiled them."""
 
     contracts: dict[str, CompiledContract]
     solc_output: dict[str, Any] | None = None
@@ -59,7 +59,10 @@ class VaultBuild:
 
 @dataclass(frozen=True)
 class ForeignVault(ABC):
-    """A vault that is not ours. Mutants are drawn from `mutated` files, but for the functions left out."""
+    """ERC-4626 vault written by other people, from which mutants (planted faults) are drawn.
+
+    Mutants change the files `mutated`, but not the functions `left_out`.
+    """
 
     name: str
     title: str
@@ -68,35 +71,41 @@ class ForeignVault(ABC):
 
     @abstractmethod
     def read_source(self, file: str) -> str:
-        """Read a file of the vault as it is published."""
+        """Return the published text of a source file of the vault."""
 
     @abstractmethod
     def list_mutants(self) -> list[Mutant]:
-        """Return all mutants, in the order of files and text."""
+        """Return all mutants, ordered by file and by position in the file."""
 
     @abstractmethod
     def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
-        """Compile vault and asset in a new folder, which then has the sources; a mutant is in the vault."""
+        """Compile the vault and its asset, and write their sources into a new folder.
+
+        If a mutant is given, the vault has its fault; the asset stays unchanged.
+        """
 
     def _drop_left_out_functions(self, mutants: Iterable[Mutant]) -> list[Mutant]:
         return [each for each in mutants if each.function not in self.left_out]
 
 
 class VyperVault(ForeignVault):
-    """snekmate's, from the package that the contracts are compiled with."""
+    """Vault of snekmate in Vyper, from the Python package that the contracts use too."""
 
     def read_source(self, file: str) -> str:
-        """Read a file of snekmate."""
+        """Return the text of a file of the snekmate package."""
         return (_LIBRARY / file).read_text()
 
     def list_mutants(self) -> list[Mutant]:
-        """Return all mutants, in the order of files and text."""
+        """Return all mutants, ordered by file and by position in the file."""
         return self._drop_left_out_functions(
             mutant for file in self.mutated for mutant in list_file_mutants(file, self.read_source(file))
         )
 
     def write_sources(self, folder: Path, mutant: Mutant | None = None) -> Path:
-        """Write vault and asset, and the copy of snekmate of which the vault is made; return their folder."""
+        """Write the vault, its asset and a copy of snekmate into a new folder, and return the folder.
+
+        If a mutant is given, the copy of snekmate has its fault.
+        """
         sources = folder / "contracts"
         shutil.copytree(BENCH / "contracts" / self.name, sources)
         shutil.copytree(
@@ -107,7 +116,7 @@ class VyperVault(ForeignVault):
         return sources
 
     def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
-        """Compile the vault from a copy of snekmate, and the asset from the package: it stays whole."""
+        """Compile the vault from a copy of snekmate, and the asset from the unchanged package."""
         sources = self.write_sources(folder, mutant)
         return VaultBuild(
             {
@@ -118,10 +127,13 @@ class VyperVault(ForeignVault):
 
 
 class SolidityVault(ForeignVault):
-    """OpenZeppelin's, from npm, by solc from npm."""
+    """Vault of OpenZeppelin in Solidity; the sources and the compiler are npm packages."""
 
     def read_source(self, file: str) -> str:
-        """Read a file of `node_modules`, or of this benchmark."""
+        """Return the text of a file of `node_modules`, or else of this benchmark.
+
+        Raises BackstopError if neither has the file.
+        """
         path = BENCH / "node_modules" / file
         if not path.is_file():
             path = BENCH / "contracts" / self.name / file
@@ -133,7 +145,7 @@ class SolidityVault(ForeignVault):
             ) from None
 
     def list_mutants(self) -> list[Mutant]:
-        """Return all mutants, in the order of files and text."""
+        """Return all mutants, ordered by file and by position in the file."""
         output = run_solc(self._collect_sources(None), {"*": {"": ["ast"]}})
         return self._drop_left_out_functions(
             mutant
@@ -144,7 +156,7 @@ class SolidityVault(ForeignVault):
         )
 
     def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
-        """Compile the vault, and the asset from the package: it stays whole."""
+        """Compile the vault, and the asset from unchanged sources; write the sources to a folder."""
         wanted = ["abi", "evm.bytecode", "storageLayout"]
         output = run_solc(
             self._collect_sources(mutant), {f"{name}.sol": {name: wanted} for name in CONTRACTS}
@@ -171,7 +183,7 @@ class SolidityVault(ForeignVault):
         return dict(output["contracts"]["Asset.sol"])
 
     def _collect_sources(self, mutant: Mutant | None) -> dict[str, str]:
-        """Read the contracts and everything that they import."""
+        """Return the text of the contracts and of all their imports, by file name."""
         found: dict[str, str] = {}
         waiting = [f"{name}.sol" for name in CONTRACTS]
         while waiting:
@@ -209,7 +221,10 @@ VAULTS: dict[str, ForeignVault] = {
 
 
 def run_solc(sources: Mapping[str, str], selection: Mapping[str, Any]) -> dict[str, Any]:
-    """Compile sources by name; return the outputs that are selected, as of standard JSON."""
+    """Compile sources, given by file name, and return the selected output as standard JSON.
+
+    Raises CompilationError if solc reports an error, and BackstopError if solc does not run.
+    """
     settings = {
         "evmVersion": EVM_VERSION,
         "optimizer": {"enabled": True, "runs": 200},

@@ -30,7 +30,10 @@ _machine: Any = None
 
 
 def _check_and_count_step(machine: Any, *args: Any, **options: Any) -> None:
-    """Check the invariants, as before the first step and after each; end after the last step."""
+    """Check the invariants, count the step, and end the process at the limit of steps.
+
+    The check before a machine's first step is not counted. The count is written to steps.txt.
+    """
     global _steps, _machine
     _check(machine, *args, **options)
     _steps += machine is _machine

@@ -18,7 +18,7 @@ DIRECTED = frozenset({"-", "/", "%", "**"})
 
 
 class SoliditySource(SourceText):
-    """One Solidity file, with a tree that counts bytes."""
+    """Text of one Solidity file, and its syntax tree with positions in bytes."""
 
     def __init__(self, text: str, tree: Node) -> None:
         super().__init__(text)
@@ -26,13 +26,13 @@ class SoliditySource(SourceText):
         self._bytes = text.encode()
 
     def find_span(self, node: Node) -> tuple[int, int]:
-        """Return where a node starts and ends in the text."""
+        """Return the start and the end of a node in the text [characters]."""
         start, length, _ = map(int, node["src"].split(":"))
         first = len(self._bytes[:start].decode())
         return first, first + len(self._bytes[start : start + length].decode())
 
     def get_text(self, node: Node) -> str:
-        """Return a node's text."""
+        """Return the source text of a node."""
         start, end = self.find_span(node)
         return self.text[start:end]
 
@@ -40,12 +40,12 @@ class SoliditySource(SourceText):
         return TextEdit(*self.find_span(node), text)
 
     def build_operator_replacement(self, left: Node, right: Node, old: str, new: str) -> TextEdit:
-        """Replace an operator that stands between two nodes."""
+        """Return the edit that replaces the operator `old` between two nodes by `new`."""
         start = self.text.index(old, self.find_span(left)[1], self.find_span(right)[0])
         return TextEdit(start, start + len(old), new)
 
     def build_statement_removal(self, node: Node) -> TextEdit:
-        """Put an empty block for a statement and its semicolon."""
+        """Return the edit that replaces a statement and its semicolon by an empty block."""
         start, end = self.find_span(node)
         rest = self.text[end:]
         if rest.lstrip().startswith(";"):
@@ -53,12 +53,15 @@ class SoliditySource(SourceText):
         return TextEdit(start, end, "{}")
 
     def build_node_swap(self, first: Node, second: Node) -> TextEdit:
-        """Exchange two nodes; the text between them stays."""
+        """Return the edit that exchanges two nodes and keeps the text between them."""
         (start, end), (start_2, end_2) = self.find_span(first), self.find_span(second)
         return TextEdit(start, end_2, self.get_text(second) + self.text[end:start_2] + self.get_text(first))
 
     def iter_functions(self) -> Iterator[tuple[str, Node]]:
-        """Yield each function with a body, and its name; a constructor has the name of its kind."""
+        """Yield the name and the body of each function; an unnamed one has its kind as name.
+
+        Functions without a body are skipped. A constructor is unnamed.
+        """
         for contract in self.tree["nodes"]:
             for part in contract.get("nodes", ()):
                 if part["nodeType"] == "FunctionDefinition" and part.get("body"):
@@ -69,14 +72,14 @@ Operator = Callable[[Node, SoliditySource], Iterator[TextEdit]]
 
 
 def change_comparison(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Move a bound to its other side, and turn it round: < becomes <= and >=."""
+    """Yield edits that replace a comparison by similar ones, for example < by <= and by >=."""
     if node["nodeType"] == "BinaryOperation":
         for other in COMPARISONS.get(node["operator"], ()):
             yield _replace_operator(node, source, other)
 
 
 def change_logic(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Put `&&` for `||` and back; drop a `!`."""
+    """Yield the edit that exchanges `&&` and `||`, or that removes a `!`."""
     if node["nodeType"] == "BinaryOperation" and node["operator"] in LOGIC:
         yield _replace_operator(node, source, LOGIC[node["operator"]])
     elif node["nodeType"] == "UnaryOperation" and node["operator"] == "!":
@@ -84,13 +87,13 @@ def change_logic(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
 
 
 def invert_arithmetic(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Put the inverse operation: + for -, * for /."""
+    """Yield the edit that replaces an arithmetic operator by its inverse, for example + by -."""
     if node["nodeType"] in ("BinaryOperation", "Assignment") and node["operator"] in ARITHMETIC:
         yield _replace_operator(node, source, ARITHMETIC[node["operator"]])
 
 
 def flip_rounding(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Round the other way, where a call takes the direction; put true for false there."""
+    """Yield edits that reverse the rounding direction, or a boolean literal, in a call's arguments."""
     if node["nodeType"] != "FunctionCall":
         return
     for value in node["arguments"]:
@@ -102,7 +105,7 @@ def flip_rounding(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
 
 
 def change_number_by_one(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Make each number one higher and one lower."""
+    """Yield edits that make a number literal one higher, and one lower if it is not zero."""
     if node["nodeType"] == "Literal" and node["kind"] == "number" and node["value"].isdecimal():
         yield source.build_node_replacement(node, str(int(node["value"]) + 1))
         if int(node["value"]):
@@ -110,7 +113,7 @@ def change_number_by_one(node: Node, source: SoliditySource) -> Iterator[TextEdi
 
 
 def drop_assert(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Leave a check out: a `require`, or an `if` that only reverts."""
+    """Yield the edit that removes a check: a `require`, or an `if` that only reverts."""
     if node["nodeType"] == "IfStatement" and not node.get("falseBody"):
         body = node["trueBody"]
         inside = body["statements"] if body["nodeType"] == "Block" else [body]
@@ -121,19 +124,19 @@ def drop_assert(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
 
 
 def drop_write(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Leave a write out."""
+    """Yield the edit that removes an assignment statement."""
     if node["nodeType"] == "ExpressionStatement" and node["expression"]["nodeType"] == "Assignment":
         yield source.build_statement_removal(node)
 
 
 def drop_call(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Leave out a call with an unused result, or an event."""
+    """Yield the edit that removes an event, or a call with an unused result."""
     if node["nodeType"] == "EmitStatement" or _get_called_name(node) not in (None, "require"):
         yield source.build_statement_removal(node)
 
 
 def swap_operands(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Swap neighbours of one type among a call's arguments, or the sides of a difference."""
+    """Yield edits that swap neighbouring arguments of one type, or operands such as those of `-`."""
     if node["nodeType"] == "BinaryOperation" and node["operator"] in DIRECTED:
         left, right = source.get_text(node["leftExpression"]), source.get_text(node["rightExpression"])
         yield source.build_node_replacement(node, f"({right}) {node['operator']} ({left})")
@@ -159,7 +162,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 def list_solidity_mutants(file: str, source: SoliditySource) -> list[Mutant]:
-    """Return all mutants of a file; functions of one name count as one."""
+    """Return all mutants of a file; functions with the same name are treated as one function."""
     edits: dict[str, set[tuple[TextEdit, str]]] = {}
     for function, body in source.iter_functions():
         edits.setdefault(function, set()).update(
@@ -174,7 +177,7 @@ def list_solidity_mutants(file: str, source: SoliditySource) -> list[Mutant]:
 
 
 def _iter_nodes(value: Any) -> Iterator[Node]:
-    """Yield a node and all below it."""
+    """Yield a syntax node and all nodes below it."""
     if isinstance(value, Mapping):
         if "nodeType" in value:
             yield dict(value)
@@ -192,7 +195,7 @@ def _replace_operator(node: Node, source: SoliditySource, new: str) -> TextEdit:
 
 
 def _get_called_name(statement: Node) -> str | None:
-    """Return the name of the function that a statement calls, if it does nothing else."""
+    """Return the name of the function that a statement calls; None for any other statement."""
     if statement["nodeType"] != "ExpressionStatement":
         return None
     call = statement["expression"]

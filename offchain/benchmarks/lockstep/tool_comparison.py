@@ -27,7 +27,10 @@ RUN_SEED = 1
 
 
 class ToolResult(NamedTuple):
-    """One tool's result: its speed, its user's lines of code, CPU seconds by mutant (None: not found)."""
+    """Result of one tool on one vault: its speed, and the CPU seconds to find each mutant.
+
+    `lines` counts the code that a user of the tool writes. A mutant that was not found has None.
+    """
 
     tool: str
     speed: ToolSpeed
@@ -36,12 +39,12 @@ class ToolResult(NamedTuple):
 
     @property
     def found(self) -> list[float]:
-        """CPU seconds of the mutants found."""
+        """CPU seconds that the tool took for each mutant it found."""
         return [each for each in self.seconds.values() if each is not None]
 
 
 class VaultComparison(NamedTuple):
-    """All tools on one vault and its mutants."""
+    """Results of all tools on one vault and its drawn mutants."""
 
     vault: ForeignVault
     mutants: list[DrawnMutant]
@@ -58,9 +61,10 @@ def compare_tools(
     timeout: float = TIMEOUT,
     say: Callable[[str], None] = lambda text: None,
 ) -> VaultComparison:
-    """Draw mutants and have each tool test the whole vault, then the mutants, one after the other.
+    """Test a vault, unchanged and with each of its drawn mutants, by every tool, and compare them.
 
-    `say` is told what is measured now.
+    `seconds` is the CPU time to measure a speed, and `timeout` to search one mutant [CPU seconds]. `say`
+    receives progress messages.
     """
     prepare_node_packages()
     say(f"{vault.title}: {count} mutants are drawn and compiled")
@@ -85,7 +89,10 @@ def compare_tools(
 
 
 def build_tool_rows(comparison: VaultComparison) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each tool: speed, its ratio to the first, mutants found, median time, lines."""
+    """Yield a table row for each tool: speed, ratio to the first, finds, median time and lines.
+
+    The speed is in steps a CPU second, and the median time in CPU seconds.
+    """
     first = comparison.results[0].speed.rate
     for each in comparison.results:
         yield (
@@ -99,7 +106,7 @@ def build_tool_rows(comparison: VaultComparison) -> Iterator[tuple[str, ...]]:
 
 
 def build_mutant_rows(comparison: VaultComparison) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each mutant: its description, and the CPU seconds of each tool."""
+    """Yield a table row for each mutant: its description, and the CPU seconds of each tool."""
     for mutant, _, _ in comparison.mutants:
         took = [each.seconds[mutant.id] for each in comparison.results]
         place = f"`{mutant.function}`, {mutant.operator}, line {mutant.line}"
@@ -107,7 +114,7 @@ def build_mutant_rows(comparison: VaultComparison) -> Iterator[tuple[str, ...]]:
 
 
 def write_comparisons_json(comparisons: Sequence[VaultComparison], draw_seed: str, path: Path) -> None:
-    """Write all measurements and the faults as JSON."""
+    """Write the mutants and all measurements of the comparisons to a JSON file."""
     content = {
         vault.name: _build_json(comparison) for comparison in comparisons for vault in (comparison.vault,)
     }

@@ -19,7 +19,7 @@ EQUIVALENT = BENCH / "equivalent.yaml"
 
 
 class DrawnMutant(NamedTuple):
-    """A mutant, compiled; its sources are in `folder`."""
+    """Drawn mutant with its compiled contracts and the folder of its sources."""
 
     mutant: Mutant
     build: VaultBuild
@@ -27,7 +27,7 @@ class DrawnMutant(NamedTuple):
 
 
 def iter_mutants_in_order_of_draw(vault: ForeignVault, seed: str) -> Iterator[Mutant]:
-    """Yield all mutants of a vault: one of each operator in turn, at random, until none is left."""
+    """Yield all mutants of a vault in a seeded random order, alternating between the operators."""
     order = vault.list_mutants()
     Random(f"{seed} {vault.name}").shuffle(order)
     by_operator: dict[str, list[Mutant]] = {}
@@ -41,10 +41,10 @@ def iter_mutants_in_order_of_draw(vault: ForeignVault, seed: str) -> Iterator[Mu
 
 
 def draw_mutants(vault: ForeignVault, seed: str, folder: Path, count: int = COUNT) -> list[DrawnMutant]:
-    """Draw mutants and compile them in new folders; redraw mutants that fail to compile or are equivalent.
+    """Draw mutants of a vault, compile each in a new folder, and return `count` of them.
 
-    Equivalent is one with the bytecode of the vault, or of a mutant that is drawn already, or one that is
-    argued to be so.
+    A mutant that does not compile or is equivalent is replaced by the next. A mutant is equivalent if
+    equivalent.yaml lists it, or if its bytecode is that of the vault or of an earlier mutant.
     """
     whole = vault.compile_vault(folder / "whole")
     known = {whole.contracts["Vault"].bytecode}

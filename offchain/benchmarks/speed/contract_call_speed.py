@@ -38,7 +38,10 @@ AGAIN = 20
 
 
 class CallSpeed(NamedTuple):
-    """Contract calls of one way to run the same path's actions after its opening."""
+    """Speed of one method to execute the contract calls of a path after its opening.
+
+    `seconds` are by the clock, `cpu` are CPU seconds of all processes.
+    """
 
     way: str
     calls: int
@@ -47,17 +50,17 @@ class CallSpeed(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Calls a second, by the clock."""
+        """Contract calls a second, by the clock."""
         return self.calls / self.seconds
 
     @property
     def cpu_seconds_per_call(self) -> float:
-        """CPU a call, which does not depend on other users of the machine [seconds]."""
+        """CPU seconds a call, which depend little on other users of the machine."""
         return self.cpu / self.calls
 
 
 def measure_call_speeds(scenario: Scenario, seed: int) -> Iterator[CallSpeed]:
-    """Measure the same actions each way, the yardsticks first."""
+    """Yield the speed of each method for the same actions, the yardsticks first."""
     path = draw_scenario(scenario, seed, 0)
     with open_deployment_session(path, "model", seed) as session:
         run = Simulation(path, session, seed)
@@ -89,7 +92,10 @@ def measure_call_speeds(scenario: Scenario, seed: int) -> Iterator[CallSpeed]:
 
 
 def _time_path_on_workers(way: str, task: Task, action_count: int, worker_count: int) -> CallSpeed:
-    """Run the path repeatedly on several processes, timed from when all of them are busy."""
+    """Return the speed of the path on several processes, timed once all of them are busy.
+
+    `action_count` is the number of actions of one path.
+    """
     warm, began, spent = 2 * worker_count, 0.0, 0.0
     paths = warm + worker_count * AGAIN
     results = build_process_workers(worker_count)(run_chunk, (task,), [Chunk(0, 0, 1)] * paths)
@@ -106,7 +112,10 @@ def _time_path_on_workers(way: str, task: Task, action_count: int, worker_count:
 
 
 def _time_action_replay(way: str, trace: ProtocolTrace, compares_model: bool) -> CallSpeed:
-    """Replay the path's recorded actions one after the other."""
+    """Return the speed of replaying the path's recorded actions on revm.
+
+    If `compares_model`, each action also runs on the model, and the states are compared.
+    """
     played = trace.steps[trace.opening :]
     with closing(RevmHost(trace.started_at)) as host:
         _, model, chain = deploy_protocol(host, trace.parameters)
@@ -136,9 +145,9 @@ def _time_action_replay(way: str, trace: ProtocolTrace, compares_model: bool) ->
 
 
 def _time_actions_on_anvil(way: str, trace: ProtocolTrace, shares_blocks: bool) -> CallSpeed:
-    """Send the path's actions through web3.py, `contract.functions.f(...).transact()`, with receipts.
+    """Return the speed of sending the path's actions to Anvil by web3.py, and awaiting receipts.
 
-    Each is in a block of its own, as is usual, or all actions of one time are together in one block.
+    Each action has its own block, or all actions of one time have a common block if `shares_blocks`.
     """
     with closing(AnvilHost(trace.started_at)) as host:
         opened = ProtocolTrace(trace.steps[: trace.opening], trace.started_at, parameters=trace.parameters)
@@ -176,7 +185,7 @@ def _to_checksum(value: Any) -> Any:
 
 
 def sum_cpu_seconds_including_own(other_processes: Iterable[BaseProcess] = ()) -> float:
-    """Sum the CPU seconds of this process, of its finished children, and of others."""
+    """Return the CPU seconds of this process, its ended children, and other running processes."""
     return (
         time.process_time()
         + sum(os.times()[2:4])
@@ -185,6 +194,6 @@ def sum_cpu_seconds_including_own(other_processes: Iterable[BaseProcess] = ()) -
 
 
 def _read_cpu_seconds(pid: int | None) -> float:
-    """Return the CPU seconds of a running process."""
+    """Return the CPU seconds of the running process with an id."""
     used = psutil.Process(pid).cpu_times()
     return float(used.user + used.system)

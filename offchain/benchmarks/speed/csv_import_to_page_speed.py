@@ -54,7 +54,7 @@ _EMPTY, _TWICE = 500, 600
 
 
 class CommandTime(NamedTuple):
-    """Cost of a command: seconds by the clock, CPU seconds of all its processes, bytes of the largest."""
+    """Cost of a command: clock seconds, CPU seconds of all its processes, and peak memory [bytes]."""
 
     command: str
     seconds: float
@@ -63,7 +63,10 @@ class CommandTime(NamedTuple):
 
 
 def draw_random_hourly_prices(days: int = DAYS) -> list[dict[str, int]]:
-    """Return cents of each asset, hour by hour: coins move together, and fall by a twentieth now and then."""
+    """Return the price of each asset [cents] for each hour of the days, by symbol.
+
+    Prices of all assets move together. In about one hour of 300 all fall by 3% to 7% more.
+    """
     dice, cents, rows = SeededRandom(1, "files", "prices"), dict(CENTS), []
     for _ in range(24 * days):
         rows.append(dict(cents))
@@ -80,10 +83,14 @@ def draw_random_hourly_prices(days: int = DAYS) -> list[dict[str, int]]:
 def draw_positions_with_faults(
     count: int, last_prices: dict[str, int]
 ) -> list[tuple[str, str, int, int | None]]:
-    """Return owners, symbols, units of the token and millionths of debt; None and "" are missing.
+    """Return random positions with faults: owner, symbol, collateral and debt.
 
-    Of a thousand rows about a hundred are crumbs, thirty unsafe, five under water, five lock nothing, thirty
-    owe nothing, five are of the owner and the type before, and one lacks its owner or its debt.
+    Collateral is in the token's smallest unit, debt in millionths of a stablecoin. A missing owner is "", a
+    missing debt None.
+
+    Of 1,000 rows about 100 have tiny debts, 30 are unsafe, 5 owe more than their collateral is worth, 5 have
+    no collateral, 30 have no debt, 5 repeat the owner and type of the row before, and 1 lacks its owner or
+    its debt.
     """
     dice, rows = SeededRandom(1, "files", "positions"), list[tuple[str, str, int, int | None]]()
     symbols = [symbol for symbol, share in OWED.items() for _ in range(share)]
@@ -116,7 +123,10 @@ def draw_positions_with_faults(
 
 
 def write_position_and_hourly_price_csvs(folder: Path, count: int = POSITIONS, days: int = DAYS) -> None:
-    """Write positions.csv and prices.csv, and both again with other columns: other-*.csv."""
+    """Write random positions and prices to positions.csv and prices.csv in a folder.
+
+    The same data with other columns is written to other-positions.csv and other-prices.csv.
+    """
     quotes = draw_random_hourly_prices(days)
     rows = draw_positions_with_faults(count, quotes[-1])
     plain = [
@@ -168,7 +178,11 @@ def _write_csv(path: Path, heads: Sequence[str], rows: Sequence[Sequence[object]
 
 
 def measure_import_and_stress(folder: Path, path_count: int = PATHS) -> Iterator[CommandTime]:
-    """Run the commands on files in a folder: to the first page of either pair, and from Python."""
+    """Yield the cost of each command from two CSV files to the first page of a study.
+
+    Both pairs of files are imported and studied by commands, and the first pair by Python too. Raises
+    BackstopError if a study has no page.
+    """
     for before, said in (("", PLAIN), ("other-", OTHER)):
         mine, study = folder / f"{before}mine", folder / f"{before}study"
         book, quotes = folder / f"{before}positions.csv", folder / f"{before}prices.csv"
@@ -188,12 +202,15 @@ def measure_import_and_stress(folder: Path, path_count: int = PATHS) -> Iterator
 
 
 def time_backstop_command(shown: str, *args: object) -> CommandTime:
-    """Run a command of Backstop in a process of its own, and return what it took."""
+    """Run a `backstop` command in a new process, and return its cost under the shown name."""
     return time_command_once(shown, [sys.executable, "-m", "backstop.cli", *map(str, args)])
 
 
 def time_command_once(shown: str, command: Sequence[str]) -> CommandTime:
-    """Run a command to its end and return what it took; raise BackstopError where it fails."""
+    """Run a command to its end, and return its cost under the shown name.
+
+    Raises BackstopError with the last line of its errors if the command fails.
+    """
     began = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)

@@ -40,7 +40,7 @@ HOUR = 3_600
 
 
 class PathRate(NamedTuple):
-    """Paths of an engine on workers, and the seconds they took, from the first chunk on."""
+    """Number of paths that workers ran on an engine, and their seconds after the first chunk."""
 
     engine: str
     way: str
@@ -55,27 +55,27 @@ class PathRate(NamedTuple):
 
 
 class ChunkCost(NamedTuple):
-    """Overhead of one chunk besides its paths [seconds]."""
+    """Time that one chunk of paths costs the scheduler and the writer of results [seconds]."""
 
     passing: float
     writing: float
 
     @property
     def largest_seconds_per_chunk(self) -> float:
-        """The one that is at its limit first."""
+        """The larger of both costs, which limits the rate of chunks [seconds]."""
         return max(self.passing, self.writing)
 
     def compute_max_busy_workers(self, chunk_seconds: float) -> int:
-        """Return how many workers are kept busy, of which each takes `chunk` seconds for one."""
+        """Return how many workers one scheduler keeps busy if each takes `chunk_seconds` a chunk."""
         return int(chunk_seconds / self.largest_seconds_per_chunk)
 
 
 def measure_paths_per_hour(
     stress_day: StressDay, say: Callable[[str], None] = lambda text: None
 ) -> Iterator[PathRate]:
-    """Measure each engine on one worker and on two, as processes and on a Dask cluster.
+    """Yield the path rate of each engine on one and two workers, as processes and on Dask.
 
-    `say` is told what is measured now.
+    `say` receives progress messages.
     """
     for name in AT_ONCE:
         task = Task(stress_day.scenario, SEED, name)
@@ -97,7 +97,10 @@ def measure_paths_per_hour(
 
 
 def measure_chunk_cost(day: StressDay, jobs: int = JOBS, chunks: int = CHUNKS_WRITTEN) -> ChunkCost:
-    """Measure a chunk's cost for the scheduler, by jobs that do nothing, and for its writer."""
+    """Return the seconds that passing on and writing one chunk take.
+
+    Passing is measured by `jobs` empty jobs on a Dask cluster, writing by `chunks` Parquet files.
+    """
     with _DaskCluster(2) as address:
         began, done = time.perf_counter(), 0
         with closing(build_cluster_workers(address)(_do_nothing, None, range(jobs))) as passed:
@@ -124,14 +127,17 @@ def compute_chunk_seconds(found: Iterable[PathRate]) -> dict[str, float]:
 
 
 def write_path_rates_json(path_rates: Iterable[PathRate], chunk_cost: ChunkCost, path: Path) -> None:
-    """Write all measurements as JSON."""
+    """Write the path rates and the cost of a chunk to a JSON file."""
     listed = [each._asdict() | {"paths_an_hour": round(each.an_hour)} for each in path_rates]
     content = {"schema_version": SCHEMA_VERSION, "scenario": SCENARIO, "rates": listed}
     write_json(content | {"cost_of_a_chunk_seconds": chunk_cost._asdict()}, path)
 
 
 def _count_paths_and_seconds(workers: Workers, task: Task) -> tuple[int, float]:
-    """Return how many paths workers did in so many seconds; the first chunk, and the start, are left out."""
+    """Return the number of paths that workers finish, and the seconds they take.
+
+    The first chunk and the start are not counted. Raises BackstopError if no chunk is done in time.
+    """
     size = AT_ONCE[task.engine]
     chunks = (Chunk(0, first, size) for first in count(0, size))
     began, first, done = time.perf_counter(), 0.0, -size
@@ -152,7 +158,7 @@ def _do_nothing(shared: None, job: int) -> int:
 
 
 class _DaskCluster:
-    """A Dask cluster of so many processes of this machine."""
+    """Context of a Dask cluster with a number of worker processes on this machine."""
 
     def __init__(self, workers: int) -> None:
         from distributed import LocalCluster

@@ -23,7 +23,7 @@ VAULTS = 100_000
 
 
 class DayCost(NamedTuple):
-    """Cost of one day, by itself in a process."""
+    """Cost of one simulated day, measured in a process of its own."""
 
     host: str
     vaults: int
@@ -35,12 +35,12 @@ class DayCost(NamedTuple):
 
     @property
     def cpu_seconds_per_action(self) -> float:
-        """CPU seconds for each action of the day, with keepers' decisions."""
+        """CPU seconds for each action of the day, including the decisions of keepers."""
         return self.cpu / self.actions
 
 
 def scale_book(scenario: Scenario, vaults: int) -> Scenario:
-    """Draw a book of about so many vaults in its place, which owe as much in all."""
+    """Return the scenario with about `vaults` vaults and the same total debt."""
     before = sum(book.vaults for book in scenario.generated.values())
     generated = {
         symbol: replace(
@@ -59,7 +59,11 @@ def scale_book(scenario: Scenario, vaults: int) -> Scenario:
 
 
 def measure_books(vaults: int, say: Callable[[str], None]) -> Iterator[DayCost]:
-    """Measure the day's own book and one of `vaults`, on the model alone and on the contracts beside it."""
+    """Yield the cost of the day with its own book and with `vaults` vaults, on each host.
+
+    The hosts are the model alone ("model"), and the model beside the contracts ("revm"). `say` receives
+    progress messages.
+    """
     own = sum(book.vaults for book in load_scenario(SCENARIO).generated.values())
     for host in ("model", "revm"):
         for count in (own, vaults):
@@ -70,7 +74,7 @@ def measure_books(vaults: int, say: Callable[[str], None]) -> Iterator[DayCost]:
 
 
 def run_day(host: str, vaults: int) -> DayCost:
-    """Run the day with so many vaults."""
+    """Simulate the day with about `vaults` vaults on a host, and return its cost."""
     scenario = draw_scenario(scale_book(load_scenario(SCENARIO), vaults), SEED)
     began = time.perf_counter()
     with open_deployment_session(scenario, host, SEED) as session:
@@ -88,5 +92,5 @@ def run_day(host: str, vaults: int) -> DayCost:
 
 
 def write_day_costs_json(day_costs: list[DayCost], path: Path) -> None:
-    """Write all figures as JSON."""
+    """Write the costs of all days to a JSON file."""
     write_json({"schema_version": 1, "book": [cost._asdict() for cost in day_costs]}, path)

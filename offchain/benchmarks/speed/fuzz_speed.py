@@ -47,7 +47,7 @@ APE_STEPS, WEB3_STEPS, ANVIL_STEPS = 60, 300, 1_000
 
 
 class FuzzSpeed(NamedTuple):
-    """Steps of one way and their seconds, without deployment and opening."""
+    """Number of steps by one method and their seconds, without deployment and opening."""
 
     way: str
     steps: int
@@ -60,7 +60,7 @@ class FuzzSpeed(NamedTuple):
 
 
 class RecordedCampaign(NamedTuple):
-    """Steps that all ways take, with the campaign that made them."""
+    """Recorded steps of a fuzz campaign, its speed, and the number of its moves of each kind."""
 
     traces: list[ProtocolTrace]
     speed: FuzzSpeed
@@ -68,7 +68,7 @@ class RecordedCampaign(NamedTuple):
 
 
 def record_timed_campaign_on_revm(run_count: int = RUNS, steps_per_run: int = RUN_LENGTH) -> RecordedCampaign:
-    """Run the campaign on revm, timed, and record its steps."""
+    """Run a fuzz campaign on revm, and return its recorded steps and its speed."""
     traces, mix, seconds = [], Counter[str](), 0.0
     artifacts = Artifacts()
     for seed in range(run_count):
@@ -84,7 +84,7 @@ def record_timed_campaign_on_revm(run_count: int = RUNS, steps_per_run: int = RU
 
 
 def measure_fuzz_speeds(campaign: RecordedCampaign) -> Iterator[FuzzSpeed]:
-    """Measure the other ways one after the other, the yardstick first."""
+    """Yield the speed of each method to run the campaign's steps, the yardstick first."""
     traces = campaign.traces
     yield _measure_fuzz_speed(YARDSTICK, traces[:1], APE_STEPS, _time_ape)
     yield _measure_fuzz_speed("web3.py on Anvil, nothing compared", traces[:1], WEB3_STEPS, _time_web3)
@@ -105,7 +105,10 @@ def measure_fuzz_speeds(campaign: RecordedCampaign) -> Iterator[FuzzSpeed]:
 
 
 def measure_seconds_by_part(campaign: RecordedCampaign) -> dict[str, float]:
-    """Measure the seconds of each part by running the same steps through it alone, in process."""
+    """Return the seconds that each part of the campaign takes, by the part's name.
+
+    The same steps are run through each part alone; other parts are differences.
+    """
     traces, total = campaign.traces, campaign.speed.seconds
     steps = campaign.speed.steps
     together = _measure_fuzz_speed("", traces, steps, _make_lockstep_timer("revm", 1)).seconds
@@ -128,7 +131,7 @@ def write_fuzz_speed_json(
     index_speed_rows: Sequence[SpeedRow],
     path: Path,
 ) -> None:
-    """Write all measurements as JSON."""
+    """Write all measurements of the campaign and of the vault index to a JSON file."""
     total = campaign.speed.seconds
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -153,7 +156,7 @@ def write_fuzz_speed_json(
 
 
 def _collect_garbage_and_read_clock() -> float:
-    """Collect garbage and return the time [seconds]."""
+    """Collect garbage, and return the reading of the performance clock [seconds]."""
     gc.collect()
     return time.perf_counter()
 
@@ -164,7 +167,10 @@ def _measure_fuzz_speed(
     total_steps: int,
     time_trace: Callable[[ProtocolTrace, int], float],
 ) -> FuzzSpeed:
-    """Run the first steps of each trace; `run` returns their seconds after the opening."""
+    """Return the speed of a method on the first steps of each trace, `total_steps` in all.
+
+    `time_trace` runs that many steps of a trace, and returns their seconds without the opening.
+    """
     each = total_steps // len(traces)
     return FuzzSpeed(way, each * len(traces), sum(time_trace(trace, each) for trace in traces))
 
@@ -172,7 +178,7 @@ def _measure_fuzz_speed(
 def _split_opening_and_following_steps(
     trace: ProtocolTrace, step_count: int
 ) -> tuple[ProtocolTrace, ProtocolTrace]:
-    """Split a trace into its opening and `steps` steps after it."""
+    """Return the opening of a trace, and the `step_count` steps after it, as two traces."""
     opening = ProtocolTrace(trace.steps[: trace.opening], trace.started_at, parameters=trace.parameters)
     rest = trace.steps[trace.opening : trace.opening + step_count]
     return opening, ProtocolTrace(rest, trace.started_at, parameters=trace.parameters)
@@ -226,7 +232,7 @@ def _time_model(trace: ProtocolTrace, steps: int) -> float:
 
 
 def begin_chain(opening_trace: ProtocolTrace, host: Any) -> ChainSystem:
-    """Deploy on a host and run the opening's steps."""
+    """Deploy the protocol on a host, run the opening's steps, and return the chain."""
     deployment = plan_deployment(opening_trace.parameters)
     chain = create_chain(deployment, host)
     apply_configuration(chain, deployment)
@@ -242,7 +248,7 @@ def begin_chain(opening_trace: ProtocolTrace, host: Any) -> ChainSystem:
 
 
 def _time_chain(trace: ProtocolTrace, steps: int) -> float:
-    """Time encoding, running and decoding."""
+    """Return the seconds to encode, execute and decode the steps as contract calls on revm."""
     opening, rest = _split_opening_and_following_steps(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
     began = _collect_garbage_and_read_clock()
@@ -254,7 +260,7 @@ def _time_chain(trace: ProtocolTrace, steps: int) -> float:
 
 
 def _measure_total_raw_call_seconds(trace: ProtocolTrace, steps: int) -> float:
-    """Time the calls alone, with prepared call data and raw results."""
+    """Return the seconds to execute the steps on revm, with prepared call data and raw results."""
     opening, rest = _split_opening_and_following_steps(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
     calls = [(timestamp, *encode_sender_contract_and_data(chain, step)) for timestamp, step, _ in rest.steps]
@@ -268,7 +274,7 @@ def _measure_total_raw_call_seconds(trace: ProtocolTrace, steps: int) -> float:
 
 
 def encode_sender_contract_and_data(chain: ChainSystem, action: Any) -> tuple[str, str, bytes]:
-    """Encode an action as a host takes it: sender, contract, call data."""
+    """Return the sender, the contract's address and the call data of an action."""
     function = chain.get_function(action.contract, action.method, len(action.args))
     return action.sender, chain.addresses[action.contract], function.encode_call(action.args)
 
@@ -296,7 +302,7 @@ def _time_web3(trace: ProtocolTrace, steps: int) -> float:
 
 
 def _time_ape(trace: ProtocolTrace, steps: int) -> float:
-    """Time the steps as an Ape script makes them: contract.method(*args, sender=account)."""
+    """Return the seconds of the steps as an Ape script: `contract.method(*args, sender=account)`."""
     # The other ways do without Ape, which is slow to load.
     import ape
     from ape.exceptions import ContractLogicError

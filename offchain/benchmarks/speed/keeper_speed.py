@@ -56,7 +56,7 @@ class _Vault(NamedTuple):
 
     @property
     def unsafe_at(self) -> int:
-        """Price at which the vault is just unsafe [ray]."""
+        """Price of ether just below which the vault is unsafe [ray]."""
         return self.debt * _RATIO * RAY // (self.locked * BASIS_POINTS) - 1
 
 
@@ -68,7 +68,10 @@ class _Call(NamedTuple):
 
 
 def measure_keeper(vaults: int, say: Say) -> Iterator[SpeedRow]:
-    """Measure a keeper on a chain with `vaults` vaults; `say` reports what is being done."""
+    """Yield the speeds of a keeper on a chain with `vaults` vaults: starts, answers and scans.
+
+    `say` receives progress messages.
+    """
     with tempfile.TemporaryDirectory(prefix="backstop-") as folder:
         town = _KeeperMarket(Path(folder), _make_book(vaults))
         try:
@@ -83,7 +86,10 @@ def measure_keeper(vaults: int, say: Say) -> Iterator[SpeedRow]:
 
 
 def _make_book(vaults: int, seed: int = 1) -> list[_Vault]:
-    """Draw debts of 5,000 to 20,000 at ratios of 1.55 to 6, the nearest to liquidation first."""
+    """Return random vaults, sorted so that the first is nearest to liquidation.
+
+    Debts are 5,000 to 20,000 stablecoins, collateral ratios 1.55 to 6.
+    """
     dice = random.Random(seed)
     found = []
     for _ in range(vaults):
@@ -94,7 +100,10 @@ def _make_book(vaults: int, seed: int = 1) -> list[_Vault]:
 
 
 class _KeeperMarket:
-    """Deployment on an Anvil that mines on demand, without fees and for any sender."""
+    """Protocol with a book of vaults, on an Anvil that mines on demand and accepts any sender.
+
+    Transactions have a gas price of zero.
+    """
 
     def __init__(self, folder: Path, book: list[_Vault]) -> None:
         self.folder = folder
@@ -122,7 +131,7 @@ class _KeeperMarket:
         self._time = self._node.get_head().timestamp
 
     def open_vaults(self) -> None:
-        """Set a price, fill a market, and open the book."""
+        """Set the price of ether, fund the market, and open all vaults of the book."""
         engine, market = (self.deployment.addresses[name] for name in ("VaultEngine", "Market.WETH"))
         for _ in range(2):  # a price counts after the second step
             self._mine_block(self._build_price_calls(_PRICE * RAY))
@@ -142,9 +151,9 @@ class _KeeperMarket:
             self._mine_block([_build_draw_call(vault.owner, vault.owner, 0, vault.debt) for vault in part])
 
     def mine_price_drop(self, vault: _Vault) -> None:
-        """Mine a block with a price that makes the vault unsafe, on the market as well.
+        """Mine a block with a price of the feed and the market that makes a vault unsafe.
 
-        The feed makes the price current a block later.
+        The feed's new price becomes current one block later.
         """
         price = vault.unsafe_at
         liquidity = (_LIQUIDITY * RAY // price, _LIQUIDITY)
@@ -157,7 +166,10 @@ class _KeeperMarket:
         return [*reports, _Call(_MAKER, "PriceFeed", "poke", (0,))]
 
     def _mine_block(self, calls: Sequence[_Call]) -> None:
-        """Mine waiting transactions and these calls, which must all succeed."""
+        """Mine a block with the waiting transactions and the calls.
+
+        Raises BackstopError if a call fails.
+        """
         request, names = self._node.request, list[str]()
         for call in calls:
             function = self.artifacts[
@@ -185,7 +197,7 @@ def _build_draw_call(sender: str, owner: str, locked: int, debt: int) -> _Call:
 
 
 def _build_parameters_with_large_limits() -> Parameters:
-    """Build the standard deployment with room for every vault, and a price at each block."""
+    """Return the standard parameters with limits for every vault, and a price step each block."""
     plenty = 10**9
     ether, *others = build_standard_parameters().collateral_types
     ether = dataclasses.replace(
@@ -210,7 +222,10 @@ def _build_parameters_with_large_limits() -> Parameters:
 def _iter_cold_warm_start_speeds(
     keeper_market: _KeeperMarket, say: Say
 ) -> Generator[SpeedRow, None, LiveSystem]:
-    """Measure a start from nothing, and from the snapshot that the first one left."""
+    """Yield the speed of a start without a snapshot, of a start with one, and of saving it.
+
+    Return the system of the second start.
+    """
     say("a start from nothing")
     system, cold = _start_timed_live_system(keeper_market)
     blocks = system.mirror.block - keeper_market.deployment.block
@@ -231,7 +246,7 @@ def _iter_cold_warm_start_speeds(
 
 
 def _start_timed_live_system(keeper_market: _KeeperMarket) -> tuple[LiveSystem, float]:
-    """Start a keeper's view of the chain and return it with the seconds it took."""
+    """Start a keeper's view of the chain, and return it and the seconds that its start took."""
     node, signers, file = (
         Node(keeper_market.url),
         Signers(test_accounts=True),
@@ -250,7 +265,10 @@ def _start_timed_live_system(keeper_market: _KeeperMarket) -> tuple[LiveSystem, 
 def _measure_block_answer_times(
     keeper_market: _KeeperMarket, system: LiveSystem, say: Say
 ) -> Iterator[SpeedRow]:
-    """Measure the time from finding a block to the first transaction, and the time of a scan."""
+    """Yield the seconds from a new block to the keeper's first transaction: median, 99th percentile.
+
+    The last row is the median of reading each vault over RPC instead.
+    """
     options = {role: {"most": _MOST} for role in ("liquidator", "taker")}
     loop = KeeperLoop(
         system, build_keepers(keeper_market.deployment, _ROLES, options=options), lambda text: None
@@ -299,9 +317,9 @@ def _read_all_auction_lots(system: LiveSystem) -> list[Any]:
 
 
 class _ScanningKeeper:
-    """Usual keeper: it reads each vault at the new block, in batches, and picks the largest unsafe one.
+    """Simple keeper for comparison, which reads each vault over RPC at every new block.
 
-    It knows all owners, and only simulates the liquidation.
+    It knows all owners, picks the unsafe vault with the largest debt, and simulates its liquidation.
     """
 
     def __init__(self, town: _KeeperMarket) -> None:
@@ -314,7 +332,7 @@ class _ScanningKeeper:
         self._liquidate = abis["LiquidationEngine"].get_function("liquidate", 3)
 
     def time_vault_scan_over_rpc(self) -> float:
-        """Return the seconds until it could send."""
+        """Return the seconds from reading the newest block to the simulated liquidation."""
         began = time.perf_counter()
         head = self._node.get_head()
         at = self._views.get_conditions(0, head.hash, head.timestamp)

@@ -24,7 +24,7 @@ PATHS = 1_000
 
 
 class _Collateral(NamedTuple):
-    """One type of the book: its first price, its liquidation threshold, its rows of a hundred."""
+    """Collateral type of the book: first price [cents], liquidation threshold, and share of rows [%]."""
 
     cents: int
     threshold: str
@@ -53,7 +53,10 @@ _CRASH = 300
 
 
 def write_large_files(folder: Path, count: int = POSITIONS) -> None:
-    """Write positions.csv, a row for each vault, and prices.csv, 90 days by the hour."""
+    """Write random positions and 90 days of hourly prices to CSV files in a folder.
+
+    positions.csv has `count` rows, one for each vault.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     dice, cents = SeededRandom(1, "large", "prices"), {name: each.cents for name, each in _TYPES.items()}
     with (folder / "prices.csv").open("w", newline="", encoding="utf-8") as file:
@@ -88,7 +91,11 @@ def write_large_files(folder: Path, count: int = POSITIONS) -> None:
 
 
 def measure_large_import(folder: Path, paths: int = PATHS) -> Iterator[CommandTime]:
-    """Import files in a folder, then play paths: a tenth, all, and a tenth with a crash on each."""
+    """Yield the cost of importing the files in a folder, and of three stress studies.
+
+    The studies have a tenth of `paths`, all paths, and a tenth with a crash on each path. Raises
+    BackstopError if a study has no page.
+    """
     mine = folder / "mine"
     files = "--book", folder / "positions.csv", "--prices", folder / "prices.csv"
     yield time_backstop_command("import", "import", *files, "--out", mine)
@@ -106,12 +113,12 @@ def measure_large_import(folder: Path, paths: int = PATHS) -> Iterator[CommandTi
 
 
 def _write_crash_scenario() -> str:
-    """Return a scenario in which all prices fall at once on each path, by a quarter or so."""
+    """Return the YAML of a scenario in which all prices fall at once by about 25% on each path."""
     lines = [f"  {name}: {{model: {{crash: {{fall: 25%, deviation: 10%}}}}}}" for name in _TYPES]
     return "\n".join(("extends: scenario.yaml", "title: A crash on each path.", "prices:", *lines, ""))
 
 
 def count_liquidations(folder: Path) -> int:
-    """Return how many vaults are liquidated on the average path of a study in a folder."""
+    """Return the mean number of liquidations on a path of the study in a folder, rounded down."""
     found = pq.read_table(folder / "paths.parquet", columns=["liquidations"])["liquidations"].to_numpy()
     return int(found.mean())

@@ -37,7 +37,10 @@ TIMEOUT = 600  # seconds
 
 
 class PageTimes(NamedTuple):
-    """How long a page takes: to write [s], to load and draw its charts, to sort and search a table [ms]."""
+    """Size of a page, and the time to write [seconds], load, draw, sort and search it [ms].
+
+    `drawn` is the time for its charts; `sorted` and `searched` are for one of its tables.
+    """
 
     page: str
     size: int  # bytes
@@ -51,7 +54,10 @@ class PageTimes(NamedTuple):
 def measure_page_writing_and_opening(
     fill_count: int, path_count: int, say: Callable[[str], None]
 ) -> Iterator[PageTimes]:
-    """Write each page and open it in headless Chromium; raise BackstopError if that does not start."""
+    """Yield the size and times of each page, written and then opened in headless Chromium.
+
+    Raises BackstopError if the browser does not start. `say` receives progress messages.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for place, (name, write) in enumerate(_list_page_writers(fill_count, path_count)):
             out = Path(folder) / str(place)
@@ -85,7 +91,10 @@ def _simulate_or_load_day(output_folder: Path) -> Run:
 
 
 def build_run_repeated_to_fill_count(run: Run, fill_count: int) -> Run:
-    """Repeat the tables of a run until it has so many takes; auctions and steps keep their order."""
+    """Return the run with its tables repeated until it has `fill_count` purchases in auctions.
+
+    Each copy has new auction numbers and later steps.
+    """
     times = -(-fill_count // len(run.frames["takes"]))
     step = int(run.frames["actions"]["step"].max())
     auction = int(run.frames["auctions"]["auction_id"].max())
@@ -125,7 +134,10 @@ def _write_study_page(out: Path, paths: int) -> Path:
 
 
 def measure_median_page_times(page: Path) -> tuple[float, float, float, float]:
-    """Open a page some times and return the medians [ms]: loaded, drawn, sorted, searched."""
+    """Open a page three times, and return the median times [ms]: loaded, drawn, sorted, searched.
+
+    Raises BackstopError if Node.js is missing or the browser fails.
+    """
     node = shutil.which("node")
     if node is None or CHECKOUT is None:
         raise BackstopError("pages are opened in a checkout with node: `make testtools` installs it")
@@ -141,5 +153,5 @@ def measure_median_page_times(page: Path) -> tuple[float, float, float, float]:
 
 
 def write_results(openings: list[PageTimes], path: Path) -> None:
-    """Write the figures as JSON."""
+    """Write the size and times of all pages to a JSON file."""
     write_json({"schema_version": 1, "pages": [each._asdict() for each in openings]}, path)

@@ -45,7 +45,10 @@ BELIEVED, UNHARMED, REFUSED, HANGS = "believed", "unharmed", "refused", "does no
 
 
 class FaultVerdict(NamedTuple):
-    """Outcome of one fault by web3.py and by the own client: a word of the above, and why."""
+    """Verdict on web3.py and on Backstop's RPC client for one fault of a node.
+
+    A verdict is BELIEVED, UNHARMED, REFUSED or HANGS; `web3_detail` and the rest of `own` explain it.
+    """
 
     fault: str
     what: str
@@ -59,7 +62,10 @@ def judge_clients(
     faults: Sequence[Fault] = JUDGED,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[FaultVerdict]:
-    """Try each fault by both, on one chain."""
+    """Yield the verdict on both clients for each fault, on one Anvil chain.
+
+    `progress` receives the number of faults done and of all.
+    """
     with tempfile.TemporaryDirectory(prefix="backstop-") as name:
         file = Path(name) / DEPLOYMENT
         node, process = start_anvil()
@@ -86,7 +92,10 @@ def _judge_own_client(bystander: LiveSystem, fault: Fault) -> str:
 
 
 class _Web3Look:
-    """One look and one transaction by web3.py through a proxy with a fault, in a process of its own."""
+    """One reading of a faulty node and one transaction by web3.py, in a separate process.
+
+    A proxy in front of the Anvil node produces the fault.
+    """
 
     def __init__(self, bystander: LiveSystem, fault: Fault) -> None:
         self.node = bystander.node
@@ -99,7 +108,7 @@ class _Web3Look:
         self.slots = [chain.compute_slot("VaultEngine", path, c) for path in paths for c in range(3)]
 
     def judge_fault(self) -> tuple[str, str]:
-        """Return a word, and the accepted lie or the outcome."""
+        """Return the verdict on web3.py, and the false data it believed or the error it raised."""
         hostile = ByzantineProxy(int(self.node.url.rpartition(":")[2]))
         try:
             hostile.set_fault(self.fault)
@@ -126,7 +135,7 @@ class _Web3Look:
         )
 
     def _run_look_in_child(self, url: str) -> dict[str, Any] | None:
-        """Return what the look has found; None if it does not end."""
+        """Run the reading in a child process, and return its results; None after the deadline."""
         ours, theirs = get_context("fork").Pipe(duplex=False)
         child = get_context("fork").Process(target=self._look_and_send, args=(url, theirs), daemon=True)
         child.start()
@@ -141,7 +150,7 @@ class _Web3Look:
             ours.close()
 
     def _look_and_send(self, url: str, result: Connection) -> None:
-        """Look, send and look again by web3.py; send what was found, or the error."""
+        """Read the node by web3.py with limited memory, and send the results or the error."""
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY,) * 2)
         try:
@@ -176,7 +185,7 @@ class _Web3Look:
         }
 
     def _iter_false_parts(self, found: Mapping[str, Any]) -> Iterator[str]:
-        """Yield what the node has told otherwise than the Anvil does, and web3.py has passed on."""
+        """Yield the name of each part of the results that differs from the data of the true node."""
         w3 = Web3(Web3.HTTPProvider(self.node.url))
         # Nobody else sends: the look was at the block before that of its own transaction.
         mined = w3.eth.get_transaction_receipt(found["sent"])
@@ -213,7 +222,7 @@ def _list_receipt_fields(receipt: Any) -> Any:
 
 
 def count_verdicts(verdicts: Sequence[FaultVerdict]) -> str:
-    """Return in a line how many faults each refused, believed, did not end with, or was not harmed by."""
+    """Return a sentence with the number of verdicts of each kind, for each client."""
     kinds = (REFUSED, UNHARMED, BELIEVED, HANGS)
     web3 = ", ".join(f"{sum(each.web3 == kind for each in verdicts)} {kind}" for kind in kinds)
     own = ", ".join(f"{sum(each.own.startswith(kind) for each in verdicts)} {kind}" for kind in kinds[:3])

@@ -27,7 +27,11 @@ TRANSACTIONS, SLOTS = 100, 200
 
 
 class ClientSpeed(NamedTuple):
-    """Median seconds of one question by each client: by the clock, with the node's part, and of its CPU."""
+    """Median time of one query by web3.py and by Backstop's RPC client [seconds].
+
+    `web3` and `own` are by the clock and include the node's time; `web3_cpu` and `own_cpu` are CPU seconds of
+    the client.
+    """
 
     question: str
     web3: float
@@ -37,7 +41,11 @@ class ClientSpeed(NamedTuple):
 
 
 def measure_client_speeds(scenario: Scenario) -> Iterator[ClientSpeed]:
-    """Ask each question both ways in turn, so that both have the same load; then the sum."""
+    """Yield the times of each query by both clients, their sum, and their sum with a check.
+
+    The clients take turns, so that both have the same load. The check is that of a block's hash by Backstop's
+    client.
+    """
     with tempfile.TemporaryDirectory(prefix="backstop-") as name:
         file = Path(name) / DEPLOYMENT
         node, process = start_anvil()
@@ -64,7 +72,7 @@ def measure_client_speeds(scenario: Scenario) -> Iterator[ClientSpeed]:
 
 
 def _measure_both(web3: Callable[[], Any], own: Callable[[], Any]) -> tuple[float, float, float, float]:
-    """Return the medians of seconds by the clock of both, and of CPU."""
+    """Return the median seconds of two functions: clock of each, then CPU of each."""
     clocks, cpus = (list[float](), list[float]()), (list[float](), list[float]())
     for _ in range(ROUNDS):
         for clock, cpu, ask in zip(clocks, cpus, (web3, own), strict=True):
@@ -76,7 +84,7 @@ def _measure_both(web3: Callable[[], Any], own: Callable[[], Any]) -> tuple[floa
 
 
 def _mine_block_of_approvals(node: Node, system: LiveSystem) -> int:
-    """Mine a block of approvals; return its number."""
+    """Mine a block with TRANSACTIONS approvals of stablecoins, and return its number."""
     approve = system.chain.get_function("Stablecoin", "approve", 2)
     node.request("anvil_setBlockGasLimit", hex(30_000_000))
     node.request("evm_setAutomine", False)
@@ -97,7 +105,10 @@ Question = tuple[str, Callable[[], Any], Callable[[], Any]]
 
 
 def _list_questions(node: Node, system: LiveSystem, number: int) -> list[Question]:
-    """Return what is asked, by web3.py and by the own client; both functions return the same."""
+    """Return each query: its name, and a function for web3.py and for Backstop's client.
+
+    Both functions of a query return the same value.
+    """
     w3, chain = Web3(Web3.HTTPProvider(node.url)), system.chain
     contracts: dict[str, Any] = {
         name: w3.eth.contract(

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class SpeedRow(NamedTuple):
-    """One figure, as text; `times` is its ratio to the first of its kind."""
+    """Row of a speed table: the quantity, the method, its figure, and a ratio, all as text.
+
+    `times` is the ratio of the figure to the first figure of its kind.
+    """
 
     what: str
     way: str

@@ -38,7 +38,7 @@ GOAL = 10_000, 60
 
 
 class StressSpeed(NamedTuple):
-    """Paths of one way, and their seconds once everything was ready."""
+    """Speed of one method to run paths of a stress study."""
 
     way: str
     paths: float
@@ -50,18 +50,18 @@ class StressSpeed(NamedTuple):
 
     @property
     def vault_steps_per_second(self) -> float:
-        """Vault-steps a second, by the clock."""
+        """Vault-steps (paths x vaults x steps) a second, by the clock."""
         return self.paths * self.vaults * self.steps / self.seconds
 
     @property
     def vault_steps_per_cpu_second(self) -> float:
-        """Vault-steps a second of CPU."""
+        """Vault-steps (paths x vaults x steps) a CPU second."""
         return self.paths * self.vaults * self.steps / self.cpu
 
 
 @dataclass(frozen=True)
 class StressDay:
-    """Scenario that is measured, with its number of vaults."""
+    """Scenario for speed measurements, its number of vaults, and the seed of its paths."""
 
     scenario: Scenario
     vaults: int
@@ -69,14 +69,17 @@ class StressDay:
 
     @classmethod
     def load_severe_scenario(cls) -> StressDay:
-        """Load the severe day."""
+        """Return the stress day of the scenario `severe-day`."""
         scenario = load_scenario(SCENARIO)
         return cls(scenario, sum(book.vaults for book in scenario.generated.values()))
 
     def build_speed(
         self, way: str, paths: float, seconds: float, cpu: float = 0.0, rows: Rows | None = None
     ) -> StressSpeed:
-        """Build a measurement of one way."""
+        """Return the speed of a method that ran `paths` paths of the day.
+
+        If `rows` has the results of paths, the speed includes the mean share of liquidated vaults.
+        """
         liquidated = 0.0
         if rows is not None:
             place = OutcomeColumns.from_parameters(self.scenario.parameters).get_index("liquidations")
@@ -85,7 +88,7 @@ class StressDay:
 
 
 def measure_engines(day: StressDay, yardstick: CallSpeed, paths: int = GOAL[0]) -> Iterator[StressSpeed]:
-    """Measure each way to run the day, the yardsticks first."""
+    """Yield the speed of each method to run the day, the yardsticks first."""
     yield day.build_speed(YARDSTICK, 1, yardstick.seconds, yardstick.cpu)
     yield _measure_table_loop(day, "pandas: a loop over a table, no auctions", _liquidate_with_pandas)
     yield _measure_table_loop(day, "NumPy: a loop over arrays, no auctions", _run_numpy_liquidation_loop, 50)
@@ -101,9 +104,10 @@ def measure_engines(day: StressDay, yardstick: CallSpeed, paths: int = GOAL[0]) 
 def measure_book_growth(
     day: StressDay, vaults: Iterable[int] = (10**3, 10**4, 10**5, 10**6)
 ) -> Iterator[StressSpeed]:
-    """Measure the day with more vaults, where debts, limits, markets and keepers grow with them.
+    """Yield the fast engine's speed with each number of vaults, risky vaults first, then safe ones.
 
-    Then measure it with so much more collateral that nothing is liquidated.
+    Debt, limits, markets and keepers' capital grow with the vaults. Safe vaults have 100 times the
+    collateral, so that none is liquidated.
     """
     for text, collateral in (("", 1), (", all of them safe", 100)):
         for count in vaults:
@@ -117,7 +121,7 @@ def measure_book_growth(
 def measure_study_lengths(
     day: StressDay, paths: Iterable[int] = (10**2, 10**3, 10**4, 10**5)
 ) -> Iterator[StressSpeed]:
-    """Measure studies of more and more paths, on two workers."""
+    """Yield the speed of studies with each number of paths, on two workers."""
     for count in paths:
         yield _measure_study(day, f"{count:,} paths", build_process_workers(2), count)
 
@@ -129,7 +133,7 @@ def write_results(
     longer: Iterable[StressSpeed],
     path: Path,
 ) -> None:
-    """Write all measurements as JSON."""
+    """Write all speeds of calls, engines, book sizes and study lengths to a JSON file."""
 
     def listed(rows: Iterable[StressSpeed]) -> list[dict[str, Any]]:
         return [each._asdict() | {"vault_steps_per_s": round(each.vault_steps_per_second)} for each in rows]
@@ -161,7 +165,7 @@ def _measure_path_runner(
 
 
 def _measure_study(day: StressDay, way: str, workers: Workers, paths: int) -> StressSpeed:
-    """Measure a whole study: starting processes and loading the compiled engine is in the time."""
+    """Return the speed of a full study, with the start of processes and the engine's loading."""
     FastEngine(day.scenario, SEED).run_one_path(0)  # compiles the engine for all workers
     chunks = [Chunk(0, first, min(CHUNK, paths - first)) for first in range(0, paths, CHUNK)]
     began, spent = time.perf_counter(), sum_cpu_seconds_including_own()
@@ -176,7 +180,10 @@ def _measure_study(day: StressDay, way: str, workers: Workers, paths: int) -> St
 
 
 def _scale_book_and_limits(day: StressDay, book_factor: int, collateral_factor: int) -> ScenarioTables:
-    """Repeat the book `times` times with all limits as much larger; multiply each vault's collateral."""
+    """Return the day's tables with its book repeated `book_factor` times, and scaled limits.
+
+    Each vault's collateral is multiplied by `collateral_factor`.
+    """
     scenario = day.scenario
     parameters = scenario.parameters
     larger = replace(
@@ -226,7 +233,10 @@ def _scale_book_and_limits(day: StressDay, book_factor: int, collateral_factor: 
 def _measure_table_loop(
     day: StressDay, way: str, liquidate: Callable[..., None], paths: int = 2
 ) -> StressSpeed:
-    """Measure a loop over a table of vaults: in each block, unsafe ones sell at the market's price."""
+    """Return the speed of a loop over blocks in which `liquidate` sells all unsafe vaults.
+
+    The vaults are a table of columns, sold at the market's price without auctions.
+    """
     tables = ScenarioTables.from_scenario(day.scenario, SEED)
     terms, seconds, cpu = tables.terms, 0.0, 0.0
     for path in range(paths):

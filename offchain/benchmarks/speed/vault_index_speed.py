@@ -44,7 +44,7 @@ _LOGS_A_BLOCK = 1_000
 
 
 class VaultColumns(NamedTuple):
-    """Vaults to look through: the first type's, by their owners."""
+    """Vaults of the first collateral type as columns: owners, collateral [wad], normalized debt [wad]."""
 
     owners: list[bytes]
     locked: list[int]
@@ -52,7 +52,10 @@ class VaultColumns(NamedTuple):
 
 
 def make_vault_columns(vaults: int, seed: int = 1) -> VaultColumns:
-    """Draw debts of 2,000 to 10 million, equally many in each decade, at ratios of 1.55 to 6."""
+    """Return random vaults with debts of 2,000 to 10 million and collateral ratios of 1.55 to 6.
+
+    The logarithm of the debt is uniform, so that each decade of debts has equally many vaults.
+    """
     dice = random.Random(seed)
     owners, locked, debts = [], [], []
     for _ in range(vaults):
@@ -64,7 +67,7 @@ def make_vault_columns(vaults: int, seed: int = 1) -> VaultColumns:
 
 
 def build_index(book: VaultColumns) -> VaultIndex:
-    """Build an index of the book."""
+    """Return a vault index with all vaults of the book."""
     index = VaultIndex(0, "0")
     for number, vault in enumerate(zip(*book, strict=True), 1):
         index.apply(BlockChanges(number, str(number), index.hash, [VaultChanged(0, *vault)]), final=True)
@@ -73,7 +76,10 @@ def build_index(book: VaultColumns) -> VaultIndex:
 
 
 def measure_index(vaults: int, say: Callable[[str], None]) -> Iterator[SpeedRow]:
-    """Measure a book of `vaults` vaults; `say` reports what is being done."""
+    """Yield the speed and memory of the index with `vaults` vaults, and of its alternatives.
+
+    `say` receives progress messages.
+    """
     say(f"a book of {vaults:,} vaults")
     book = make_vault_columns(vaults)
     with tempfile.TemporaryDirectory(prefix="backstop-") as name:
@@ -89,7 +95,7 @@ def measure_index(vaults: int, say: Callable[[str], None]) -> Iterator[SpeedRow]
 
 
 def _measure_starts(book: VaultColumns, folder: Path, say: Callable[[str], None]) -> Iterator[SpeedRow]:
-    """Measure a start from the events of a real node, and from a snapshot."""
+    """Yield the seconds to start the index from a node's events, from a snapshot, and to save it."""
     deployment, artifacts = plan_deployment(build_standard_parameters()), Artifacts()
     port = str(find_free_non_ephemeral_port())
     anvil = AnvilProcess("--port", port, "--no-mining", "--disable-block-gas-limit")
@@ -132,9 +138,9 @@ _EMITTER = (
 
 
 def _emit_vault_events(node: Node, deployment: Deployment, artifacts: Artifacts, book: VaultColumns) -> None:
-    """Emit a VaultChanged of each vault on a real node without a million transactions.
+    """Emit one VaultChanged event for each vault of the book on a real node.
 
-    The vault engine's code is replaced by one that logs its call data.
+    The vault engine's code is replaced by code that logs its call data. This avoids a million transactions.
     """
     engine, event = deployment.addresses["VaultEngine"], _get_vault_event(artifacts)
     code = "".join(_EMITTER).format(topic=event.topic.hex())
@@ -160,7 +166,7 @@ def _get_vault_event(artifacts: Artifacts) -> Event:
 
 
 def _measure_memory(folder: Path, vaults: int) -> Iterator[SpeedRow]:
-    """Measure how much a process grows, in a process of its own for each way."""
+    """Yield the memory of the index, and of a list of tuples, each in a new process."""
     first = 0
     for way, listed in (("the index", False), ("a list of tuples, as in the keepers' view", True)):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
@@ -172,7 +178,7 @@ def _measure_memory(folder: Path, vaults: int) -> Iterator[SpeedRow]:
 
 
 def _measure_index_memory_growth(folder: Path, makes_list: bool) -> int:
-    """Return the growth by an index loaded from a snapshot, or by a list made of it [bytes]."""
+    """Return the memory growth of this process from loading the index, or a list of its vaults [bytes]."""
     before = _read_resident_bytes()
     index = IndexSnapshot(folder / "vaults.db", plan_deployment(build_standard_parameters())).load_index()
     assert index is not None
@@ -187,7 +193,7 @@ def _measure_index_memory_growth(folder: Path, makes_list: bool) -> int:
 
 
 def _read_resident_bytes() -> int:
-    """Return the memory of this process [bytes]."""
+    """Return the resident memory of this process [bytes]."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
@@ -195,9 +201,10 @@ def _read_resident_bytes() -> int:
 
 
 def _measure_updates(book: VaultColumns) -> Iterator[SpeedRow]:
-    """Measure price updates, each with about UNSAFE unsafe vaults, a higher rate, and touched vaults.
+    """Yield the CPU time of a price update by the index, and by scans over all vaults.
 
-    Nothing waits here, so processor time is measured, which leaves out other users of the machine.
+    Each update has about UNSAFE unsafe vaults, a higher rate, and 100 changed vaults. CPU time is measured
+    because it depends little on other users of the machine.
     """
     index, dice = build_index(book), random.Random(2)
     price = _find_price_for_unsafe_count(index, UNSAFE)
@@ -232,7 +239,7 @@ def _measure_updates(book: VaultColumns) -> Iterator[SpeedRow]:
 
 
 def _find_price_for_unsafe_count(index: VaultIndex, unsafe_count: int) -> int:
-    """Find the lowest price with at most `unsafe` unsafe vaults, to a millionth."""
+    """Return the lowest price, within 0.001, at which at most `unsafe_count` vaults are unsafe [ray]."""
     low, high = RAY, 10_000 * RAY
     while high - low > RAY // 1_000:
         price = (low + high) // 2
@@ -244,7 +251,7 @@ def _find_price_for_unsafe_count(index: VaultIndex, unsafe_count: int) -> int:
 def _list_unsafe_vault_owners(
     vault_rows: list[tuple[bytes, int, int]], conditions: PricingConditions
 ) -> list[bytes]:
-    """Find the unsafe vaults as the keepers' view does."""
+    """Return the owners of unsafe vaults, by a scan with the formula of the keepers' view."""
     scaled, rate, ratio = conditions.price * BASIS_POINTS, conditions.rate, conditions.liquidation_ratio
     return [
         owner
@@ -254,7 +261,7 @@ def _list_unsafe_vault_owners(
 
 
 class _NumpyColumns:
-    """The same book as NumPy floats, which test each vault quickly but not to the wei."""
+    """The same book as NumPy floats, for a fast but inexact test of all vaults."""
 
     def __init__(self, book: VaultColumns) -> None:
         self.rows = list(zip(*book, strict=True))
@@ -262,7 +269,7 @@ class _NumpyColumns:
         self.normalized_debt = np.array(book.normalized_debt, dtype=float)
 
     def list_unsafe_vault_owners(self, conditions: PricingConditions) -> list[bytes]:
-        """Find the unsafe vaults: floats preselect, integers decide."""
+        """Return the owners of unsafe vaults: floats preselect them, and exact integers decide."""
         debt = self.normalized_debt * float(conditions.rate)
         required = debt * float(conditions.liquidation_ratio)
         for above, rate in conditions.policy.of_vaults:
@@ -275,7 +282,7 @@ class _NumpyColumns:
 
 
 def _measure_thread_cpu_seconds(run: Callable[[], object]) -> float:
-    """Return the processor seconds of this thread for a call."""
+    """Return the CPU seconds of this thread for one call of `run`."""
     began = time.thread_time()
     run()
     return time.thread_time() - began

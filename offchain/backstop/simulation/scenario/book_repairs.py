@@ -52,7 +52,7 @@ _MOST_DRAWN = 2**128 - 1
 
 
 class BookRow(NamedTuple):
-    """A vault of a file, and the number of its row there."""
+    """Vault of a book file, with the number of its row in the file."""
 
     number: int
     vault: Vault
@@ -60,7 +60,7 @@ class BookRow(NamedTuple):
 
 @dataclass(frozen=True)
 class VaultTerms:
-    """Terms of one collateral type by which the contracts open its vaults."""
+    """Terms of a collateral type that decide whether the contracts accept a vault of a book."""
 
     price: int  # ray, at which the book is opened
     floor: int  # wad
@@ -70,7 +70,10 @@ class VaultTerms:
     guarded: bool = False  # its feed believes no fall from a higher opening price at once
 
     def get_refusal_kind(self, vault: Vault) -> str | None:
-        """Return why the contracts refuse a vault for its collateral; None if they do not."""
+        """Return why the contracts would refuse a vault for lack of collateral; None if they accept it.
+
+        The reasons are `no_collateral`, `under_water`, `unsafe` and `between_ratios`.
+        """
         if vault.debt == 0:
             return None
         locked = vault.locked // self.unit * self.unit  # as the contracts round it
@@ -84,23 +87,26 @@ class VaultTerms:
         return "unsafe" if worth >= owed * BASIS_POINTS else "under_water"
 
     def compute_needed_price(self, vault: Vault) -> int:
-        """Return the least price at which a vault with collateral can be opened, ray, rounded up."""
+        """Return the lowest price at which the vault can be opened [ray], rounded up.
+
+        The vault must have collateral.
+        """
         locked = vault.locked // self.unit * self.unit
         return div_up(vault.debt * RAY * self.initial_ratio, locked * BASIS_POINTS)
 
     def compute_largest_debt(self, vault: Vault) -> int:
-        """Return the most that a vault may owe at its opening, by the initial ratio, wad, rounded down."""
+        """Return the largest debt that the vault's collateral allows at its opening [wad], rounded down."""
         locked = vault.locked // self.unit * self.unit
         return locked * self.price * BASIS_POINTS // (RAY * self.initial_ratio)
 
     def is_below_floor(self, vault: Vault) -> bool:
-        """Return True if a vault owes less than the floor, and something."""
+        """Return True if a vault has debt, and less than the debt floor."""
         return 0 < vault.debt < self.floor
 
 
 @dataclass(frozen=True)
 class RepairedRows:
-    """Rows of one kind, their treatment, and their total debt."""
+    """Book rows of one kind that the contracts would refuse, with their treatment and total debt."""
 
     kind: str
     how: str
@@ -111,18 +117,18 @@ class RepairedRows:
 
     @property
     def subject(self) -> str:
-        """Which rows these are, as `under the debt floor`."""
+        """Description of the kind of rows, for example `under the debt floor`."""
         return _WHAT[self.kind]
 
     @property
     def outcome(self) -> str:
-        """The outcome of the treatment, as `are left out`."""
+        """Description of the treatment's result, for example `are left out`."""
         return _DONE.get(self.how) or f"are merged into {self.left:,}"
 
 
 @dataclass(frozen=True)
 class RepairedBook:
-    """A book that the contracts open: its vaults, the opening prices, and the repairs of its rows."""
+    """Vault book that the contracts accept: its vaults, opening prices, and the repairs made."""
 
     name: str
     vaults: tuple[Vault, ...]
@@ -132,7 +138,7 @@ class RepairedBook:
     touched: tuple[RepairedRows, ...] = field(default_factory=tuple)
 
     def describe_repairs(self) -> list[str]:
-        """Say in sentences how much of the book was touched."""
+        """Return sentences that describe how many rows and how much debt the repairs affected."""
         owed = sum(vault.debt for vault in self.vaults)
         lines = [
             f"Of {self.name}, {self.rows:,} rows that owe {_format_coins(self.debt)} stablecoins, "
@@ -151,7 +157,11 @@ class RepairedBook:
 
 
 def build_vault_terms_by_type(scenario: Scenario, first_prices: Mapping[str, int]) -> dict[str, VaultTerms]:
-    """Return the terms of all types at their first prices (ray), or those at which the book is opened."""
+    """Return the terms for opening vaults of each collateral type.
+
+    The price is the scenario's opening price if it has one, else the feed's first price, else the one in
+    `first_prices` [ray].
+    """
     seen = {symbol: path.points[0] for symbol, path in scenario.feed_prices.items()}
     return {
         each.symbol: VaultTerms(
@@ -169,10 +179,11 @@ def build_vault_terms_by_type(scenario: Scenario, first_prices: Mapping[str, int
 def repair_book(
     name: str, rows: Sequence[BookRow], treatments: Mapping[str, str], terms: Mapping[str, VaultTerms]
 ) -> RepairedBook:
-    """Return the book that the contracts open; raise BackstopError that lists the rows of refused kinds.
+    """Return the vault book with refused rows repaired as `treatments` says.
 
-    Rows are judged one after the other: by their owner, by their collateral, by the floor. A merged or raised
-    vault keeps at least the ratio of its worst part.
+    Rows are treated by owner, then by collateral, then by debt floor. A merged or raised vault keeps at least
+    the ratio of its worst part. Raises BackstopError that lists refused rows without a treatment, or if no
+    row is left.
     """
     _refuse_huge_amounts(name, rows)
     fitting = _BookRepair(name, treatments, terms)
@@ -190,7 +201,7 @@ def repair_book(
 
 
 class _BookRepair:
-    """One book under repair: refused rows, treated rows, and the prices that rows ask for."""
+    """Repair of one vault book: refused rows, treated rows, and raised opening prices."""
 
     def __init__(self, name: str, treatments: Mapping[str, str], terms: Mapping[str, VaultTerms]) -> None:
         self.name = name
@@ -213,7 +224,7 @@ class _BookRepair:
         self.touched.append(RepairedRows(kind, self.get_treatment(kind), numbers, debt, left, uncovered))
 
     def repair_by_owner(self, rows: Sequence[BookRow]) -> list[BookRow]:
-        """Merge rows of one owner and type, or give each vault after the first an account of its own."""
+        """Merge rows with the same owner and type, or give each further vault its own account."""
         groups: dict[tuple[str, str], list[BookRow]] = {}
         for row in rows:
             groups.setdefault((_lowercase_owner_address(row.vault.owner), row.vault.symbol), []).append(row)
@@ -232,7 +243,7 @@ class _BookRepair:
         return apart
 
     def treat_undercollateralised_rows(self, rows: Sequence[BookRow]) -> list[BookRow]:
-        """Drop, sell or open rows that have too little collateral for their debt."""
+        """Treat rows with too little collateral for their debt, and return the rows that are left."""
         found: dict[str, list[BookRow]] = {kind: [] for kind in TREATMENTS}
         left = []
         for row in rows:
@@ -251,7 +262,10 @@ class _BookRepair:
         return left
 
     def _raise_opening_price(self, row: BookRow) -> None:
-        """Ask for an opening price at which the contracts take a row."""
+        """Raise the type's opening price until the contracts accept this row.
+
+        Raises BackstopError if the feed would not accept the later fall to the first price.
+        """
         symbol, terms = row.vault.symbol, self.terms[row.vault.symbol]
         if terms.guarded:
             raise BackstopError(
@@ -261,12 +275,12 @@ class _BookRepair:
         self.opened_at[symbol] = max(self.opened_at.get(symbol, 0), terms.compute_needed_price(row.vault))
 
     def _compute_uncovered_debt(self, row: BookRow) -> int:
-        """Return the debt that a sale at the opening price does not repay, wad, rounded up."""
+        """Return the debt that a sale at the opening price would not repay [wad], rounded up."""
         worth = row.vault.locked * self.terms[row.vault.symbol].price // RAY
         return max(0, row.vault.debt - worth)
 
     def treat_rows_below_floor(self, rows: Sequence[BookRow]) -> list[BookRow]:
-        """Drop, raise or merge rows that owe less than the floor of their type."""
+        """Drop, raise or merge the rows with less debt than the type's floor, and return all rows left."""
         short = [row for row in rows if self.terms[row.vault.symbol].is_below_floor(row.vault)]
         if not short:
             return list(rows)
@@ -284,13 +298,16 @@ class _BookRepair:
         return left + [self._raise_to_floor(row) for row in short] if how == "raise" else left
 
     def _raise_to_floor(self, row: BookRow) -> BookRow:
-        """Raise a row's debt to the floor, and its collateral by the same factor, rounded up to the unit."""
+        """Raise a row's debt to the debt floor, and its collateral in proportion, rounded up."""
         vault, terms = row.vault, self.terms[row.vault.symbol]
         locked = div_up(vault.locked * terms.floor, vault.debt * terms.unit) * terms.unit
         return BookRow(row.number, replace(vault, debt=terms.floor, locked=locked))
 
     def _merge_to_floor(self, rows: Sequence[BookRow]) -> tuple[list[BookRow], list[BookRow]]:
-        """Merge rows with ratios next to each other up to the floor; also return what never reaches it."""
+        """Merge rows with similar ratios until each reaches the debt floor.
+
+        Returns the merged rows, and the rows of types with a total debt below the floor.
+        """
         merged, lost = [], []
         for symbol in dict.fromkeys(row.vault.symbol for row in rows):
             floor = self.terms[symbol].floor
@@ -311,9 +328,10 @@ class _BookRepair:
 
 
 def check_vaults(scenario: Scenario, vaults: Sequence[Vault], prices: Mapping[str, int]) -> None:
-    """Refuse a book, drawn or given, that the contracts would not open at the first prices (ray).
+    """Check that the contracts would open these vaults at the first prices [ray].
 
-    A risk policy may ask for more than the ratio: the exact engine says that when it opens the book.
+    Raises BackstopError for too little collateral, too little debt, or an exceeded debt ceiling. A stricter
+    risk policy is checked only when the exact engine opens the book.
     """
     terms = build_vault_terms_by_type(scenario, prices)
     drawn = dict.fromkeys(terms, 0)
@@ -355,7 +373,7 @@ def _refuse_huge_amounts(name: str, rows: Iterable[BookRow]) -> None:
 def _describe_refused_rows(
     book_name: str, row_count: int, refused_rows: Mapping[str, Sequence[int]], terms: Mapping[str, VaultTerms]
 ) -> str:
-    """Say in one line which rows cannot be opened, by kind, and how to mend it."""
+    """Return an error message that lists refused rows by kind and names possible treatments."""
     kinds = [
         f"{len(numbers):,} {_WHAT[kind]} ({_format_row_numbers(sorted(numbers))})"
         for kind, numbers in refused_rows.items()
@@ -381,18 +399,18 @@ def _format_row_numbers(numbers: Sequence[int]) -> str:
 
 
 def _lowercase_owner_address(owner: str) -> str:
-    """Return what stands for an owner's account: addresses that differ in capitals are one."""
+    """Return an owner's address in lower case, since its case has no meaning; other names unchanged."""
     return owner.lower() if owner.startswith("0x") and len(owner) == 42 else owner
 
 
 def _merge_rows_into_one(rows: Sequence[BookRow], owner: str) -> BookRow:
-    """Add rows of one type up to one."""
+    """Return one row with the total collateral and debt of rows of one type."""
     locked, debt = sum(row.vault.locked for row in rows), sum(row.vault.debt for row in rows)
     return BookRow(rows[0].number, Vault(owner, rows[0].vault.symbol, locked, debt))
 
 
 def _rename_owner(row: BookRow, number: int, taken: set[str]) -> BookRow:
-    """Give a vault an account of its own, named after its owner."""
+    """Return the row with a new owner account, named after its owner and not in `taken`."""
     while (owner := f"{row.vault.owner}/{number}") in taken:
         number += 1
     taken.add(owner)
@@ -400,7 +418,7 @@ def _rename_owner(row: BookRow, number: int, taken: set[str]) -> BookRow:
 
 
 def _format_coins(wad: int) -> str:
-    """Write whole stablecoins, rounded to the nearest."""
+    """Format an amount [wad] in whole stablecoins, rounded half up."""
     return f"{(wad + WAD // 2) // WAD:,}"
 
 

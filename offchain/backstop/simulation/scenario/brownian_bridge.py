@@ -14,12 +14,11 @@ HOUR = 3_600
 def price_path(
     points: Mapping[int, int], volatility: int, seed: int, symbol: str, duration: int, block_time: int
 ) -> list[int]:
-    """Draw the price at each block: index i is `i * block_time` seconds after the start.
+    """Return the price at each block [ray], drawn as a Brownian bridge between given points.
 
-    `points` maps seconds to prices and has one at 0 and one at or after the end. Points fall on blocks.
-    `volatility` is in basis points for the square root of an hour. The path stays in the range that the
-    points span, and a point that is a low or a high among its neighbours stays one: the published low is
-    the low.
+    `points` maps seconds to prices; it must have a point at 0 and one at or after the end. `volatility` is in
+    basis points per square root of an hour. The path stays within the range of the points, and a local low or
+    high among them stays one, so that a published low is the lowest price.
     """
     path: dict[int, int] = {at // block_time: value for at, value in points.items()}
     marks = sorted(path)
@@ -50,7 +49,10 @@ def _fill_bridge(
     lowest: int,
     highest: int,
 ) -> None:
-    """Fill (left, right) by midpoints: mean on the straight line, variance of the bridge."""
+    """Fill the blocks between two known prices by recursive midpoints of a Brownian bridge.
+
+    A midpoint has the mean of the straight line and the variance of the bridge.
+    """
     if right - left < 2:
         return
     middle = (left + right) // 2
@@ -64,7 +66,7 @@ def _fill_bridge(
 
 
 def _reflect_value(value: int, lowest: int, highest: int) -> int:
-    """Fold a value back into the range."""
+    """Reflect a value at the bounds so that it stays within `lowest` and `highest`."""
     if value < lowest:
         value = 2 * lowest - value
     if value > highest:

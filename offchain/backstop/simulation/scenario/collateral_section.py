@@ -28,7 +28,10 @@ CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 
 
 def read_symbols(parameters: Field) -> list[str]:
-    """Read the symbols of the collateral types; they name files and owners, too."""
+    """Return the symbols of a scenario's collateral types.
+
+    Symbols name files and accounts, so two that differ only in case raise an error.
+    """
     types = parameters.read_mapping_entries().get("collateral_types")
     found: dict[str, str] = {}
     for symbol, entry in ({} if types is None else types.read_mapping_entries()).items():
@@ -48,7 +51,10 @@ def read_symbols(parameters: Field) -> list[str]:
 
 
 def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: int) -> CollateralParameters:
-    """Read one collateral type; its market's fee and the number of reporters stand elsewhere in the file."""
+    """Read the parameters of one collateral type from a scenario file.
+
+    The fee of its market and the number of reporters are given elsewhere in the file.
+    """
     section = field.read_section(
         (
             "decimals",
@@ -114,7 +120,7 @@ def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: 
 
 
 def read_auction(field: Field) -> AuctionParameters:
-    """Read how collateral is auctioned; each curve needs fields of its own."""
+    """Read the parameters of collateral auctions; each price curve needs its own fields."""
     section = field.read_section(
         ("curve", "buf", "cusp", "tail", "penalty", "tip", "chip"), ("step", "cut", "length")
     )
@@ -152,7 +158,7 @@ def read_auction(field: Field) -> AuctionParameters:
 
 
 def read_feed(field: Field, reporters: int) -> FeedParameters:
-    """Read how prices come in, and the guards of the feed."""
+    """Read the parameters of a price feed: timing, quorum and guards against bad prices."""
     guards = {
         "deviation": (quantity_units.read_basis_points, 0, bounds.MAX_DEVIATION),
         "confirmations": (

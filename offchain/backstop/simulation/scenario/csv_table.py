@@ -11,17 +11,20 @@ from backstop.errors import BackstopError
 
 
 class CsvRow(NamedTuple):
-    """The cells of a row by column, and the row's number: the header is 1, blank lines count."""
+    """Row of a CSV file: its cells by column, and its number in the file (the header is 1).
+
+    Blank lines count in the numbering.
+    """
 
     number: int
     cells: dict[str, str]
 
 
 def parse_header_and_rows(file: TextIO, name: str) -> tuple[int, list[str], list[CsvRow]]:
-    """Return the header's row, the header, and the rows under it; an error is one line with its row.
+    """Return the header's row number, the column names and the rows of a CSV file.
 
-    The line ends of any system, blank lines and spaces around cells are accepted. An empty file has an empty
-    header.
+    Any line ends, blank lines and spaces around cells are accepted. An empty file gives an empty header.
+    Raises BackstopError with the number of the invalid row.
     """
     reader = csv.reader(file, strict=True)
     try:
@@ -48,10 +51,10 @@ def parse_header_and_rows(file: TextIO, name: str) -> tuple[int, list[str], list
 def read_table(
     path: Path, fail: Callable[[str], NoReturn], columns: Sequence[str], exactly: bool = True
 ) -> list[CsvRow]:
-    """Read a CSV file with these columns, and no others if `exactly`.
+    """Return the rows of a CSV file that has these columns, and no others if `exactly`.
 
-    `fail` gets a problem of the file as a whole, so that the caller can add its name; an error inside the
-    file has file and row. A byte-order mark is accepted.
+    `fail` is called with a problem of the whole file, so that the caller can add context. Errors in rows
+    raise BackstopError with file and row. A byte-order mark is accepted.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -9,15 +9,18 @@ from backstop.simulation.scenario.scenario_records import MarketDepth
 
 
 def count_window_blocks(market: MarketDepth, block_time: int) -> int:
-    """Return how many blocks back the highest price may be of which a market's fall is measured."""
+    """Return the number of past blocks for the highest price, from which a market's fall is measured.
+
+    0 if the market's depth does not depend on a fall.
+    """
     return 0 if market.depth_after_fall is None else market.depth_after_fall.within // block_time
 
 
 def compute_depth_after_fall(market: MarketDepth, window_prices: Sequence[int]) -> int:
-    """Return a market's depth, given the prices outside in the last `within` seconds, the present one last.
+    """Return a market's depth after a price fall [wad], rounded down, at least 1.
 
-    Whole at the highest of them, `depth` of it from a fall of `fall` on, linear between. Wad, rounded down: a
-    thinner market is the cautious side; at least 1, as a market without a reserve has no price.
+    `window_prices` are the prices of the last `within` seconds, the present one last. The depth is full at
+    their highest price, falls linearly, and reaches the share `depth` at a fall of `fall` or more.
     """
     thinning = market.depth_after_fall
     if thinning is None:

@@ -47,7 +47,10 @@ def exp(values: Floats) -> Floats: ...
 @overload
 def exp(values: float) -> float: ...
 def exp(values: Floats | float) -> Floats | float:
-    """Return e to the power of each value; within two units in the last place."""
+    """Return e to the power of each value, identical on all processors.
+
+    The error is at most two units in the last place.
+    """
     if isinstance(values, np.ndarray):
         whole = np.rint(values * _WHOLE)
         powers: Floats = np.ldexp(_approximate_exp_fraction(values, whole), whole.astype(np.int32))
@@ -78,7 +81,10 @@ def compute_natural_log(values: npt.NDArray[Any]) -> Floats: ...
 @overload
 def compute_natural_log(values: float) -> float: ...
 def compute_natural_log(values: npt.NDArray[Any] | float) -> Floats | float:
-    """Return the natural logarithm of each value, all positive; within two units in the last place."""
+    """Return the natural logarithm of each positive value, identical on all processors.
+
+    The error is at most two units in the last place.
+    """
     logarithms: Floats | float = _evaluate_log(
         *(np.frexp if isinstance(values, np.ndarray) else frexp)(values)
     )
@@ -103,12 +109,12 @@ def _evaluate_log(mantissa: Any, exponent: Any) -> Any:
 
 
 def compute_norm(values: Sequence[float] | Floats) -> float:
-    """Return the root of the sum of squares, the same in any order of the values."""
+    """Return the Euclidean norm, independent of the order of the values."""
     return sqrt(fsum(float(value) * float(value) for value in values))
 
 
 def sum_weighted_rows(weights: Iterable[float], rows: Iterable[Floats]) -> Floats:
-    """Return the sum of arrays, each times its weight, added one after the other."""
+    """Return the weighted sum of arrays, added in the given order so that rounding is reproducible."""
     pairs = zip(weights, rows, strict=True)
     weight, row = next(pairs)
     total: Floats = weight * row
@@ -118,10 +124,10 @@ def sum_weighted_rows(weights: Iterable[float], rows: Iterable[Floats]) -> Float
 
 
 def decompose_cholesky(matrix: Sequence[Sequence[float]], floor: float | None = None) -> list[list[float]]:
-    """Return the lower triangle L, row by row, of which L times its transpose is the matrix.
+    """Return the rows of the lower Cholesky factor L of a matrix: L times its transpose is the matrix.
 
-    Raise ValueError if there is none, or hardly one: a pivot of the matrix is not above a billionth. With a
-    floor, raise no error: pivots are raised to that share of the diagonal.
+    Without `floor`, raises ValueError if a pivot is at most 1e-9. With `floor`, pivots are raised to this
+    share of the diagonal instead.
     """
     rows: list[list[float]] = []
     for i, given in enumerate(matrix):
@@ -138,7 +144,7 @@ def decompose_cholesky(matrix: Sequence[Sequence[float]], floor: float | None = 
 
 
 def solve_triangular(triangle: Sequence[Sequence[float]], product: Sequence[float] | Floats) -> list[float]:
-    """Solve a lower triangular system, row by row: triangle * result == product."""
+    """Return the solution x of the lower triangular system `triangle` x = `product`."""
     found: list[float] = []
     for row, value in zip(triangle, product, strict=True):
         found.append((float(value) - fsum(map(mul, row, found))) / row[-1])

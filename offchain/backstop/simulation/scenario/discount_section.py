@@ -33,7 +33,10 @@ _LIMITS = {
 
 
 def read_discount(field: Field) -> DiscountParameters:
-    """Read the terms of sales at a fixed discount: one kind of bonus, and one kind of amount."""
+    """Read the terms of sales of unsafe vaults at a fixed discount.
+
+    The section must define exactly one kind of bonus and one kind of amount.
+    """
     section = field.read_section((), (*_LIMITS, "small_position"))
     bonus = _require_one_kind(field, section, _BONUSES)
     amount = _require_one_kind(field, section, _AMOUNTS)
@@ -57,7 +60,10 @@ def read_discount(field: Field) -> DiscountParameters:
 
 
 def _require_one_kind(field: Field, section: Section, kinds: dict[str, tuple[str, ...]]) -> str:
-    """Return which kind is given; fail unless it is exactly one, with nothing of another."""
+    """Return the only kind that a section defines.
+
+    Raises BackstopError if there is none or several, or a field of another kind.
+    """
     given = [name for name in kinds if name in section]
     if len(given) != 1:
         but = f", and has {' and '.join(given)}" if given else ""

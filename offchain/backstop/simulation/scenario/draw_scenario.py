@@ -58,7 +58,7 @@ Ticks = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TickPrices:
-    """A price at each block: a number of ticks, and the size of a tick, ray."""
+    """Price at each block as a number of ticks, and the size of a tick [ray]."""
 
     ticks: Ticks
     tick: int
@@ -66,7 +66,7 @@ class TickPrices:
 
 @dataclass(frozen=True)
 class PathDraw:
-    """The decisions of chance on one path. Times are seconds from the start."""
+    """Random outcomes of one path of a study; times are seconds from the scenario's start."""
 
     prices: Mapping[str, TickPrices]
     sources: Mapping[str, TickPrices]  # what reporters see, where that is not the market
@@ -79,10 +79,10 @@ class PathDraw:
 
 
 def draw_scenario(scenario: Scenario, seed: int, path: int | None = None) -> Scenario:
-    """Return the scenario of one path of a study, in which `seed` decides no more than in any run.
+    """Return the scenario of one path of a study, with all random elements replaced by fixed outcomes.
 
-    The seed decides the book, and the reporters' misreadings. Without a path number, a scenario without
-    random elements stays as it is, and any other is its path 0.
+    The seed still decides the vault book and reporters' errors. Without a path number, a scenario without
+    random elements is returned unchanged, and any other gives path 0.
     """
     if path is None and not scenario.has_random_draws:
         return scenario
@@ -90,7 +90,7 @@ def draw_scenario(scenario: Scenario, seed: int, path: int | None = None) -> Sce
 
 
 def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
-    """Return the scenario in which everything that is left to chance has come out as `chosen`."""
+    """Return the scenario with its random elements replaced by the outcomes of a path."""
     times = range(0, scenario.duration + 1, scenario.block_time)
 
     def build_fixed_path(found: TickPrices) -> PricePath:
@@ -126,7 +126,7 @@ def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
 
 
 def set_depths_from_debts(scenario: Scenario, seed: int) -> Scenario:
-    """Return the scenario with markets as deep as the debts of the book ask for."""
+    """Return the scenario with market depths that are defined by debt computed from the vault book."""
     if not any(market.debt_to_depth for market in scenario.markets.values()):
         return scenario
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
@@ -137,7 +137,10 @@ def set_depths_from_debts(scenario: Scenario, seed: int) -> Scenario:
 
 
 def scale_market_depths(scenario: Scenario, debts: Mapping[str, int]) -> Scenario:
-    """Return the scenario with markets as deep as these debts of types ask for [wad]; depths given stay."""
+    """Return the scenario with the depth of each market defined by debt set from these debts [wad].
+
+    Depths given as amounts stay unchanged.
+    """
     markets = {
         symbol: replace(
             market, depth=max(1, debts[symbol] * BASIS_POINTS // market.debt_to_depth), debt_to_depth=0
@@ -150,12 +153,12 @@ def scale_market_depths(scenario: Scenario, debts: Mapping[str, int]) -> Scenari
 
 
 def draw_path_outcomes(scenario: Scenario, seed: int, path: int) -> PathDraw:
-    """Draw what chance decides on path number `path` of a study."""
+    """Draw the random outcomes of path number `path` of a study."""
     return draw_outcomes_from_streams(scenario, RandomStreams(derive_path_seed(seed, path)))
 
 
 def draw_outcomes_from_streams(scenario: Scenario, streams: RandomStreams) -> PathDraw:
-    """Draw what chance decides from streams of numbers."""
+    """Draw the random outcomes of one path from named random streams."""
     prices = _draw_prices(scenario, streams)
     equity = prices.pop(EQUITY, None)
     duration = scenario.duration
@@ -196,15 +199,14 @@ def draw_outcomes_from_streams(scenario: Scenario, streams: RandomStreams) -> Pa
 
 
 def convert_ticks_to_rays(tick_prices: TickPrices) -> list[int]:
-    """Return a price at each block, ray."""
+    """Return the price at each block [ray]."""
     return [ticks * tick_prices.tick for ticks in tick_prices.ticks.tolist()]
 
 
 class RandomStreams:
-    """Random numbers by purpose: a counter-based generator, keyed by the hash of a seed and labels.
+    """Independent random streams by label: a Philox generator keyed by the hash of seed and labels.
 
-    There is one generator, which is given another key: a stream has to be used up before the next is
-    requested.
+    All streams share one generator, so a stream must be used up before the next is requested.
     """
 
     def __init__(self, seed: int) -> None:
@@ -214,7 +216,7 @@ class RandomStreams:
         self._state = self._bits.state
 
     def get_labelled_stream(self, *labels: str | int) -> np.random.Generator:
-        """Return the stream of a purpose, from its beginning."""
+        """Return the stream with these labels, reset to its beginning."""
         name = "/".join(str(part) for part in (self._seed, *labels)).encode()
         self._state["state"]["key"] = np.frombuffer(sha256(name).digest()[:16], dtype="<u8")
         self._bits.state = self._state
@@ -225,7 +227,7 @@ class RandomStreams:
 
 
 def _draw_prices(scenario: Scenario, streams: RandomStreams) -> dict[str, TickPrices]:
-    """Draw all prices of the market, correlated; that of equity too, where it is deployed."""
+    """Draw all market prices with their correlation, including equity's if equity is deployed."""
     paths = dict(scenario.asset_prices or scenario.prices)
     if scenario.equity_price is not None and scenario.parameters.equity is not None:
         paths[EQUITY] = scenario.equity_price
@@ -248,7 +250,7 @@ def _draw_prices(scenario: Scenario, streams: RandomStreams) -> dict[str, TickPr
 
 
 def _draw_type_price(assets: TypeAssets, found: Mapping[str, TickPrices]) -> TickPrices:
-    """Return the price of a type: its collateral's, over its debt asset's in dollars of the start."""
+    """Return a type's price: its collateral's, divided by the relative rise of its debt asset."""
     one = found[assets.collateral]
     if not assets.debt:
         return one
@@ -258,7 +260,7 @@ def _draw_type_price(assets: TypeAssets, found: Mapping[str, TickPrices]) -> Tic
 
 
 def _shift_prices_after_first(prices: TickPrices, basis_points: int) -> TickPrices:
-    """Move the whole path by basis points, but for its first price, which the book is opened at."""
+    """Shift all prices by basis points except the first, at which the book is opened."""
     ticks = prices.ticks.copy()
     whole, rest = np.divmod(ticks[1:], BASIS_POINTS)  # a product of the whole might not fit
     factor = BASIS_POINTS + basis_points
@@ -267,7 +269,7 @@ def _shift_prices_after_first(prices: TickPrices, basis_points: int) -> TickPric
 
 
 def _round_prices_to_ticks(prices: Floats, first_price: int) -> TickPrices:
-    """Turn floats into ticks that give the first price nine digits, within what the feed takes."""
+    """Round float prices to ticks so that the first price has nine digits, within the feed's bounds."""
     tick = 10 ** max(0, len(str(first_price)) - DIGITS)
     most = min(MAX_PRICE // tick, 2**62)
     return TickPrices(np.clip(np.rint(prices * (RAY / tick)), 1, most).astype(np.int64), tick)
@@ -276,10 +278,10 @@ def _round_prices_to_ticks(prices: Floats, first_price: int) -> TickPrices:
 def _draw_log_moves_by_block(
     models: Mapping[str, PriceModel], scenario: Scenario, streams: RandomStreams
 ) -> dict[str, Floats]:
-    """Return the logarithmic move of each price since the start, at each block.
+    """Return the logarithmic price change since the start at each block, by symbol.
 
-    Where prices are drawn further apart than blocks, prices between them are drawn afterwards, and the first
-    ones stay the same.
+    If the model's interval is longer than a block, prices in between are drawn separately, so that prices at
+    the interval stay the same.
     """
     interval, parts = get_price_interval(scenario)
     blocks, years = scenario.duration // interval, interval / YEAR
@@ -348,7 +350,10 @@ def _draw_log_moves_by_block(
 
 
 def _draw_tail_factors(degrees: int, blocks: int, streams: RandomStreams) -> Floats | float:
-    """Draw factors that turn normal numbers into Student's t of variance one; 0 degrees stay normal."""
+    """Draw factors that turn normal numbers into Student t numbers with variance 1.
+
+    With 0 degrees of freedom the factor is 1.
+    """
     if degrees == 0:
         return 1.0
     mixing: Floats = streams.get_labelled_stream("tails", degrees).standard_gamma(degrees / 2, blocks)
@@ -359,12 +364,15 @@ def _draw_tail_factors(degrees: int, blocks: int, streams: RandomStreams) -> Flo
 def _compute_cholesky_factor(
     symbols: tuple[str, ...], pairs: tuple[tuple[tuple[str, str], int], ...]
 ) -> list[list[float]]:
-    """Return the rows of the correlation matrix's Cholesky factor."""
+    """Return the rows of the Cholesky factor of the symbols' correlation matrix."""
     return decompose_cholesky(build_correlation_matrix(symbols, dict(pairs)))
 
 
 def _compute_garch_deviations(model: PriceModel, shocks: Floats, long_run: float) -> Floats:
-    """Return deviations of moves: the variance follows the last move and variance, from the long run's on."""
+    """Return the standard deviation of each move in a GARCH(1,1) model.
+
+    The variance starts at its long-run value.
+    """
     alpha, beta = model.alpha / BILLIONTH, model.beta / BILLIONTH
     base, variance = (1 - alpha - beta) * long_run, long_run
     found = np.empty(len(shocks))
@@ -376,7 +384,7 @@ def _compute_garch_deviations(model: PriceModel, shocks: Floats, long_run: float
 
 
 def _accumulate_mean_reverting_moves(steps: Floats, kept_share: float, moves: Floats) -> None:
-    """Sum the steps, of which a part is forgotten in each block."""
+    """Sum steps into `moves`, where only `kept_share` of the sum is kept at each step."""
     at = 0.0
     for i, step in enumerate(steps.tolist()):
         at = at * kept_share + step
@@ -384,7 +392,7 @@ def _accumulate_mean_reverting_moves(steps: Floats, kept_share: float, moves: Fl
 
 
 def _resample_past_moves(model: PriceModel, blocks: int, stream: np.random.Generator) -> Floats:
-    """Draw moves of the past, in runs that begin anywhere and go round at the end."""
+    """Draw historical moves by block bootstrap: runs that start anywhere and wrap around at the end."""
     count = len(model.returns)
     begins = stream.integers(0, count, -(-blocks // model.run))
     rows = (begins[:, None] + np.arange(model.run)[None, :]).ravel()[:blocks] % count
@@ -393,7 +401,7 @@ def _resample_past_moves(model: PriceModel, blocks: int, stream: np.random.Gener
 
 
 def _compute_crash_moves(crash: PriceCrash, at: float, depth: float, scenario: Scenario) -> Floats:
-    """Return what a crash adds to the moves: all at once, some of it given back."""
+    """Return the logarithmic moves that a crash adds at each block: a sudden fall and its recovery."""
     first = 1 + int(at * scenario.blocks)
     fall = min(max((crash.fall + crash.deviation * depth) / BILLIONTH, 0.0), _DEEPEST)
     left = np.zeros(scenario.blocks + 1)
@@ -410,9 +418,9 @@ def _compute_crash_moves(crash: PriceCrash, at: float, depth: float, scenario: S
 def _draw_brownian_bridge_prices(
     path: PricePath, scenario: Scenario, stream: np.random.Generator
 ) -> TickPrices:
-    """Draw a price through the given points, as `price_path` does.
+    """Draw prices as a Brownian bridge between a path's given points, as `price_path` does.
 
-    It is filled by midpoints, stays within the points' range, and turning points stay.
+    Prices stay within the range of the points, and local lows and highs stay.
     """
     interval, parts = get_price_interval(scenario)
     points = tuple(sorted((at // interval, value) for at, value in path.points.items()))
@@ -446,7 +454,7 @@ _Level = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int6
 def _build_brownian_bridge_midpoints(
     points: tuple[tuple[int, int], ...], block_time: int
 ) -> tuple[list[_Level], Floats, Floats]:
-    """Return the midpoints of all spans, level by level, and the range of the price in each block."""
+    """Return the midpoints of all spans by level of subdivision, and the price bounds of each block."""
     blocks, values = [at for at, _ in points], [value / RAY for _, value in points]
     lowest, highest = np.full(blocks[-1] + 1, min(values)), np.full(blocks[-1] + 1, max(values))
     spans = []
@@ -477,7 +485,7 @@ def _build_brownian_bridge_midpoints(
 def _draw_random_outages(
     outage_model: RandomOutages, duration: int, stream: np.random.Generator
 ) -> tuple[Outage, ...]:
-    """Draw the beginnings of a Poisson process, each with a length of its own; whole seconds."""
+    """Draw outages that start as a Poisson process with exponential lengths, in whole seconds."""
     found, at = [], 0.0
     while (at := at + stream.exponential(outage_model.every)) <= duration:
         found.append(Outage(int(at), int(at + stream.exponential(outage_model.lasts)) + 1))
@@ -485,7 +493,7 @@ def _draw_random_outages(
 
 
 def scale_step_series(series: StepSeries, factor: int, spans: tuple[Outage, ...]) -> StepSeries:
-    """Return a series that is a multiple of itself in some spans."""
+    """Return the series with its values multiplied by `factor` [basis points] within the spans."""
     times = {*series.times, *(span.start for span in spans), *(span.end for span in spans)}
     values = {}
     for time in sorted(times):
@@ -497,7 +505,7 @@ def scale_step_series(series: StepSeries, factor: int, spans: tuple[Outage, ...]
 def _apply_fault(
     prices: TickPrices, fault: FeedFault, scenario: Scenario, stream: np.random.Generator
 ) -> TickPrices:
-    """Return the prices of a source that is stuck, late or wrong in some spans."""
+    """Return prices with a feed fault applied in random spans: stuck, delayed or wrong prices."""
     found, block_time = prices, scenario.block_time
     for span in _draw_random_outages(fault.spells, scenario.duration, stream):
         if fault.kind == "stuck":
@@ -514,12 +522,12 @@ def _apply_fault(
 
 
 def repeat_last_price(seen: TickPrices, prices: TickPrices, span: Outage, block_time: int) -> TickPrices:
-    """Return the prices of a source that repeats its last price throughout a span."""
+    """Return `seen` with the last price before a span repeated throughout the span."""
     ticks, (first, last) = seen.ticks.copy(), get_block_range(span, block_time, len(seen.ticks))
     ticks[first:last] = prices.ticks[max(0, first - 1)]
     return TickPrices(ticks, prices.tick)
 
 
 def get_block_range(span: Outage, block_time: int, blocks: int) -> tuple[int, int]:
-    """Return the first block in a span, never that of the start, and the first one after it."""
+    """Return the half-open range of blocks inside a span, without the first block of the run."""
     return max(1, -(-span.start // block_time)), min(-(-span.end // block_time), blocks)

@@ -39,7 +39,7 @@ _SECONDS_APART = 600
 
 
 class Episode(NamedTuple):
-    """The published data of an episode: its file, and prices [ray] by coin and second from its start."""
+    """Historic episode: its file, and prices [ray] by coin and second from its start."""
 
     name: str
     section: Section
@@ -47,7 +47,7 @@ class Episode(NamedTuple):
 
 
 def list_episode_names() -> list[str]:
-    """List the episodes that come with the package, in the order of time."""
+    """Return the names of the packaged historic episodes, the earliest first."""
     found = [path.stem for path in FOLDER.glob("*.yaml") if path.stem != _COINS]
     return sorted(
         found, key=lambda name: read_document(FOLDER / f"{name}.yaml").read_mapping_entries()["start"].text
@@ -56,7 +56,10 @@ def list_episode_names() -> list[str]:
 
 @cache
 def load_episode(name: str) -> Episode:
-    """Read an episode of the package: its file, and the prices beside it."""
+    """Load a packaged historic episode with its prices.
+
+    Raises BackstopError if there is no episode of this name.
+    """
     if name not in list_episode_names():
         raise BackstopError(f"{name!r} is not an episode; expected one of {', '.join(list_episode_names())}")
     section = read_document(FOLDER / f"{name}.yaml").read_section(
@@ -73,10 +76,11 @@ def load_episode(name: str) -> Episode:
 
 
 def find_followed_coin(asset: str, episode: Episode) -> str:
-    """Return the coin of an episode that the price of an asset follows; STANDS_STILL for a dollar coin.
+    """Return the episode's coin that gives an asset its price moves; STANDS_STILL for a dollar coin.
 
-    An asset with prices in the episode follows these; another the first coin of its list; an asset that no
-    list names follows ether. The part of a name after the first `-` does not count, as in ETH-B.
+    An asset with its own prices in the episode follows them. Another asset follows the first coin of its list
+    that the episode has, and an asset without a list follows ether. The part of the name after the first `-`
+    is ignored, as in ETH-B.
     """
     base = asset.split("-")[0]
     for coins in ((base,), _read_followed_coins_by_asset().get(base.lower(), _OTHERS)):
@@ -87,11 +91,12 @@ def find_followed_coin(asset: str, episode: Episode) -> str:
 
 
 def overlay_scenario_with_episode(scenario_field: Field) -> Field:
-    """Return a scenario's document with the episode that it names laid over it; the same if it names none.
+    """Return a scenario's document with its named historic episode applied.
 
-    Each price begins where the scenario's begins, and moves as the price of its coin did: rounded down, one
-    at least. Outages and prices of feeds that the scenario gives are of its own day, and go. Raise
-    BackstopError where blocks are longer than the time between published prices.
+    Without a named episode the document is returned unchanged. Each price starts at the scenario's first
+    price and moves as its coin did; it is rounded down, to at least 1. The scenario's own outages, feed
+    prices and correlations are dropped. Raises BackstopError if blocks are longer than the episode's price
+    interval.
     """
     given = scenario_field.read_mapping_entries()
     named = given.get("episode")
@@ -126,13 +131,13 @@ def overlay_scenario_with_episode(scenario_field: Field) -> Field:
 
 
 class _FieldWriter:
-    """Builder of fields that have the place of the episode's name in the file."""
+    """Builder of document fields with errors that point to the line that names the episode."""
 
     def __init__(self, named: Field) -> None:
         self.named = named
 
     def build_field(self, path: str, value: object) -> Field:
-        """Return a value, a list or a mapping as a field; a field is returned unchanged."""
+        """Return a value, list or mapping as a document field; a field is returned unchanged."""
         if isinstance(value, Field):
             return value
         found: str | list[Field] | dict[str, Field]
@@ -146,7 +151,7 @@ class _FieldWriter:
 
 
 def _read_named_episode(named: Field) -> tuple[Episode, dict[str, str]]:
-    """Read which episode is named, and which assets are to follow which of its coins."""
+    """Read the named episode, and the scenario's own choice of the coin that each asset follows."""
     if isinstance(named.value, str):
         field, chosen = named, dict[str, str]()
     else:
@@ -178,7 +183,7 @@ def _check_block_time(given: Mapping[str, Field], episode: Episode) -> None:
 
 @cache
 def _read_followed_coins_by_asset() -> dict[str, tuple[str, ...]]:
-    """Read which coins an asset follows, by its name in small letters."""
+    """Return the coins that each listed asset follows, by the asset's name in lower case."""
     return {
         item.text.lower(): tuple(coin.strip() for coin in coins.split(","))
         for coins, assets in read_document(FOLDER / f"{_COINS}.yaml").read_mapping_entries().items()
@@ -189,9 +194,10 @@ def _read_followed_coins_by_asset() -> dict[str, tuple[str, ...]]:
 def _move_price(
     asset: str, price: Field, coin: str, episode: Episode, given: Mapping[str, Field]
 ) -> dict[str, object]:
-    """Return a price that begins where the scenario's does, and moves as a coin of the episode did.
+    """Return the price section of an asset that starts at its own price and moves as a coin did.
 
-    Of published prices within one block the furthest from the first is taken, so that no low or high is lost.
+    Of several published prices within one block, the one farthest from the first is kept, so that no low or
+    high is lost.
     """
     first = _read_first_price(price)
     block = given["block_time"].read_value(quantity_units.read_seconds) if "block_time" in given else 1
@@ -218,12 +224,12 @@ def _move_price(
 
 
 def _measure_distance(price: int, begin: int) -> int:
-    """Return how far a price is from the first, as a ratio of at least one [ray]."""
+    """Return the ratio of the higher to the lower of two prices [ray]."""
     return max(price, begin) * RAY // min(price, begin)
 
 
 def _read_first_price(price: Field) -> int:
-    """Return the price that a scenario begins at [ray], however its section gives it."""
+    """Return the first price of a price section [ray], for any of its forms."""
     entries = price.read_mapping_entries()
     if "model" in entries:
         return (
@@ -245,7 +251,7 @@ def _read_first_price(price: Field) -> int:
 def _change_texts(
     changed: dict[str, Field], episode: Episode, follows: Mapping[str, str], writer: _FieldWriter
 ) -> None:
-    """Add the episode's title, facts and assumptions, and the coin that each price follows."""
+    """Add the episode's title, facts and assumptions to the scenario's texts."""
     title = episode.section["title"].text
     if "title" in changed:
         changed["title"] = writer.build_field("title", f"{changed['title'].text}: {title}")
@@ -260,7 +266,7 @@ def _change_texts(
 
 
 def describe_overlay(follows: Mapping[str, str]) -> list[str]:
-    """Return an episode's assumptions: the coin that each price follows, and keepers' behaviour."""
+    """Return the assumptions that an episode adds: followed coins, and keepers' gas prices."""
     return [
         f"{MOVES}{describe_followed_coins(follows)}. Equity, where there is any, moves as ETH.",
         "Keepers pay the episode's gas prices, up to one and a half times the highest.",
@@ -268,7 +274,10 @@ def describe_overlay(follows: Mapping[str, str]) -> list[str]:
 
 
 def describe_followed_coins(follows: Mapping[str, str]) -> str:
-    """Return which price follows which coin, as in `WBTC as BTC, ETH; DAI stays where it begins`."""
+    """Return a text of which asset follows which coin, as in `ETH, WBTC as BTC`.
+
+    Assets with a constant price are named after the others.
+    """
     moving = ", ".join(
         asset if asset == coin else f"{asset} as {coin}"
         for asset, coin in follows.items()
@@ -279,7 +288,7 @@ def describe_followed_coins(follows: Mapping[str, str]) -> str:
 
 
 def _change_gas(changed: dict[str, Field], episode: Episode, writer: _FieldWriter) -> None:
-    """Insert the episode's gas prices, the gas prices that keepers accept, and the outages."""
+    """Replace gas prices and outages by the episode's, and raise keepers' gas price caps to match."""
     gas = episode.section["gas_prices"]
     highest = max(
         entry.read_value(quantity_units.read_gas_price)
@@ -306,7 +315,7 @@ def _change_gas(changed: dict[str, Field], episode: Episode, writer: _FieldWrite
 
 
 def _raise_gas_cap(gas_price: Field, highest: int, writer: _FieldWriter) -> Field:
-    """Return how a keeper bids for gas, if its own most were not below what the episode asks for."""
+    """Return a keeper's gas price policy, with a cap above the episode's highest gas price."""
     follow: object = f"{_FOLLOWS_GAS // 100}%"
     most, lag = highest * _ROOM // 10_000, dict[str, Field]()
     if isinstance(gas_price.value, dict):
@@ -321,7 +330,7 @@ def _raise_gas_cap(gas_price: Field, highest: int, writer: _FieldWriter) -> Fiel
 
 
 def _is_stopped_by_outage(entries: Mapping[str, Field]) -> bool:
-    """Return True if an outage of the episode stops a group of keepers: buyers, except for bargains."""
+    """Return True if the episode's outages stop this group: buyers that accept more than a bargain."""
     role = entries["role"].text if "role" in entries else ""
     if role not in _OUT:
         return False

@@ -20,7 +20,10 @@ from backstop.simulation.scenario.yaml_document_reader import Field
 
 
 def read_policy(field: Field, ratio: int, initial: int) -> PolicyParameters:
-    """Read what new risk of a type has to meet; calls lie between its two ratios."""
+    """Read the risk policy of a collateral type: margin by size, flow limit, growth cap, fee, calls.
+
+    The call ratio must lie between the liquidation ratio `ratio` and the initial ratio `initial`.
+    """
     section = field.read_section((), ("of_vaults", "of_type", "flow", "growth", "fee", "calls"))
     found: dict[str, Any] = {}
     for name in ("of_vaults", "of_type"):
@@ -50,7 +53,7 @@ def read_policy(field: Field, ratio: int, initial: int) -> PolicyParameters:
 
 
 def _read_fee_curve(field: Field) -> dict[str, Any]:
-    """Read the fee at three points, as the file has it; the protocol keeps slopes."""
+    """Read a stability fee curve given at three points, and convert it to the protocol's slopes."""
     section = field.read_section(("idle", "at_kink", "full", "kink", "line"), ("speed",))
     idle = section["idle"].read_bounded(quantity_units.read_basis_points_per_year, 0, 2**14 - 1)
     at_kink = section["at_kink"].read_bounded(
@@ -71,7 +74,7 @@ def _read_fee_curve(field: Field) -> dict[str, Any]:
 
 
 def read_guards(field: Field, symbols: tuple[str, ...]) -> GuardsParameters:
-    """Read the section `guards`: automatic ceilings, the breaker, workouts, and the effects of the modes."""
+    """Read the section `guards`: automatic ceilings, breaker, workouts, and effects of risk modes."""
     section = field.read_section(
         (), ("ceilings", "breaker", "workouts", "caution_margin", "emergency_factor")
     )
@@ -96,7 +99,7 @@ def read_guards(field: Field, symbols: tuple[str, ...]) -> GuardsParameters:
 
 
 def read_flow_limit(field: Field) -> dict[str, Any]:
-    """Read a limit of outflows: so much in a window."""
+    """Read a limit on outflows: the amount that may flow out within a time window."""
     section = field.read_section(("cap", "window"))
     return {
         "flow_cap": section["cap"].read_bounded(
@@ -109,7 +112,10 @@ def read_flow_limit(field: Field) -> dict[str, Any]:
 
 
 def _read_automatic_ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[AutoCeilingParameters, ...]:
-    """Read automatic ceilings, by type up to the last that is named; a highest line of 0 is none."""
+    """Read automatic debt ceilings by collateral type, up to the last type that is named.
+
+    A `max_line` of 0 means that a type has no automatic ceiling.
+    """
     alone = AutoCeilingParameters(gap=1, max_line=0, ttl=bounds.MIN_CEILING_TTL)
     found = [alone] * len(symbols)
     for symbol, entry in field.read_mapping_entries().items():
@@ -133,7 +139,10 @@ def _read_automatic_ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[Au
 
 
 def _read_workout_terms(field: Field, symbols: tuple[str, ...]) -> tuple[WorkoutParameters, ...]:
-    """Read terms of workouts, by type up to the last that is named; a cap of 0 leaves a type without."""
+    """Read the terms of workouts by collateral type, up to the last type that is named.
+
+    A cap of 0 means that a type has no workouts.
+    """
     none = WorkoutParameters()
     found = [none] * len(symbols)
     readers: dict[str, tuple[Callable[[str], int], int, int]] = {
@@ -161,7 +170,7 @@ def _read_workout_terms(field: Field, symbols: tuple[str, ...]) -> tuple[Workout
 
 
 def _read_breaker(field: Field) -> BreakerParameters:
-    """Read the breaker: a trigger that is not named is off, and so is a level of it that is not."""
+    """Read the circuit breaker's triggers; a trigger or level that is left out is off."""
     triggers: dict[str, tuple[Callable[[str], int], int]] = {
         "losses": (quantity_units.read_whole_stablecoin_count, bounds.MAX_GLOBAL_DEBT_CEILING),
         "fall": (quantity_units.read_basis_points, BASIS_POINTS),

@@ -14,10 +14,10 @@ PRINTS = ("refuse", "keep")
 
 
 def refuse_isolated_prints(section: Section, row_numbers: Sequence[int], prices: Sequence[int]) -> None:
-    """Raise BackstopError for the first isolated print of a column [ray], unless its section keeps them.
+    """Raise BackstopError for the first isolated print in a price column, unless the section keeps them.
 
-    A false print would be a crash on each path that meets it. The line names file, row, column, value and
-    both neighbours; `row_numbers` are those of the prices in the file.
+    An isolated print is a price far from both neighbours, which would look like a crash. `prices` are in ray,
+    `row_numbers` are their rows in the file.
     """
     if "prints" in section and section["prints"].read_choice(PRINTS) == "keep":
         return

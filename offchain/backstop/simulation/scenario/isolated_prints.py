@@ -20,7 +20,7 @@ _WINDOW = 12  # moves on either side of which the median is taken
 
 
 class IsolatedPrint(NamedTuple):
-    """A run of prints away from both neighbours: where it begins, its length, and the usual move there."""
+    """Run of prices far from both neighbours: first position, length, and median move nearby."""
 
     first: int  # position in the series
     length: int  # prices
@@ -28,13 +28,12 @@ class IsolatedPrint(NamedTuple):
 
 
 def list_isolated_prints(values: Sequence[int]) -> list[IsolatedPrint]:
-    """List the isolated prints of prices in the order of their times.
+    """Return the isolated prints of a price series, in order of time.
 
-    A run of at most three prints is isolated if all of them are above or all below both the price before and
-    the price after, each by 5% or more of the smaller price and by ten times the median of the twelve moves
-    on either side (a Hampel filter of moves), and if the two neighbours differ by at most half of that. Moves
-    out, within and back do not count for the median. The first and the last price have one neighbour, and are
-    never listed.
+    A run of at most three prices is isolated if all are above, or all below, the prices before and after.
+    Each must differ by at least 5% of the smaller price and by ten times the median of the twelve moves on
+    either side (a Hampel filter of moves). The two neighbours may differ by at most half of the run's
+    smallest move. The first and last price are never listed.
     """
     moves = [compute_move(before, after) for before, after in pairwise(values)]
     found: list[IsolatedPrint] = []
@@ -50,9 +49,9 @@ def list_isolated_prints(values: Sequence[int]) -> list[IsolatedPrint]:
 def describe_isolated_print(
     price: int, neighbours: Sequence[tuple[int, int]], usual_move: int, format_price: Callable[[int], str]
 ) -> str:
-    """Say how far a print is from the prices before and after it, each with its row, and from usual moves.
+    """Return a text of how far a price is from its two neighbours and from usual moves.
 
-    Shares are rounded down to a tenth of a percent.
+    Neighbours are pairs of price and row number. Percentages are rounded down to a tenth.
     """
     side = "above" if price > neighbours[0][0] else "below"
     far = " and ".join(
@@ -66,12 +65,12 @@ def describe_isolated_print(
 
 
 def compute_move(one: int, other: int) -> int:
-    """Return the move between two prices over the smaller one, billionths, rounded down."""
+    """Return the difference of two prices over the smaller one [billionths], rounded down."""
     return abs(one - other) * BILLIONTH // min(one, other)
 
 
 def _find_run(values: Sequence[int], moves: Sequence[int], first: int) -> IsolatedPrint | None:
-    """Return the shortest isolated run that begins at a position; None if there is none."""
+    """Return the shortest isolated run of prices that starts at this position; None if there is none."""
     for length in range(1, min(LONGEST_RUN, len(values) - 1 - first) + 1):
         before, run, after = values[first - 1], values[first : first + length], values[first + length]
         if not (max(run) < min(before, after) or min(run) > max(before, after)):

@@ -30,7 +30,7 @@ MODES = {"caution": CAUTION, "emergency": EMERGENCY}
 
 
 def read_keepers(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple[KeeperGroup, ...]:
-    """Read the groups of keepers; one of them are the reporters."""
+    """Read the groups of keepers; exactly one of them must be the reporters."""
     groups = tuple(
         _read_group(name, entry, duration, symbols) for name, entry in field.read_mapping_entries().items()
     )
@@ -45,7 +45,10 @@ def read_keepers(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple
 def check_bridges_match_facilitators(
     field: Field, keepers: tuple[KeeperGroup, ...], parameters: Parameters
 ) -> None:
-    """Fail unless bridges are the minters of their facilitators, and announced losses name a facilitator."""
+    """Check that bridge keepers are their facilitators' minters, and announced losses name a facilitator.
+
+    Raises BackstopError at the group that does not match.
+    """
     named = {facilitator.name: facilitator for facilitator in parameters.facilitators}
     for group in keepers:
         entry = field.read_mapping_entries()[group.name]
@@ -93,12 +96,12 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 
 
 def get_role_options(role: str) -> tuple[str, ...]:
-    """Return the options of a role, besides those that every role has."""
+    """Return the names of a role's options, without those that every role has."""
     return _OPTIONS[role]
 
 
 def _read_group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> KeeperGroup:
-    """Read one group: its role decides which options it may have."""
+    """Read one group of keepers; its role decides which options are allowed."""
     if re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) is None:
         field.raise_error(f"{name!r} is not a name: small letters, digits and _")
     role = field.read_mapping_entries().get("role")
@@ -180,7 +183,7 @@ def _read_group(name: str, field: Field, duration: int, symbols: tuple[str, ...]
 
 
 def _read_borrowing_options(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str, Any]:
-    """Read what a keeper that draws locks, how much it draws at once, and at which ratio."""
+    """Read a borrowing keeper's collateral type, amount of each draw, and collateral ratio."""
     role = field.read_mapping_entries()["role"].text
     who = "a borrower" if role == "borrower" else f"an {role}"
     for name in ("collateral", "each", "ratio", *(() if role == "attacker" else ("capital",))):
@@ -196,7 +199,7 @@ def _read_borrowing_options(field: Field, section: Section, symbols: tuple[str, 
 
 
 def _read_bridge_keeper_options(field: Field, section: Section) -> dict[str, Any]:
-    """Read which facilitator a bridge draws for, and how much at once."""
+    """Read a bridge keeper's facilitator and the amount of each draw."""
     for name in ("facilitator", "capital", "each"):
         if name not in section:
             field.raise_error(f"{name!r} is missing: a bridge needs it")
@@ -237,7 +240,7 @@ def _read_guardian_instruction(field: Field, symbols: tuple[str, ...]) -> Guardi
 
 
 def _read_attack_moves(field: Field, has_collateral: bool) -> tuple[AttackMove, ...]:
-    """Read an attacker's moves; return the first one first."""
+    """Read an attacker's moves, and return them in order of time."""
     found = []
     for item in field.read_items():
         section = item.read_section(("at", "do"), ("share",))

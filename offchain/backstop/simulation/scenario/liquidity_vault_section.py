@@ -25,7 +25,10 @@ _TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
 
 
 def read_backstop_pool(field: Field) -> BackstopParameters:
-    """Read the pool's limit and rules; its deposits are read when the market is opened."""
+    """Read the terms of the backstop pool, which takes over positions of the margin market.
+
+    Its deposits are read when the market is opened.
+    """
     section = field.read_section((), ("money", "members", *_TERMS))
     found: dict[str, Any] = {
         name: section[name].read_bounded(*_TERMS[name]) for name in _TERMS if name in section
@@ -34,13 +37,13 @@ def read_backstop_pool(field: Field) -> BackstopParameters:
 
 
 def read_pool_market_maker_deposit(field: Field | None) -> int:
-    """Read what the market maker puts into the pool at the opening, wad; 0 without one."""
+    """Read the market maker's deposit into the backstop pool at the opening [wad]; 0 if none is given."""
     entry = _get_pool_field(field, "money")
     return 0 if entry is None else entry.read_bounded(quantity_units.read_stablecoin, 0, 10**27)
 
 
 def read_pool_members(field: Field | None, duration: int) -> tuple[PoolMember, ...]:
-    """Read each depositor's amount at the opening, and the time of its withdrawal request."""
+    """Read the backstop pool's members: their opening deposits and times of withdrawal requests."""
     entry = _get_pool_field(field, "members")
     return (
         ()
@@ -62,6 +65,6 @@ def _read_member(name: str, field: Field, duration: int) -> PoolMember:
 
 
 def _get_pool_field(field: Field | None, name: str) -> Field | None:
-    """Return a field of the pool's section, if the margin market has both."""
+    """Return a field of the backstop pool's section; None if the field or the section is missing."""
     pool = None if field is None else field.read_mapping_entries().get("backstop")
     return None if pool is None else pool.read_mapping_entries().get(name)

@@ -16,7 +16,7 @@ from backstop.simulation.scenario.vault_books import draw_log_uniform
 
 
 class OpeningTrade(NamedTuple):
-    """A trade between two accounts that had nothing in it before."""
+    """Trade between two accounts that opens a long and a short position in one market."""
 
     market: int
     long: str  # account name
@@ -27,18 +27,21 @@ class OpeningTrade(NamedTuple):
 
 @dataclass
 class OpeningBook:
-    """Wad that each account pays in, then the trades, in their order."""
+    """Opening deposits of the margin market's accounts [wad], and the trades in their order."""
 
     deposits: dict[str, int] = field(default_factory=dict)
     trades: list[OpeningTrade] = field(default_factory=list)
 
     def add_deposit(self, name: str, amount: int) -> None:
-        """Add to an account's deposit, wad."""
+        """Add an amount to an account's opening deposit [wad]."""
         self.deposits[name] = self.deposits.get(name, 0) + amount
 
 
 def build_opening_margin_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> OpeningBook:
-    """Return the accounts of a scenario at the opening prices (ray)."""
+    """Return the deposits and trades that open the margin market, at the opening prices [ray].
+
+    Raises BackstopError if an account would owe more than it has.
+    """
     book, margin = OpeningBook(), scenario.parameters.margin
     for m, market in enumerate(margin.markets if margin is not None else ()):
         pairs = scenario.margin_book.pairs.get(market.symbol)
@@ -57,7 +60,7 @@ def build_opening_margin_book(scenario: Scenario, seed: int, prices: Mapping[str
 
 
 def _open_positions_at_marks(book: OpeningBook, marks: list[int]) -> None:
-    """Open all positions at the marks: gains and losses up to then are added to the deposits."""
+    """Change all trades to the mark prices, and add the gains and losses since to the deposits."""
     for i, trade in enumerate(book.trades):
         gain = trade.lots * (marks[trade.market] - trade.price)
         book.add_deposit(trade.long, gain)
@@ -72,17 +75,17 @@ def _open_positions_at_marks(book: OpeningBook, marks: list[int]) -> None:
 
 
 def _compute_lot_price(market: PerpetualParameters, price: int) -> int:
-    """Return what a lot costs at a price (ray), wei, as the market has it."""
+    """Return the price of a lot at a price per coin [ray], in wei, at least 1."""
     return max(1, price * market.lot // RAY)
 
 
 def _draw_pair(
     book: OpeningBook, pairs: MarginPairs, dice: SeededRandom, number: int, market: int, opening: int
 ) -> None:
-    """Draw a trade of two accounts.
+    """Draw the opening trade of two accounts at random.
 
-    Each doubling of the notional is as likely as the next; leverage and price are uniform. The trade's loss
-    at the opening price is paid in on top.
+    The notional is log-uniform; leverage and price are uniform. The deposit covers the margin and the loss at
+    the opening price.
     """
     notional = draw_log_uniform(*pairs.notional, dice)
     if dice.draw_index(BASIS_POINTS) < pairs.large:
@@ -102,7 +105,7 @@ def _draw_pair(
 def _iter_given_trades(
     scenario: Scenario, market: int, terms: PerpetualParameters, opening: int
 ) -> Iterator[OpeningTrade]:
-    """Yield the positions of given accounts, longs against shorts at the same price as they are listed."""
+    """Yield opening trades for positions given one by one: longs against shorts at the same price."""
 
     def price(entry: tuple[str, MarginPosition]) -> int:
         return entry[1].price or opening

@@ -63,7 +63,7 @@ _OF_MARKET: dict[str, tuple[Callable[[str], int], int, int]] = {
 def read_margin_market(
     field: Field, symbols: Sequence[str], facilitators: Sequence[str], has_treasury: bool
 ) -> MarginParameters:
-    """Read the margin market, with a perpetual market for each symbol that is named."""
+    """Read the parameters of the margin market, with a perpetual market for each named symbol."""
     section = field.read_section(("markets",), ("facilitator", "policy", "insurance", "backstop", *_TERMS))
     found: dict[str, Any] = {
         name: section[name].read_bounded(*_TERMS[name]) for name in _TERMS if name in section
@@ -97,7 +97,7 @@ def read_margin_market(
 
 
 def read_initial_insurance(field: Field | None) -> int:
-    """Read what is paid into the fund of a margin market at the opening, wad; 0 without one."""
+    """Read the insurance fund's deposit at the opening of the margin market [wad]; 0 if none is given."""
     entry = None if field is None else field.read_mapping_entries().get("insurance")
     return 0 if entry is None else entry.read_bounded(quantity_units.read_stablecoin, 0, 10**27)
 
@@ -141,7 +141,10 @@ def _read_market(symbol: str, field: Field) -> PerpetualParameters:
 
 
 def read_margin_brackets(field: Field, max_total_margin: int) -> tuple[tuple[int, int], ...]:
-    """Read up to two brackets, with margins (basis points) of at most a total."""
+    """Read up to two brackets of notional, each with an additional margin [basis points].
+
+    All margins together must not exceed `max_total_margin`.
+    """
     items = field.read_items()
     if len(items) > _BRACKETS:
         field.raise_error(f"has {len(items)} brackets: there may be {_BRACKETS}")
@@ -161,7 +164,7 @@ def read_margin_brackets(field: Field, max_total_margin: int) -> tuple[tuple[int
 
 
 def read_margin_book(field: Field, margin: MarginParameters | None, duration: int) -> MarginBook:
-    """Read accounts that are drawn by lot, and those that are given one by one."""
+    """Read the margin market's opening accounts, given or drawn at random, and later trades."""
     section = field.read_section((), ("pairs", "accounts", "trades", "delistings", "leaves", "dodgers"))
     if margin is None:
         field.raise_error("needs the section parameters.margin: without it there is no margin market")
@@ -192,7 +195,7 @@ def read_margin_book(field: Field, margin: MarginParameters | None, duration: in
 
 
 def _read_delistings(field: Field, lots: dict[str, int], duration: int) -> tuple[Delisting, ...]:
-    """Read a list of `{market: ALT, at: 01:00, ends: 74:00}`."""
+    """Read delistings as a list of `{market: ALT, at: 01:00, ends: 74:00}`."""
     found = []
     for each in field.read_items():
         section = each.read_section(("market", "at", "ends"))
@@ -206,7 +209,7 @@ def _read_delistings(field: Field, lots: dict[str, int], duration: int) -> tuple
 
 
 def _read_trade(field: Field, lots: dict[str, int], names: set[str], duration: int) -> MarginTrade:
-    """Read `{at: 02:00, market: BTC, long: whale, short: desk, size: 2 BTC}`."""
+    """Read one trade, as `{at: 02:00, market: BTC, long: whale, short: desk, size: 2 BTC}`."""
     section = field.read_section(("at", "market", "long", "short", "size"))
     symbol, size = section["market"].text, section["size"]
     _check_market_symbol(symbol, section["market"], lots)
@@ -247,7 +250,7 @@ def _read_pairs(symbol: str, field: Field, lots: dict[str, int]) -> MarginPairs:
 
 
 def _read_leverage_range(field: Field) -> tuple[int, int]:
-    """Read a range of notional over equity, basis points."""
+    """Read the lowest and highest leverage (notional over equity) [basis points]."""
     section = field.read_section(("from", "to"))
     lowest = section["from"].read_bounded(quantity_units.read_basis_points, 1, _MOST_LEVERAGE)
     return lowest, section["to"].read_bounded(quantity_units.read_basis_points, lowest, _MOST_LEVERAGE)
@@ -288,7 +291,7 @@ def _read_account(name: str, field: Field, lots: dict[str, int], duration: int) 
 
 
 def _read_position(symbol: str, field: Field, lots: dict[str, int]) -> MarginPosition:
-    """Read `-12 BTC`, at the opening price, or `{size: -12 BTC, price: 120_000 USD}`."""
+    """Read a position as `-12 BTC`, or as `{size: -12 BTC, price: 120_000 USD}` with an own price."""
     _check_market_symbol(symbol, field, lots)
     size, price = field, None
     if isinstance(field.value, dict):

@@ -12,12 +12,12 @@ LIBRARY = Path(__file__).with_name("shocks.yaml")
 
 @cache
 def load_shock_library() -> dict[str, Field]:
-    """Read all shocks of the library, by name."""
+    """Load all packaged shocks (named changes of a scenario), by name."""
     return read_document(LIBRARY).read_mapping_entries()
 
 
 def overlay_scenario_with_named_shocks(scenario_field: Field) -> Field:
-    """Lay the shocks that a scenario's file names over it, the last over those before."""
+    """Return a scenario's document with the shocks that it names applied, in their order."""
     named = scenario_field.read_mapping_entries().get("shocks")
     if named is None:
         return scenario_field
@@ -38,7 +38,7 @@ def overlay_scenario_with_named_shocks(scenario_field: Field) -> Field:
 
 
 def _apply_shock_to_models(scenario_field: Field, model_changes: Field, shock_name_field: Field) -> Field:
-    """Shock each price by its own symbol, or by the coin that its model is `like`."""
+    """Apply a shock to each price model, selected by its symbol or by the coin that it is `like`."""
     touched = False
     for symbol, price in _get_section_entries(scenario_field, "prices").items():
         model = price.read_mapping_entries().get("model") if isinstance(price.value, dict) else None
@@ -58,7 +58,7 @@ def _apply_shock_to_models(scenario_field: Field, model_changes: Field, shock_na
 
 
 def _apply_shock_to_markets(scenario_field: Field, market_change: Field, shock_name_field: Field) -> Field:
-    """Make all markets as deep as the debt asks for."""
+    """Replace the depth of every market by the shock's definition, such as a share of debt."""
     for market in _get_section_entries(scenario_field, "markets").values():
         entries = {name: entry for name, entry in market.read_mapping_entries().items() if name != "depth"}
         market.value = entries | market_change.read_mapping_entries()

@@ -22,7 +22,10 @@ OPENING_VERSION = 1
 
 
 def read_exported_state(field: Field, parameters: Parameters, start: int) -> OpeningState:
-    """Read the state that a live deployment had; fail if it is of other parameters or another time."""
+    """Read the state exported from a live deployment with which a run begins.
+
+    Raises BackstopError if the state has other parameters or another time than the scenario.
+    """
     file = field.read_section(("file",))["file"]
     path = file.find_local_file()
     mend = "take out `opening` to open the vault book anew"
@@ -45,9 +48,10 @@ def read_exported_state(field: Field, parameters: Parameters, start: int) -> Ope
 def read_vault_book_and_prices(
     field: Field, symbols: tuple[str, ...]
 ) -> tuple[ImportedBook | None, dict[str, GeneratedBook], int, dict[str, int]]:
-    """Read the vaults given one by one, or those drawn by lot, their total debt and their opening prices.
+    """Read the vault book: imported vaults or ranges to draw from, total debt, and opening prices.
 
-    All debts are scaled to the total, wad; 0 leaves them. Without opening prices the first ones count.
+    All debts are scaled to the total [wad]; 0 means no scaling. If no opening prices are given, types open at
+    their first prices.
     """
     section = field.read_section((), ("file", "rows", "generated", "total", "opened_at", "accounts"))
     total = (
@@ -78,13 +82,13 @@ def read_vault_book_and_prices(
 
 
 def read_refused_row_treatments(field: Field) -> dict[str, str]:
-    """Read what becomes of rows that the contracts refuse, by their kind."""
+    """Read how to treat book rows that the contracts would refuse, by kind of row."""
     section = field.read_section((), tuple(TREATMENTS))
     return {kind: section[kind].read_choice(TREATMENTS[kind]) for kind in section}
 
 
 def _read_generated_book(field: Field) -> GeneratedBook:
-    """Read the ranges from which vaults are drawn."""
+    """Read the number of vaults and the ranges from which their debts and ratios are drawn."""
     section = field.read_section(("vaults", "debt", "ratio"))
     return GeneratedBook(
         vaults=section["vaults"].read_bounded(quantity_units.read_whole_number, 1, 1_000_000),
@@ -100,7 +104,10 @@ def _read_range(field: Field, reader: Callable[[str], int], least: int, most: in
 
 
 def read_member_deposits_by_pool(field: Field) -> dict[str, dict[str, int]]:
-    """Read the deposits of members, by pool; a pool that is not deployed has none."""
+    """Read the deposits of pool members, by pool and account name.
+
+    A pool of the section that is not deployed gets no deposits in a run.
+    """
     section = field.read_section((), tuple(POOLS))
     return {
         pool: {
@@ -112,21 +119,24 @@ def read_member_deposits_by_pool(field: Field) -> dict[str, dict[str, int]]:
 
 
 def read_reserve(field: Field) -> int:
-    """Read the reserve's balance at the start, besides fees [wad].
+    """Read the reserve's balance at the start, in addition to fees [wad].
 
-    Buffers of types begin with accrued fees only: no account can give to a buffer.
+    Buffers have no such setting, because only fees can fill them.
     """
     return field.read_section(("reserve",))["reserve"].read_bounded(quantity_units.read_stablecoin, 0, 10**27)
 
 
 def read_accounts(field: Field) -> bool:
-    """Read whether vaults of one owner are parts of one account (`pooled`), or each stands for itself."""
+    """Return True if the vaults of one owner form one account (`pooled`), False if each is separate."""
     section = field.read_mapping_entries()
     return "accounts" in section and section["accounts"].read_choice(("apart", "pooled")) == "pooled"
 
 
 def read_assets(field: Field, symbols: tuple[str, ...]) -> dict[str, TypeAssets]:
-    """Read which asset's price a type has, and over which other; types of equal assets have one price."""
+    """Read the asset that prices each collateral type, and the asset in which its debt is.
+
+    Types with the same assets share one price.
+    """
     found = {symbol: TypeAssets(symbol) for symbol in symbols}
     for symbol, entry in field.read_mapping_entries().items():
         if symbol not in symbols:

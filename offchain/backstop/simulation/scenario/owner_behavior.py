@@ -31,7 +31,7 @@ DRAWN = 2**32
 
 @dataclass(frozen=True)
 class OwnerAction:
-    """When owners act in one direction, in which ways, and how much."""
+    """Parameters of owners' actions in one direction: chance by distance, methods, sizes."""
 
     distances: tuple[int, ...]  # basis points, rising
     chances: tuple[int, ...]  # billionths, under the first distance, between two, from the last on
@@ -42,7 +42,7 @@ class OwnerAction:
 
 @dataclass(frozen=True)
 class OwnerBehavior:
-    """How owners react; vaults are looked at every so often."""
+    """Parameters of the behaviour of vault owners. Owners act at regular intervals."""
 
     every: int  # seconds
     idle: int  # billionths: share of vaults whose owners never act
@@ -56,7 +56,7 @@ class OwnerBehavior:
 
 
 class OwnedVault(NamedTuple):
-    """A vault as its owner sees it."""
+    """State of a vault from which its owner decides."""
 
     number: int  # place in the book
     debt: int  # wad, rounded up
@@ -68,14 +68,17 @@ class OwnedVault(NamedTuple):
 
 
 class OwnerDecision(NamedTuple):
-    """An owner's decision: a method, and its share of the debt, or of the collateral's worth."""
+    """Decision of an owner: the method and the amount [wad of stablecoin]."""
 
     way: str
     amount: int  # wad of stablecoin
 
 
 def draw_number(key: int, vault: int, look: int, purpose: int) -> int:
-    """Return a draw from 0 to DRAWN - 1: SplitMix64 of a counter (Steele, Lea and Flood, OOPSLA 2014)."""
+    """Return a reproducible random number from 0 to DRAWN - 1 for a vault, time and purpose.
+
+    The generator is SplitMix64 of a counter (Steele, Lea and Flood, OOPSLA 2014).
+    """
     mixed = (
         key + vault * 0x9E3779B97F4A7C15 + look * 0xD1B54A32D192ED03 + purpose * 0x8CB92BA72F3D8DD7
     ) & _MASK
@@ -88,7 +91,7 @@ def draw_number(key: int, vault: int, look: int, purpose: int) -> int:
 
 
 def interpolate_factor(places: Sequence[int], factors: Sequence[int], place: int) -> int:
-    """Return the factor at a place: linear between places, held beyond the ends, rounded down."""
+    """Return the factor at a place by linear interpolation, rounded down; constant beyond the ends."""
     if place <= places[0]:
         return factors[0]
     for i in range(1, len(places)):
@@ -99,19 +102,25 @@ def interpolate_factor(places: Sequence[int], factors: Sequence[int], place: int
 
 
 def interpolate_size(sizes: Sequence[int], drawn: int) -> int:
-    """Return the size [basis points] of a draw, linear between quantiles, rounded down."""
+    """Return the size for a random number by linear interpolation of quantiles [basis points].
+
+    The result is rounded down.
+    """
     part, rest = divmod(drawn * PARTS, DRAWN)
     return sizes[part] + (sizes[part + 1] - sizes[part]) * rest // DRAWN
 
 
 def select_chance(action: OwnerAction, distance: int) -> int:
-    """Return the chance [billionths] at a distance [basis points]."""
+    """Return the chance of acting [billionths] at a distance from liquidation [basis points]."""
     place = sum(distance >= bound for bound in action.distances)
     return action.chances[place]
 
 
 def select_way(ways: Sequence[int], drawn: int) -> int:
-    """Return the index of the way that a draw selects; the remainder of rounding is the last one's."""
+    """Return the index of the method that a random number selects, by the methods' shares.
+
+    The last method gets the remainder of rounding.
+    """
     passed = 0
     for place, share in enumerate(ways):
         passed += share
@@ -123,11 +132,12 @@ def select_way(ways: Sequence[int], drawn: int) -> int:
 def decide_owner_action(
     behavior: OwnerBehavior, key: int, look: int, vault: OwnedVault
 ) -> OwnerDecision | None:
-    """Return an owner's action at a look; None if there is none.
+    """Return the owner's action at one of its regular decision times; None if it does nothing.
 
-    Price drops multiply the chance of vaults above the liquidation price alone: under it, in eight weeks of a
-    real book, owners defended as often after small drops as after large ones. An owner without debt, or with
-    debt of at least the collateral's worth, does nothing: walking away costs less.
+    A price drop multiplies the chance of a defence only above the liquidation price: below it, in eight weeks
+    of a real book, owners defended as often after small drops as after large ones. An owner without debt does
+    nothing. Nor does an owner with a debt of at least the collateral's worth, because abandoning the vault
+    costs less.
     """
     if vault.debt <= 0 or vault.worth <= vault.debt:
         return None
@@ -148,10 +158,10 @@ def decide_owner_action(
 
 
 def _size_defence(action: OwnerAction, key: int, look: int, vault: OwnedVault) -> OwnerDecision | None:
-    """Return the size of a defence, rounded up: as drawn, or the amount that its least distance requires.
+    """Return a defence with its size rounded up; None if the size is 0.
 
-    An owner that sells collateral withdraws it, so that the initial ratio has to hold. A remaining debt under
-    the debt floor is repaid as well.
+    The size is the drawn one, or the larger amount that the least distance requires. An owner that sells
+    collateral must meet the initial ratio. A remaining debt below the debt floor is repaid too.
     """
     way = DEFENCES[select_way(action.ways, draw_number(key, vault.number, look, DEFENCE_WAY))]
     size = interpolate_size(action.sizes, draw_number(key, vault.number, look, DEFENCE_SIZE))
@@ -168,7 +178,10 @@ def _size_defence(action: OwnerAction, key: int, look: int, vault: OwnedVault) -
 
 
 def _size_release(action: OwnerAction, key: int, look: int, vault: OwnedVault) -> OwnerDecision | None:
-    """Size a release, rounded down: as drawn, within its least distance and the initial ratio."""
+    """Return a draw or withdrawal of the drawn size, rounded down; None if there is no room for it.
+
+    The least distance and the initial ratio limit the size.
+    """
     way = RELEASES[select_way(action.ways, draw_number(key, vault.number, look, RELEASE_WAY))]
     size = interpolate_size(action.sizes, draw_number(key, vault.number, look, RELEASE_SIZE))
     wanted = max(vault.ratio * (BASIS_POINTS + action.least), vault.initial_ratio * BASIS_POINTS)

@@ -22,7 +22,10 @@ _FARTHEST = 1_000_000  # basis points
 
 
 def read_owner_behavior(field: Field, block_time: int) -> OwnerBehavior:
-    """Read how owners react: here, or in the section `owners` of a file, as fit-owners writes it."""
+    """Read the behaviour of vault owners, from this section or from the file that it names.
+
+    `fit-owners` writes files of this form.
+    """
     if "file" in field.read_mapping_entries():
         path = field.read_section(("file",))["file"].find_local_file()
         document = read_document(path)

@@ -16,7 +16,7 @@ SHORT_STEP = "short-step"
 
 
 class BrokenRuleError(BackstopError):
-    """Parameters that break a rule of settings: its name, how they break it, and the file and line."""
+    """Raised for parameters that break a rule of settings; has the rule, the finding and the place."""
 
     def __init__(self, field: Field, rule: str, finding: str, problem: str) -> None:
         super().__init__(field.format_error(problem))
@@ -26,7 +26,7 @@ class BrokenRuleError(BackstopError):
 
 
 def read_unsafe_rules(field: Field) -> dict[str, str]:
-    """Read which rules a scenario breaks on purpose, by name, and why."""
+    """Read the rules of settings that a scenario breaks on purpose, with the reason for each."""
     found = {}
     for name, entry in field.read_mapping_entries().items():
         if name not in {SHORT_STEP, *(rule.name for rule in RULES if rule.verdict == REFUSED)}:
@@ -40,7 +40,7 @@ def read_unsafe_rules(field: Field) -> dict[str, str]:
 
 
 def refuse_broken_rules(scenario: Scenario, field: Field) -> None:
-    """Raise an error for parameters that break a promise of the protocol, unless the scenario says so."""
+    """Raise BrokenRuleError if parameters break a rule of settings that `unsafe` does not list."""
     _refuse_short_steps(scenario, field)
     findings = [
         found
@@ -58,7 +58,7 @@ def refuse_broken_rules(scenario: Scenario, field: Field) -> None:
 
 
 def refuse_unbroken_unsafe_rules(scenario: Scenario, unsafe_fields: Mapping[str, Field]) -> None:
-    """Raise an error for a rule under `unsafe` that the parameters do not break."""
+    """Raise BackstopError for a rule listed under `unsafe` that the parameters do not break."""
     broken = {found.rule.name for found in list_refused_findings(scenario.parameters, scenario.first_prices)}
     broken |= {SHORT_STEP for _ in iter_short_steps(scenario.parameters, scenario.block_time)}
     for name, entry in unsafe_fields.items():
@@ -69,14 +69,14 @@ def refuse_unbroken_unsafe_rules(scenario: Scenario, unsafe_fields: Mapping[str,
 
 
 def iter_short_steps(parameters: Parameters, block_time: int) -> Iterator[tuple[str, int]]:
-    """Yield the symbols with an auction step shorter than a block, and the step [seconds]."""
+    """Yield the symbol and auction step [seconds] of each type with a step shorter than a block."""
     for each in parameters.collateral_types:
         if each.auction.curve == STAIRSTEP and each.auction.period < block_time:
             yield each.symbol, each.auction.period
 
 
 def describe_short_steps(scenario: Scenario) -> list[str]:
-    """Say which auction steps are shorter than a block, as the scenario's `unsafe` allows them."""
+    """Return a sentence for each type with an auction step shorter than a block."""
     return [
         f"Auctions of {symbol} step every {step} s, and blocks are of {scenario.block_time} s: keepers see "
         f"one price a block, and shortfalls are too high. The scenario allows this: `{SHORT_STEP}` under "
@@ -86,10 +86,9 @@ def describe_short_steps(scenario: Scenario) -> list[str]:
 
 
 def _refuse_short_steps(scenario: Scenario, field: Field) -> None:
-    """Raise an error for an auction step that is shorter than a block, unless the scenario says so.
+    """Raise BrokenRuleError for an auction step shorter than a block, unless the scenario allows it.
 
-    Keepers act once a block: of a shorter step they see every other price alone, and the answer to a change
-    of the step is the block's.
+    Keepers act once a block, so they would see only some of the price steps.
     """
     found = next(iter_short_steps(scenario.parameters, scenario.block_time), None)
     if found is None or SHORT_STEP in scenario.unsafe:

@@ -37,7 +37,10 @@ _NO_TREASURY = "needs the section parameters.equity: without it no treasury is d
 
 
 def read_parameters(field: Field, market_fields: Field, reporter_count: int) -> Parameters:
-    """Read what the protocol is made of; market fees and the number of reporters stand elsewhere."""
+    """Read the section `parameters`: the configuration of the protocol.
+
+    Market fees are read from `market_fields`, because they stand in another section.
+    """
     section = field.read_section(
         (
             "global_debt_ceiling",
@@ -150,7 +153,10 @@ def _read_pools(field: Field, cap_delay: int, has_treasury: bool) -> dict[str, P
 def _check_stability_pool_shares(
     types: Mapping[str, Field], listed: Sequence[CollateralParameters], optional: Mapping[str, Any]
 ) -> None:
-    """Raise an error unless there is a treasury that can pay stability pools their shares of income."""
+    """Check that a treasury exists and can pay stability pools their shares of income.
+
+    Raises BackstopError if there is no treasury, all shares exceed 100%, or too many pools have one.
+    """
     pools = ("junior", "senior", "savings")
     total = sum(optional[name].income_share for name in pools if name in optional)
     recipients = len(pools)
@@ -281,7 +287,10 @@ def _read_stage(name: str, field: Field) -> StageParameters:
 
 
 def _read_facilitators(field: Field, type_count: int) -> tuple[FacilitatorParameters, ...]:
-    """Read the bridges that draw here for somewhere else, by name; their types follow the others."""
+    """Read the facilitators (bridges that draw stablecoin), by name.
+
+    Their type numbers follow those of the collateral types.
+    """
     entries = field.read_mapping_entries()
     if type_count + len(entries) > bounds.MAX_COLLATERAL_TYPES:
         field.raise_error(

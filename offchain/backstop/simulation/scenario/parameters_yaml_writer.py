@@ -35,30 +35,33 @@ _YEAR = 365 * 86_400
 
 
 def render_yaml(content: Mapping[str, Any]) -> str:
-    """Write a scenario's content as its file, in the order given."""
+    """Return a scenario's content as YAML text, with its keys in the given order."""
     text: str = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=110)
     return text
 
 
 def format_decimal(value: int, unit: int) -> str:
-    """Write value / unit, exactly."""
+    """Return value / unit as an exact decimal number; `unit` must be a power of ten."""
     whole, rest = divmod(value, unit)
     fraction = str(rest).zfill(len(str(unit)) - 1).rstrip("0")
     return f"{whole}.{fraction}" if fraction else str(whole)
 
 
 def format_exact_usd_price(price_ray: int) -> str:
-    """Write a price (ray) as `195.21 USD`."""
+    """Format a price [ray] exactly, as `195.21 USD`."""
     return f"{format_decimal(price_ray, RAY)} USD"
 
 
 def format_exact_stablecoin(amount_wad: int) -> str:
-    """Write wad as `12.5 stablecoin`."""
+    """Format an amount [wad] exactly, as `12.5 stablecoin`."""
     return f"{format_decimal(amount_wad, WAD)} stablecoin"
 
 
 def build_scenario_yaml_parameters_section(parameters: Parameters) -> dict[str, Any]:
-    """Return the section `parameters`; raise BackstopError for a value that a scenario cannot express."""
+    """Return a deployment's parameters as the section `parameters` of a scenario file.
+
+    Raises BackstopError for a value that a scenario file cannot express.
+    """
     guards = parameters.guards
     for each in parameters.collateral_types:
         if each.market is None:
@@ -120,7 +123,10 @@ def build_scenario_yaml_parameters_section(parameters: Parameters) -> dict[str, 
 
 
 def build_unsafe_section(parameters: Parameters, prices: Prices) -> dict[str, Any]:
-    """Return the section `unsafe`, the rules of settings that a deployment breaks, if it breaks any."""
+    """Return the section `unsafe` that lists the rules of settings a deployment breaks.
+
+    Empty if it breaks none. `prices` are the prices that the rules need.
+    """
     broken = {
         found.rule.name: "The deployment is like that." for found in list_refused_findings(parameters, prices)
     }
@@ -384,5 +390,8 @@ def _append_bps_unit(bps: int) -> str:
 
 
 def _format_yearly_fee(fee: int) -> str:
-    """Write the fee of a year; the loader takes the largest fee of a second that stays at or under it."""
+    """Format a per-second stability fee as a yearly rate.
+
+    The loader converts it back to the largest fee per second within this rate.
+    """
     return f"{format_decimal((rpow(RAY + fee, _YEAR) - RAY) * 100, RAY)}% a year"

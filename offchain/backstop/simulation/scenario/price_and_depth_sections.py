@@ -21,15 +21,16 @@ from backstop.simulation.scenario.yaml_document_reader import Field, Section
 
 
 def read_symbol_entries(field: Field, symbols: tuple[str, ...]) -> dict[str, Field]:
-    """Read one entry for each collateral type, in their order."""
+    """Return the section's entry for each collateral type, in the order of `symbols`."""
     section = field.read_section(symbols)
     return {symbol: section[symbol] for symbol in symbols}
 
 
 def build_type_price(assets: TypeAssets, prices: Mapping[str, PricePath]) -> PricePath:
-    """Return the price of a type: of its collateral, over that of its debt asset where it has one.
+    """Return the price path of a collateral type, rounded down.
 
-    A price over another begins as the collateral's, in dollars of the start. Rounded down.
+    If the type has a debt asset, the collateral's price is divided by the relative rise of the debt asset's
+    price, so that it starts at the collateral's price.
     """
     one = prices[assets.collateral]
     if not assets.debt:
@@ -45,7 +46,7 @@ def build_type_price(assets: TypeAssets, prices: Mapping[str, PricePath]) -> Pri
 
 
 def read_series(field: Field, reader: Callable[[str], int]) -> tuple[StepSeries, frozenset[int]]:
-    """Read `published` and `assumed` entries of time: value; also return the published times."""
+    """Read a time series with entries `published` and `assumed`; also return the published times."""
     values, published = _read_timed_values(field, reader, ())
     if min(values) != 0:
         field.raise_error("has no value for 00:00")
@@ -83,9 +84,9 @@ def _read_timed_values(
 
 
 def read_price_path(field: Field, duration: int, block_time: int) -> PricePath:
-    """Read the points of a price, or the model that draws it; fail unless they cover the duration.
+    """Read a price section: points in the file, a column of a CSV file, or a random model.
 
-    Points stand in the file, or in a column of a CSV file, where each holds till the next.
+    Raises BackstopError if the prices do not cover the scenario's duration.
     """
     for way, others in (
         ("model", ("published", "assumed", "volatility", "file")),
@@ -115,7 +116,7 @@ def read_price_path(field: Field, duration: int, block_time: int) -> PricePath:
 
 
 def _read_price_column(section: Section, duration: int, block_time: int) -> PricePath:
-    """Read the points of a CSV file's column, `every` so often from the start; each holds till the next."""
+    """Read prices from a column of a CSV file, one in each interval `every`; each holds until the next."""
     every, file, column = (
         section["every"].read_bounded(quantity_units.read_seconds, 1, DAY),
         section["file"],
@@ -144,7 +145,7 @@ def _read_price_column(section: Section, duration: int, block_time: int) -> Pric
 
 
 def read_market_depth(field: Field, block_time: int) -> MarketDepth:
-    """Read the market of a collateral type: its depth, and how fast it follows the price outside."""
+    """Read a collateral market's depth, and how fast it follows the outside price."""
     section = field.read_section(
         ("fee", "every", "recovery", "tolerance"), ("depth", "debt_to_depth", "depth_after_fall")
     )
@@ -169,7 +170,7 @@ def read_market_depth(field: Field, block_time: int) -> MarketDepth:
 
 
 def _read_depth_after_fall(field: Field, block_time: int) -> DepthAfterFall:
-    """Read how much of its depth a market keeps after a fall; prices within a block have none."""
+    """Read how a market's depth shrinks after a price fall."""
     section = field.read_section(("within", "fall", "depth"))
     return DepthAfterFall(
         within=section["within"].read_bounded(quantity_units.read_seconds, block_time, 7 * DAY),

@@ -16,15 +16,16 @@ from backstop.simulation.scenario.scenario_records import Scenario
 
 
 def get_price_interval(scenario: Scenario) -> tuple[int, int]:
-    """Return the seconds between prices that are drawn, and how many blocks that is."""
+    """Return the interval of drawn prices [seconds], and the number of blocks in it."""
     interval = scenario.price_interval or scenario.block_time
     return interval, interval // scenario.block_time
 
 
 def draw_bridge_noise(intervals: int, parts: int, stream: np.random.Generator) -> Floats:
-    """Draw the moves of an interval's parts besides an equal share, for a total deviation of one.
+    """Draw the noise that refines each interval into parts, with a row for each interval.
 
-    A row for each interval, with the sum zero: a Brownian bridge. Where an interval is one part, all is zero.
+    Each row sums to 0 (a Brownian bridge), for moves of variance 1 over an interval. All is 0 if an interval
+    is one part.
     """
     if parts == 1:
         return np.zeros((intervals, 1))
@@ -36,10 +37,10 @@ def draw_bridge_noise(intervals: int, parts: int, stream: np.random.Generator) -
 
 
 def insert_moves(moved: Floats, jumps: Floats, places: npt.NDArray[np.int64], noise: Floats) -> Floats:
-    """Return moves since the start at the end of each part of each interval; those at its ends stay.
+    """Return the moves since the start at the end of each part of each interval.
 
-    `jumps` are what of each interval's move happens at once, in the part at its place; the rest is shared
-    equally, plus noise (a row for each interval, a column for each part).
+    Values at interval ends stay unchanged. The jump of an interval happens in the part `places` names. The
+    remaining move is divided equally, plus `noise` (a row for each interval, a column for each part).
     """
     intervals, parts = noise.shape
     steps = ((np.diff(moved) - jumps) / parts)[:, None] + noise

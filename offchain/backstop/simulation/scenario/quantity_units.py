@@ -20,7 +20,10 @@ BILLION = 10**9
 
 
 def _split_number_and_unit(text: str, description: str, example: str) -> tuple[int, int, str]:
-    """Split '1_000.25 USD' into (100025, 2, 'USD'): digits, decimals, unit. '1e3' is 1000, exactly."""
+    """Split '1_000.25 USD' into (100025, 2, 'USD'): digits, number of decimals, unit.
+
+    An exponent is resolved exactly: '1e3' is 1000.
+    """
     bare = text.replace(".", "", 1)
     if bare.isascii() and bare.isdigit():  # nearly all cells of a table, and much faster
         return int(bare), len(text) - 1 - text.index(".") if len(bare) < len(text) else 0, ""
@@ -33,7 +36,10 @@ def _split_number_and_unit(text: str, description: str, example: str) -> tuple[i
 
 
 def _read_scaled(text: str, unit: str, scale: int, what: str, example: str, signed: bool = False) -> int:
-    """Read a number with a unit, times scale; refuse more decimals than scale holds, round none."""
+    """Read a number with a unit as the integer number * scale.
+
+    Raises ValueError for another unit, or for more decimals than `scale` can hold.
+    """
     digits, decimals, found = _split_number_and_unit(text, what, example)
     if found != unit:
         raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
@@ -48,7 +54,7 @@ def _read_scaled(text: str, unit: str, scale: int, what: str, example: str, sign
 
 
 def read_numerator_and_denominator(text: str, description: str, example: str) -> tuple[int, int]:
-    """Read a bare number as the fraction that it is, exactly: its numerator and its denominator."""
+    """Read a number without a unit as an exact fraction: numerator and denominator."""
     digits, decimals, unit = _split_number_and_unit(text, description, example)
     if unit:
         raise ValueError(f"{text!r} is not {description}; write e.g. '{example}'")
@@ -56,12 +62,12 @@ def read_numerator_and_denominator(text: str, description: str, example: str) ->
 
 
 def read_whole_number(text: str) -> int:
-    """Read '120' as 120."""
+    """Read a whole number without a unit: '120' is 120."""
     return _read_scaled(text, "", 1, "a whole number", "120")
 
 
 def read_seconds(text: str) -> int:
-    """Read '140 min' or '1 h 30 min' as seconds."""
+    """Read a duration, such as '140 min' or '1 h 30 min', in seconds."""
     pieces = _DURATION.findall(text)
     if not pieces or _DURATION.sub("", text).strip():
         raise ValueError(f"{text!r} is not a duration; write e.g. '140 min'")
@@ -69,7 +75,7 @@ def read_seconds(text: str) -> int:
 
 
 def read_basis_points(text: str) -> int:
-    """Read '150%', '1.5 x' or '40 bps' as basis points."""
+    """Read a ratio, such as '150%', '1.5 x' or '40 bps', in basis points."""
     _, _, unit = _split_number_and_unit(text, "a ratio", "150%")
     scale = {"%": 100, "x": BASIS_POINTS, "bps": 1}.get(unit)
     if scale is None:
@@ -78,7 +84,7 @@ def read_basis_points(text: str) -> int:
 
 
 def read_ray_ratio(text: str) -> int:
-    """Read '99%' or '0.99 x' as ray."""
+    """Read a ratio, such as '99%' or '0.99 x', in ray."""
     _, _, unit = _split_number_and_unit(text, "a ratio", "99%")
     scale = {"%": RAY // 100, "x": RAY}.get(unit)
     if scale is None:
@@ -87,47 +93,50 @@ def read_ray_ratio(text: str) -> int:
 
 
 def read_stablecoin(text: str) -> int:
-    """Read '12.5 stablecoin' as wad."""
+    """Read an amount of stablecoin, such as '12.5 stablecoin', in wad."""
     return _read_scaled(text, "stablecoin", WAD, "an amount of stablecoin", "30_000 stablecoin")
 
 
 def read_whole_stablecoin_count(text: str) -> int:
-    """Read '30_000 stablecoin' as 30000; the protocol keeps this figure in whole coins."""
+    """Read a whole amount of stablecoin: '30_000 stablecoin' is 30000, without scaling to wad."""
     return _read_scaled(text, "stablecoin", 1, "an amount of stablecoin", "30_000 stablecoin")
 
 
 def read_equity_as_wad(text: str) -> int:
-    """Read '12.5 equity' as wad."""
+    """Read an amount of equity, such as '12.5 equity', in wad."""
     return _read_scaled(text, "equity", WAD, "an amount of equity", "1_000 equity")
 
 
 def read_equity_as_whole_tokens(text: str) -> int:
-    """Read '1_000 equity' as 1000; the protocol keeps this figure in whole tokens."""
+    """Read a whole amount of equity: '1_000 equity' is 1000, without scaling to wad."""
     return _read_scaled(text, "equity", 1, "an amount of equity", "1_000 equity")
 
 
 def read_coins_as_wad(symbol: str, text: str) -> int:
-    """Read '12.5 BTC' as wad, of the coin with this symbol."""
+    """Read an amount of the coin with this symbol, such as '12.5 BTC', in wad."""
     return _read_scaled(text, symbol, WAD, f"an amount of {symbol}", f"12.5 {symbol}")
 
 
 def read_signed_coins_as_wad(symbol: str, text: str) -> int:
-    """Read '-12.5 BTC' as wad, of the coin with this symbol; may be negative."""
+    """Read an amount of the coin with this symbol, such as '-12.5 BTC', in wad; it may be negative."""
     return _read_scaled(text, symbol, WAD, f"an amount of {symbol}", f"-12.5 {symbol}", signed=True)
 
 
 def read_lots(text: str) -> int:
-    """Read '1_000 lots' as 1000."""
+    """Read a number of lots of a perpetual market: '1_000 lots' is 1000."""
     return _read_scaled(text, "lots", 1, "a number of lots", "1_000 lots")
 
 
 def read_amount(text: str) -> int:
-    """Read '12.5' as wad, for columns that name their unit."""
+    """Read a number without a unit, such as '12.5', in wad, for columns that name their unit."""
     return _read_scaled(text, "", WAD, "an amount", "12.5")
 
 
 def read_price_as_ray(text: str) -> int:
-    """Read '195.21 USD' as ray for one whole coin. The stablecoin counts as one dollar."""
+    """Read a price of one whole coin, such as '195.21 USD', in ray; 0 is an error.
+
+    The stablecoin counts as one dollar.
+    """
     value = _read_scaled(text, "USD", RAY, "a price", "195.21 USD")
     if value == 0:
         raise ValueError(f"{text!r}: zero is not a price")
@@ -135,17 +144,20 @@ def read_price_as_ray(text: str) -> int:
 
 
 def read_gas_price(text: str) -> int:
-    """Read '20 gwei' as wei."""
+    """Read a gas price, such as '20 gwei', in wei."""
     return _read_scaled(text, "gwei", 10**9, "a gas price", "20 gwei")
 
 
 def read_gas(text: str) -> int:
-    """Read '10_000_000 gas' as 10000000."""
+    """Read an amount of gas: '10_000_000 gas' is 10000000."""
     return _read_scaled(text, "gas", 1, "an amount of gas", "10_000_000 gas")
 
 
 def read_yearly_rate(text: str) -> int:
-    """Read '8% a year' as ray a second above RAY, the largest that compounds to at most that rate."""
+    """Read a yearly rate, such as '8% a year', as the excess over one per second [ray].
+
+    The result is the largest rate per second that compounds to at most the yearly rate.
+    """
     factor = RAY + _read_scaled(text, "% a year", RAY // 100, "a yearly rate", "8% a year")
     low, high = 0, 10**20
     while low < high:
@@ -158,22 +170,25 @@ def read_yearly_rate(text: str) -> int:
 
 
 def read_basis_points_per_year(text: str) -> int:
-    """Read '4% a year' as basis points a year."""
+    """Read a yearly rate, such as '4% a year', in basis points a year."""
     return _read_scaled(text, "% a year", 100, "a yearly rate", "4% a year")
 
 
 def read_percent_as_billionths(text: str) -> int:
-    """Read '-6%' as billionths; may be negative."""
+    """Read a percentage, such as '-6%', in billionths; it may be negative."""
     return _read_scaled(text, "%", BILLION // 100, "a share", "-6%", signed=True)
 
 
 def read_yearly_billionths(text: str) -> int:
-    """Read '-24% a year' as billionths a year; may be negative."""
+    """Read a yearly rate, such as '-24% a year', in billionths a year; it may be negative."""
     return _read_scaled(text, "% a year", BILLION // 100, "a yearly rate", "-24% a year", signed=True)
 
 
 def read_multiday_clock(text: str) -> int:
-    """Read '23:20' as seconds from midnight of the first day; hours count on past 24."""
+    """Read a clock time, such as '23:20', in seconds since midnight of the first day.
+
+    Hours may exceed 24: '25:10' is 01:10 on the second day.
+    """
     match = _CLOCK.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a time; write e.g. '23:20' ('25:10' is 01:10 the next day)")
@@ -181,7 +196,7 @@ def read_multiday_clock(text: str) -> int:
 
 
 def read_moment(text: str) -> int:
-    """Read '2020-03-12T00:00Z' as seconds of the epoch."""
+    """Read a UTC time, such as '2020-03-12T00:00Z', as a timestamp [seconds of the epoch]."""
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
@@ -192,12 +207,12 @@ def read_moment(text: str) -> int:
 
 
 def get_pool_amount_reader(pool_name: str) -> Callable[[str], int]:
-    """Return the reader of amounts in a pool's asset: equity in `staked_equity`, else stablecoin."""
+    """Return the reader of amounts in a pool's asset: equity for `staked_equity`, else stablecoin."""
     return read_equity_as_wad if pool_name == "staked_equity" else read_stablecoin
 
 
 def format_duration_text(seconds: int) -> str:
-    """Write seconds as `2 h 05 min`, `6 h`, `14 min` or `40 s`."""
+    """Format seconds as `2 h 05 min`, `6 h`, `14 min` or `40 s`; smaller units are cut off."""
     hours, rest = divmod(seconds, 3600)
     if hours:
         return f"{hours} h {rest // 60:02} min" if rest >= 60 else f"{hours} h"

@@ -30,15 +30,15 @@ _BY_SYMBOL = (
 
 
 def scenario_names() -> list[str]:
-    """List the scenarios that come with the package."""
+    """Return the names of the packaged scenarios, sorted."""
     return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
 
 
 def read_unchecked_scenario_fields(name_or_file: str | Path) -> tuple[Field, str]:
-    """Return the unchecked fields of a scenario's file, merged with its base file, and its name.
+    """Return a scenario's document, merged with its base files but unchecked, and its name.
 
-    A `scenario.yaml`, as `import` writes one into each folder, is named after its folder. An episode after an
-    `@`, or in the file, is laid over it.
+    A file called `scenario.yaml`, as `import` writes it, is named after its folder. A historic episode named
+    in the file, or after `@`, is applied.
     """
     file, episode = split_episode(str(name_or_file))
     path = _find_scenario_file(file)
@@ -53,18 +53,27 @@ def read_unchecked_scenario_fields(name_or_file: str | Path) -> tuple[Field, str
 
 
 def join_episode(name_or_file: str, episode: str | None) -> str:
-    """Return a scenario by its name or file with an episode to be laid over it, as `NAME|FILE@EPISODE`."""
+    """Return a scenario's name or file with an episode appended, as `NAME@EPISODE`.
+
+    An episode already there is replaced. With None the text is returned unchanged.
+    """
     return name_or_file if episode is None else f"{split_episode(name_or_file)[0]}@{episode}"
 
 
 def split_episode(name_or_file: str) -> tuple[str, str]:
-    """Return the name or file of a scenario, and the episode after its `@`; empty if there is none."""
+    """Return the scenario's name or file, and the episode after `@` (empty if there is none).
+
+    A text that is an existing file is not split.
+    """
     file, mark, episode = name_or_file.rpartition("@")
     return (file, episode) if mark and not Path(name_or_file).is_file() else (name_or_file, "")
 
 
 def _find_scenario_file(name: str, base_folder: Path | None = None) -> Path:
-    """Find the file of a scenario by its name in the library or by its path."""
+    """Return the path of a scenario, given by its name in the library or by its path.
+
+    Raises BackstopError with a hint if it is not found.
+    """
     refuse_url_as_local_path(name, _raise_scenario_problem)
     path = Path(name) if base_folder is None else base_folder / name
     listed = LIBRARY / f"{name}.yaml"
@@ -91,7 +100,7 @@ def _raise_scenario_problem(problem: str) -> NoReturn:
 
 
 def _read_merged_file(path: Path) -> Field:
-    """Return the fields of a file, merged with the files that it extends."""
+    """Return the document of a file merged with the files that it extends, base first."""
     documents = [read_document(path)]
     seen = {path.resolve()}
     while (base := documents[-1].read_mapping_entries().pop("extends", None)) is not None and not base.null:
@@ -113,7 +122,7 @@ def _read_merged_file(path: Path) -> Field:
 
 
 def _remove_dropped_types(whole: Field, change: Field) -> Field:
-    """Return a file without entries of collateral types that a change removes, unless the change has them."""
+    """Remove the entries of collateral types that `change` deletes, unless `change` itself gives them."""
     types = _get_section_entries(change, "parameters.collateral_types")
     gone = {symbol for symbol, entry in types.items() if entry.null}
     for place in _BY_SYMBOL if gone else ():
@@ -125,7 +134,7 @@ def _remove_dropped_types(whole: Field, change: Field) -> Field:
 
 
 def _get_section_entries(document: Field, path: str) -> dict[str, Field]:
-    """Return the entries of a section; none if there is no such section."""
+    """Return the entries of the section at a dotted path; empty if there is no such section."""
     for name in path.split("."):
         if not isinstance(document.value, dict) or name not in document.value:
             return {}

@@ -100,8 +100,8 @@ _OPTIONAL = (
 def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario:
     """Load a scenario by its name in the library, or from a file.
 
-    With `fitting` its parameters fit each other, except for the rules listed under `unsafe`, which they do
-    break.
+    With `fitting`, raises BackstopError if parameters break a rule that `unsafe` does not list, or if they
+    break no rule that it lists.
     """
     top, name = read_unchecked_scenario_fields(name_or_file)
     if not fitting:
@@ -115,10 +115,11 @@ def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario
 def parse_scenario(
     scenario_field: Field, name: str, *, drops_opening_state: bool = False, with_book: bool = True
 ) -> Scenario:
-    """Parse and check a scenario; `drops_opening_state` leaves out a state that it opens with.
+    """Parse a scenario's document and check that its parameters fit each other.
 
-    A study may change a file so that an `unsafe` rule is no longer broken: only `load_scenario` insists on
-    it. Without its book the vaults of a file are left out, for a study that puts others in their place.
+    `drops_opening_state` ignores an exported state with which the scenario opens. Without `with_book` the
+    vaults of a book file are left out, for studies that replace them. Rules listed under `unsafe` may be
+    unbroken here, since a study may change the document.
     """
     scenario = _parse_scenario_sections(
         scenario_field, name, drops_opening_state=drops_opening_state, with_book=with_book
@@ -269,7 +270,7 @@ def _parse_scenario_sections(
 
 
 def read_guard_variants(field: Field) -> dict[str, Section]:
-    """Read the guards that a comparison turns on, one by one: each with its changes of the file."""
+    """Read the section `tries`: guards that a comparison turns on, each with its changes."""
     found = {}
     for name, entry in field.read_mapping_entries().items():
         if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) is None or name in RESERVED_TRIES:
@@ -293,7 +294,7 @@ def _read_sourced_fact(field: Field) -> SourcedFact:
 
 
 def _read_text_joined_into_one_line(field: Field) -> str:
-    """Read text, joined to one line."""
+    """Read a text, joined to one line; an empty text is an error."""
     text = " ".join(field.text.split())
     if not text:
         field.raise_error("is empty")

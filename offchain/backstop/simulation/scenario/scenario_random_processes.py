@@ -20,7 +20,7 @@ BILLIONTH = 10**9
 
 @dataclass(frozen=True)
 class PriceJumps:
-    """Falls (or rises) at random times: how often on average, their size and its deviation, in logarithms."""
+    """Jumps of a price at random times: average interval, mean size and deviation, in logarithms."""
 
     every: int  # seconds
     mean: int  # billionths
@@ -30,7 +30,7 @@ class PriceJumps:
 
 @dataclass(frozen=True)
 class PriceCrash:
-    """One fall in each path, at a time that all coins share."""
+    """Single crash in each path, at a random time that all prices share."""
 
     fall: int  # billionths of the price
     deviation: int = 0  # billionths of the price
@@ -39,7 +39,7 @@ class PriceCrash:
 
 @dataclass(frozen=True)
 class PriceModel:
-    """The model of a price; drift and volatility in billionths a year."""
+    """Random model of a price; drift and volatility are in billionths a year."""
 
     kind: str
     drift: int = 0
@@ -56,13 +56,13 @@ class PriceModel:
 
     @cached_property
     def return_array(self) -> Floats:
-        """Past moves as an array, which every path draws from."""
+        """Historical logarithmic moves as an array, from which a bootstrap model draws."""
         return np.array(self.returns)
 
 
 @dataclass(frozen=True)
 class GasSpike:
-    """Spells in which blocks are full: gas costs a multiple, and the protocol gets a part of its share."""
+    """Random periods of full blocks, with a higher gas price and a smaller share for the protocol."""
 
     spells: RandomOutages
     factor: int  # basis points of the gas price
@@ -71,7 +71,7 @@ class GasSpike:
 
 @dataclass(frozen=True)
 class FeedFault:
-    """Spells in which a feed's source is stuck, late or wrong."""
+    """Random periods in which a price feed's source is stuck, delayed or wrong."""
 
     kind: str  # stuck, delayed, wrong
     spells: RandomOutages
@@ -81,7 +81,10 @@ class FeedFault:
 def build_correlation_matrix(
     symbols: Sequence[str], pairs: Mapping[tuple[str, str], int]
 ) -> list[list[float]]:
-    """Return the matrix of some prices' correlations, from those of pairs in billionths."""
+    """Return the correlation matrix of prices, from the correlations of pairs [billionths].
+
+    Pairs that are not given have correlation 0.
+    """
     matrix = [[float(one == other) for other in symbols] for one in symbols]
     for (one, other), value in pairs.items():
         if one in symbols and other in symbols:

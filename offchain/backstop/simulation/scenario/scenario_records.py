@@ -21,7 +21,7 @@ RUN_ON = DAY  # for which a path goes on, prices standing still, while something
 
 @dataclass(frozen=True)
 class SourcedFact:
-    """Something published, and where."""
+    """Published fact with its source."""
 
     statement: str
     source: str
@@ -29,7 +29,7 @@ class SourcedFact:
 
 @dataclass(frozen=True)
 class PricePath:
-    """Points that the price goes through (ray), the published ones among them, and the moves in between."""
+    """Price over time: given points [ray], which of them are published, and the moves in between."""
 
     points: Mapping[int, int]
     published: frozenset[int]
@@ -38,7 +38,7 @@ class PricePath:
 
 
 class TypeAssets(NamedTuple):
-    """The assets of a collateral type's price: its collateral, priced in the asset of its debts."""
+    """Assets that define a collateral type's price: the collateral, and the asset of its debt."""
 
     collateral: str
     debt: str = ""  # "" is the stablecoin, or dollars
@@ -46,7 +46,7 @@ class TypeAssets(NamedTuple):
 
 @dataclass(frozen=True)
 class GeneratedBook:
-    """Vaults of one collateral type to be drawn by lot."""
+    """Ranges from which the vaults of one collateral type are drawn at random."""
 
     vaults: int
     debt: tuple[int, int]  # wad, lowest and highest
@@ -55,7 +55,7 @@ class GeneratedBook:
 
 @dataclass(frozen=True)
 class Vault:
-    """One vault to open."""
+    """Vault that a run opens before its start."""
 
     owner: str  # account name
     symbol: str
@@ -65,7 +65,7 @@ class Vault:
 
 @dataclass(frozen=True)
 class MarginPairs:
-    """Pairs of accounts of the margin market to be drawn by lot, each a long and a short of the same size."""
+    """Ranges from which pairs of margin accounts are drawn: a long and a short of the same size."""
 
     count: int
     notional: tuple[int, int]  # wad at the opening price, lowest and highest
@@ -78,7 +78,7 @@ class MarginPairs:
 
 @dataclass(frozen=True)
 class MarginPosition:
-    """A position to open, at the opening price if it has none of its own."""
+    """Position that a margin account opens with, at the opening price unless it has its own."""
 
     symbol: str
     lots: int  # under zero for shorts
@@ -87,7 +87,7 @@ class MarginPosition:
 
 @dataclass(frozen=True)
 class MarginAccount:
-    """An account of the margin market to open."""
+    """Account of the margin market at the opening of a run."""
 
     name: str
     cash: int  # wad
@@ -97,7 +97,7 @@ class MarginAccount:
 
 @dataclass(frozen=True)
 class PoolMember:
-    """A depositor of the pool that takes over positions of the margin market."""
+    """Depositor of the backstop pool, which takes over positions of the margin market."""
 
     name: str
     money: int  # wad, at the opening
@@ -106,7 +106,7 @@ class PoolMember:
 
 @dataclass(frozen=True)
 class StabilityPoolMember:
-    """A depositor with stablecoin in a collateral type's stability pool at the opening."""
+    """Depositor of a collateral type's stability pool at the opening of a run."""
 
     symbol: str
     name: str
@@ -117,7 +117,7 @@ class StabilityPoolMember:
 
 @dataclass(frozen=True)
 class MarginTrade:
-    """A trade of two accounts of the margin market during the run."""
+    """Trade between two accounts of the margin market during a run."""
 
     at: int  # seconds from the start
     symbol: str
@@ -128,7 +128,7 @@ class MarginTrade:
 
 @dataclass(frozen=True)
 class Delisting:
-    """An announcement of the admin that a market ends."""
+    """Announcement by the admin that a perpetual market will end."""
 
     at: int  # seconds from the start
     symbol: str
@@ -137,7 +137,7 @@ class Delisting:
 
 @dataclass(frozen=True)
 class MarginBook:
-    """The accounts of the margin market at the start, and their later trades."""
+    """Accounts of the margin market at the start of a run, and their later trades."""
 
     pairs: Mapping[str, MarginPairs] = field(default_factory=dict)  # by symbol
     accounts: tuple[MarginAccount, ...] = ()
@@ -150,7 +150,7 @@ class MarginBook:
 
 @dataclass(frozen=True)
 class DepthAfterFall:
-    """How much of its depth a market keeps as the price outside falls, linear up to `fall`."""
+    """Rule by which a market loses depth as the outside price falls, linearly up to `fall`."""
 
     within: int  # seconds: the fall is from the highest price in them
     fall: int  # basis points of the highest price, from which on only `depth` is left
@@ -159,7 +159,7 @@ class DepthAfterFall:
 
 @dataclass(frozen=True)
 class MarketDepth:
-    """A constant-product market, and how fast the world outside pulls it back to its price."""
+    """Constant-product market of a collateral type, and how fast arbitrage restores its price."""
 
     depth: int  # wad of stablecoin on one side
     every: int  # seconds between two visits of the outside world
@@ -171,7 +171,7 @@ class MarketDepth:
 
 @dataclass(frozen=True)
 class OpeningState:
-    """The whole state that a run begins with, instead of opening its vault book."""
+    """Exported state with which a run begins, instead of opening a vault book."""
 
     timestamp: int
     state: RawState
@@ -179,7 +179,7 @@ class OpeningState:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A whole scenario, checked."""
+    """Complete and checked definition of a run: parameters, prices, vaults, keepers, blocks."""
 
     name: str
     title: str
@@ -236,12 +236,15 @@ class Scenario:
 
     @property
     def first_prices(self) -> dict[str, int]:
-        """Prices at the start, by symbol [ray]: the input of settings' rules that need a price."""
+        """Prices at the start, by symbol [ray]."""
         return {symbol: next(iter(path.points.values())) for symbol, path in self.prices.items()}
 
     @property
     def has_random_draws(self) -> bool:
-        """True if a run needs a path drawn first; the bridges between given prices need none."""
+        """True if the scenario has random elements, so that a path must be drawn before a run.
+
+        Brownian bridges between given prices do not count.
+        """
         paths = [*self.prices.values(), *([] if self.equity_price is None else [self.equity_price])]
         return (
             any(path.model is not None for path in paths)
@@ -254,31 +257,31 @@ class Scenario:
 
     @property
     def deployed_at(self) -> int:
-        """Time at which a run begins: that of its opening state, or so early that its book can be opened."""
+        """Timestamp of the deployment: early enough to open the book, or that of the opening state."""
         return self.start - (0 if self.opening is not None else self.opened_before)
 
     @property
     def blocks(self) -> int:
-        """Number of blocks."""
+        """Number of blocks in the scenario's duration."""
         return self.duration // self.block_time
 
     @property
     def extra_block_count(self) -> int:
-        """Number of blocks for which a path may go on after its end."""
+        """Largest number of blocks for which a run may continue after the scenario's end."""
         return RUN_ON // self.block_time
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
-        """Symbols of the collateral types, in order."""
+        """Symbols of the collateral types, in the order of their numbers."""
         return tuple(each.symbol for each in self.parameters.collateral_types)
 
     @property
     def price_names(self) -> tuple[str, ...]:
-        """Names of the prices that are drawn: assets, where types share them, else the types themselves."""
+        """Names of the prices that are drawn: shared assets if types have any, else the collateral types."""
         return tuple(self.asset_prices) or self.symbols
 
     @property
     def margin_symbols(self) -> tuple[str, ...]:
-        """Symbols of the perpetual markets, in order; none without a margin market."""
+        """Symbols of the perpetual markets, in the order of their ids; empty without a margin market."""
         margin = self.parameters.margin
         return () if margin is None else tuple(each.symbol for each in margin.markets)

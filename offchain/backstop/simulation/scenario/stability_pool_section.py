@@ -31,7 +31,10 @@ _LIMITS = {
 
 
 def read_stability_pool(field: Field) -> StabilityPoolParameters:
-    """Read the terms of a type's stability pool; StabilityPoolParameters has the default of each field."""
+    """Read the terms of a collateral type's stability pool; fields left out get their default.
+
+    Raises BackstopError if members would receive collateral worth less than the debt that they repay.
+    """
     section = field.read_section((), (*_LIMITS, "remainder", *_OF_MEMBERS))
     found: dict[str, Any] = {
         name: section[name].read_bounded(*limits) for name, limits in _LIMITS.items() if name in section
@@ -56,9 +59,10 @@ def read_stability_pool_members(
     opened_before: int,
     duration: int,
 ) -> tuple[StabilityPoolMember, ...]:
-    """Read the members of each pool: their deposits at the opening, and the time of their withdrawal.
+    """Read the members of each stability pool: opening deposits and times of withdrawal.
 
-    The opening is `opened_before` seconds before the start.
+    The opening is `opened_before` seconds before the start. Raises BackstopError if deposits would not take
+    part by the start.
     """
     found: list[StabilityPoolMember] = []
     types = parameters.read_mapping_entries()["collateral_types"].read_mapping_entries()

@@ -39,7 +39,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def read_price_model(field: Field, block_time: int) -> PricePath:
-    """Read a price that is drawn: where it starts, and how it moves."""
+    """Read a random price model: its first price, and the process by which it moves."""
     kind = field.read_mapping_entries().get("kind")
     if kind is None:
         field.raise_error("'kind' is missing")
@@ -109,9 +109,9 @@ def _read_crash_size_and_recovery(field: Field) -> PriceCrash:
 
 
 def _read_bootstrap(section: Section, block_time: int) -> dict[str, Any]:
-    """Read the moves of a column of prices, one for each block.
+    """Read the historical moves of a CSV column, one for each block.
 
-    A price that is further from the next than a block is long holds till then.
+    If rows are farther apart than blocks, a price holds until the next row.
     """
     every = section["every"].read_bounded(quantity_units.read_seconds, 1, DAY)
     if block_time % every and every % block_time:
@@ -128,7 +128,7 @@ def _read_bootstrap(section: Section, block_time: int) -> dict[str, Any]:
 
 
 def _read_price_column(section: Section) -> list[float]:
-    """Read the prices of a CSV file's column, from the first row to the last; refuse isolated prints."""
+    """Return the prices of a CSV file's column in order; isolated prints raise BackstopError."""
     file, name = section["file"], section["column"].text
     path, prices, rows = file.find_local_file(), [], []
     for number, cells in read_table(path, file.raise_error, (name,), exactly=False):
@@ -146,7 +146,10 @@ def _read_price_column(section: Section) -> list[float]:
 
 
 def read_pair_correlations(field: Field, prices: dict[str, PricePath]) -> dict[tuple[str, str], int]:
-    """Read pairs of prices that have models, as `ETH/WBTC`, and the correlation of their moves."""
+    """Read correlations of price moves by pair of modelled prices, such as `ETH/WBTC`.
+
+    Raises BackstopError if they do not form a positive definite matrix.
+    """
     known = [symbol for symbol, path in prices.items() if path.model is not None]
     found: dict[tuple[str, str], int] = {}
     for pair, entry in field.read_mapping_entries().items():
@@ -168,7 +171,7 @@ def read_pair_correlations(field: Field, prices: dict[str, PricePath]) -> dict[t
 
 
 def read_random_outages(section: Section) -> RandomOutages:
-    """Read how often outages begin, how long they last, and their cause."""
+    """Read the average interval, average length and cause of random outages."""
     cause = section.get("cause")
     return RandomOutages(
         every=section["every"].read_bounded(quantity_units.read_seconds, 60, 100 * YEAR),
@@ -178,12 +181,12 @@ def read_random_outages(section: Section) -> RandomOutages:
 
 
 def read_random_keeper_outages(field: Field) -> RandomOutages:
-    """Read when a group of keepers is down."""
+    """Read the random outages of a group of keepers."""
     return read_random_outages(field.read_section(("every", "lasts"), ("cause",)))
 
 
 def read_random_gas_spike_terms(field: Field) -> GasSpike:
-    """Read `spikes`: frequency, length, gas-price factor, share of blocks."""
+    """Read the section `spikes`: interval, length, gas price factor, and share of blocks."""
     section = field.read_section(("every", "lasts", "factor", "share"), ("cause",))
     return GasSpike(
         read_random_outages(section),
@@ -193,7 +196,7 @@ def read_random_gas_spike_terms(field: Field) -> GasSpike:
 
 
 def read_feed_faults(field: Field, symbols: tuple[str, ...]) -> dict[str, tuple[FeedFault, ...]]:
-    """Read what goes wrong with the sources that reporters read, by symbol."""
+    """Read the random faults of price sources that reporters read, by symbol."""
     found = {}
     for symbol, entry in field.read_mapping_entries().items():
         if symbol not in symbols:

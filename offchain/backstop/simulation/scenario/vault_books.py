@@ -29,7 +29,10 @@ _BITS = 24
 
 
 def build_vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> list[Vault]:
-    """Return the vaults of a scenario at the opening prices (ray); refuse what the contracts do not open."""
+    """Return the vaults of a scenario, given and drawn, at the opening prices [ray].
+
+    Raises BackstopError if the contracts would not open them.
+    """
     vaults = list(scenario.vaults)
     units_of = {each.symbol: 10 ** (18 - each.decimals) for each in scenario.parameters.collateral_types}
     for symbol, book in scenario.generated.items():
@@ -45,7 +48,10 @@ def build_vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -
 
 
 def repair_scenario_vaults(scenario: Scenario, imported_book: ImportedBook) -> Scenario:
-    """Return the scenario with the vaults of a file that the contracts open, told what became of others."""
+    """Return the scenario with a book file's vaults, repaired so that the contracts open them.
+
+    The repairs are described in the scenario's assumptions.
+    """
     found = repair_imported_book(scenario, imported_book)
     return replace(
         scenario,
@@ -57,9 +63,9 @@ def repair_scenario_vaults(scenario: Scenario, imported_book: ImportedBook) -> S
 
 
 def repair_imported_book(scenario: Scenario, imported_book: ImportedBook) -> RepairedBook:
-    """Return the vaults of a file that the contracts open in a scenario, and the treatment of each other row.
+    """Return the repaired vaults of a book file, and the treatment of rows that would be refused.
 
-    They fit also at a first price of nine digits, with which drawn paths begin.
+    First prices are cut to nine digits, as in drawn paths, so that the vaults fit both.
     """
     rows = list(imported_book.rows)
     if scenario.book_total:
@@ -72,13 +78,16 @@ def repair_imported_book(scenario: Scenario, imported_book: ImportedBook) -> Rep
 
 
 def cut_to_digits(price: int) -> int:
-    """Cut a price (ray) to its first nine digits."""
+    """Return a price with all digits after the ninth replaced by zeros."""
     tick = 10 ** max(0, len(str(price)) - 9)
     return price // tick * tick
 
 
 def scale_debts(vaults: list[Vault], total: int, units_of: Mapping[str, int]) -> list[Vault]:
-    """Scale the vaults' debts to a total, in whole coins; ratios stay, or rise by a unit."""
+    """Scale the debts of vaults to a total [wad], each rounded down to whole coins.
+
+    Collateral is scaled too, rounded up to the token's unit, so that no ratio falls.
+    """
     drawn, found = sum(vault.debt for vault in vaults), []
     for vault in vaults:
         debt = vault.debt * total // drawn // WAD * WAD
@@ -91,11 +100,7 @@ def scale_debts(vaults: list[Vault], total: int, units_of: Mapping[str, int]) ->
 def _draw_vault(
     book: GeneratedBook, dice: SeededRandom, symbol: str, owner: str, unit: int, price: int
 ) -> Vault:
-    """Draw a vault.
-
-    Each doubling of the debt is as likely as the next. The ratio is a uniform number squared: low ones are
-    common.
-    """
+    """Draw a vault with log-uniform debt; its ratio is quadratic in a uniform number, mostly low."""
     debt = draw_log_uniform(*book.debt, dice) // WAD * WAD
     uniform = dice.draw_index(1 << _BITS)
     ratio = book.ratio[0] + (book.ratio[1] - book.ratio[0]) * uniform * uniform // (1 << 2 * _BITS)
@@ -104,7 +109,7 @@ def _draw_vault(
 
 
 def draw_log_uniform(lowest: int, highest: int, dice: SeededRandom) -> int:
-    """Draw lowest * (highest/lowest) ** (uniform number of 24 bits), by square roots."""
+    """Draw a log-uniform integer between two bounds, with 24 random bits and integer square roots."""
     position, value = dice.draw_index(1 << _BITS), lowest
     for bit, factor in _list_bit_roots(highest * _ONE // lowest):
         if position >> bit & 1:
@@ -114,7 +119,10 @@ def draw_log_uniform(lowest: int, highest: int, dice: SeededRandom) -> int:
 
 @lru_cache(maxsize=64)  # of a range, from which many are drawn
 def _list_bit_roots(range_factor: int) -> list[tuple[int, int]]:
-    """Return the places of 24 bits, the highest first, each with the root that it stands for."""
+    """Return pairs of bit and factor of a log-uniform draw, the highest bit first.
+
+    The factor of a bit is the root of `range_factor` that the bit stands for.
+    """
     found = []
     for bit in reversed(range(_BITS)):
         range_factor = isqrt(range_factor * _ONE)
@@ -124,7 +132,7 @@ def _list_bit_roots(range_factor: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class ImportedBook:
-    """Rows of a file, and the treatment of those that the contracts refuse, by their kind."""
+    """Rows of a vault book file, and the treatment of rows that the contracts would refuse, by kind."""
 
     name: str
     rows: tuple[BookRow, ...]
@@ -134,7 +142,10 @@ class ImportedBook:
 def read_book(
     path: Path, symbols: tuple[str, ...], treatments: Mapping[str, str], fail: Callable[[str], NoReturn]
 ) -> ImportedBook:
-    """Read vaults from a CSV file with the columns owner, collateral, locked and debt."""
+    """Read vaults from a CSV file with the columns owner, collateral, locked and debt.
+
+    Raises BackstopError for an invalid row, or a file without vaults.
+    """
     rows = tuple(
         BookRow(number, _parse_vault(path.name, number, cells, symbols))
         for number, cells in read_table(path, fail, COLUMNS)

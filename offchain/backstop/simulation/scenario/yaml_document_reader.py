@@ -18,9 +18,10 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Field:
-    """One value of the file. Scalars stay text until a reader of units turns them into integers.
+    """Value of a YAML document with its file, line and path, for precise error messages.
 
-    `null` marks a value that is left empty or null, which means the same as leaving its key out.
+    Scalars stay text until a reader of units converts them. `null` marks an empty value, which counts as
+    missing.
     """
 
     def __init__(
@@ -38,11 +39,11 @@ class Field:
         self.null = null
 
     def raise_error(self, problem: str) -> NoReturn:
-        """Stop with the one line that names file, line and field."""
+        """Raise BackstopError with the problem, prefixed by file, line and path."""
         raise BackstopError(self.format_error(problem))
 
     def format_error(self, problem: str) -> str:
-        """Return the one line that names file, line and field."""
+        """Return the problem, prefixed by file, line and path."""
         place = f"{self.path}: " if self.path else ""
         return f"{self.file.name}:{self.line}: {place}{problem}"
 
@@ -56,13 +57,16 @@ class Field:
 
     @property
     def _value_kind(self) -> str:
-        """Kind of the value, for an error message that expected another."""
+        """Kind of the value, for messages about an unexpected kind."""
         if isinstance(self.value, str):
             return "empty" if self.null else f"the single value {self.value!r}"
         return "a list" if isinstance(self.value, list) else "a section"
 
     def find_local_file(self) -> Path:
-        """Return the local file that the value names, beside the file that names it."""
+        """Return the path of the file that the value names, relative to the document's folder.
+
+        Raises BackstopError if the value is a URL or a directory.
+        """
         refuse_url_as_local_path(self.text, self.raise_error)
         path = self.file.parent / self.text
         if path.is_dir():
@@ -70,7 +74,7 @@ class Field:
         return path
 
     def read_value(self, reader: Callable[[str], T]) -> T:
-        """Turn the value into T by a reader of units."""
+        """Convert the text with a reader of units; a ValueError becomes a BackstopError with the place."""
         text = self.text
         try:
             return reader(text)
@@ -78,7 +82,10 @@ class Field:
             self.raise_error(str(error))
 
     def read_bounded(self, reader: Callable[[str], int], lowest: int, highest: int) -> int:
-        """Read an integer within bounds, both included."""
+        """Convert the text to an integer between `lowest` and `highest`, both included.
+
+        Raises BackstopError if it is out of bounds.
+        """
         value = self.read_value(reader)
         if value < lowest:
             self.raise_error(f"{self.text!r} is too low: the least is {lowest} (as stored)")
@@ -87,7 +94,7 @@ class Field:
         return value
 
     def read_choice(self, options: Sequence[str]) -> str:
-        """Read one of a few words."""
+        """Return the text if it is one of the options; raise BackstopError otherwise."""
         if self.text not in options:
             self.raise_error(f"{self.text!r} is not one of: {', '.join(options)}")
         return self.text
@@ -95,19 +102,19 @@ class Field:
     # --------------------------------------------------------------- containers
 
     def read_items(self) -> list[Field]:
-        """Read the entries of a list."""
+        """Return the entries of a list; raise BackstopError if the value is no list."""
         if not isinstance(self.value, list):
             self.raise_error(f"is {self._value_kind}: write a list, each entry after `- `")
         return self.value
 
     def read_mapping_entries(self) -> dict[str, Field]:
-        """Read the entries of a mapping, with any keys, in the file's order."""
+        """Return the entries of a mapping in the order of the file; raise BackstopError if it is none."""
         if not isinstance(self.value, dict):
             self.raise_error(f"is {self._value_kind}: write a section of `name: value` lines")
         return self.value
 
     def find_given_exclusive_key(self, one: str, other: str) -> str:
-        """Return which of two keys is given; fail unless it is exactly one."""
+        """Return which of two keys the mapping has; raise BackstopError for both or neither."""
         entries = {name: entry for name, entry in self.read_mapping_entries().items() if not entry.null}
         if one in entries and other in entries:
             places = " and ".join(
@@ -119,7 +126,10 @@ class Field:
         return one if one in entries else other
 
     def read_section(self, required: Sequence[str] = (), optional: Sequence[str] = ()) -> Section:
-        """Read a mapping with known keys; fail for a missing or unknown one. Null is missing."""
+        """Return a mapping as a section after a check of its keys.
+
+        Raises BackstopError for an unknown key, or a missing required one. A null entry counts as missing.
+        """
         entries = self.read_mapping_entries()
         known = [*required, *optional]
         for name, entry in entries.items():
@@ -132,7 +142,7 @@ class Field:
 
 
 class Section:
-    """A checked mapping: required fields by [], optional ones by get()."""
+    """Checked mapping of fields: required ones by `[]`, optional ones by `get()`."""
 
     def __init__(self, entries: dict[str, Field]) -> None:
         self._entries = entries
@@ -148,7 +158,7 @@ class Section:
 
     @property
     def fields_by_name(self) -> Mapping[str, Field]:
-        """Fields that are given."""
+        """Fields that the document gives, by name."""
         return self._entries
 
     def get(self, name: str) -> Field | None:
@@ -160,7 +170,10 @@ _MOST_FIELDS = 100_000
 
 
 def read_document(path: Path) -> Field:
-    """Read a file; its top is a mapping."""
+    """Read a YAML file as a field; its top level must be a mapping.
+
+    Raises BackstopError if the file cannot be read or is not valid YAML.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")  # Windows' editors begin a file with a byte-order mark
     except (OSError, UnicodeDecodeError) as error:
@@ -190,9 +203,10 @@ def read_document(path: Path) -> Field:
 
 
 def _count_yaml_fields_with_aliases_expanded(file: Path, node: Node, known_counts: dict[int, int]) -> int:
-    """Return the number of fields of a node with every alias expanded; `known_counts` has known ones by id.
+    """Return the number of fields of a YAML node with all aliases expanded.
 
-    A node that is still being counted is 0 there: if it occurs again, it is part of itself.
+    `known_counts` caches counts by node id; 0 marks a node with a count in progress. Raises BackstopError if
+    a node contains itself.
     """
     if known_counts.get(id(node)) == 0:
         line = node.start_mark.line + 1
@@ -241,10 +255,11 @@ _PRICE = {
 
 
 def merge_documents(base: Field, change: Field, orders: Sequence[str] = ()) -> Field:
-    """Merge a file into the one that it extends: sections merge, `null` removes, all else is replaced.
+    """Return a document merged with a change: sections merge, `null` removes, other values replace.
 
-    A field that is an alternative to a field of the base (`file` for `generated`) replaces it. Sections at
-    the paths `orders` depend on their order: a change that lists entries there replaces them all.
+    A field that is an alternative to a field of the base (such as `file` to `generated`) replaces it. At the
+    paths in `orders` the order of a section matters, so a change that lists entries replaces the whole
+    section.
     """
     if not (isinstance(base.value, dict) and isinstance(change.value, dict)):
         return change
@@ -264,7 +279,7 @@ def merge_documents(base: Field, change: Field, orders: Sequence[str] = ()) -> F
 
 
 def _is_complete_new_order(base_entries: dict[str, Field], changed_entries: dict[str, Field]) -> bool:
-    """Return True if a change of an ordered section is a new order, and does not only remove entries."""
+    """Return True if a change of an ordered section lists entries, False if it only removes some."""
     removed = {name: entry for name, entry in changed_entries.items() if entry.null}
     anew = len(removed) < len(changed_entries)
     for name, entry in removed.items():
@@ -287,7 +302,7 @@ _INSTEAD: tuple[tuple[str, Mapping[str, tuple[str, ...]]], ...] = (
 
 
 def _is_key_replaced_by_alternative_key(key_name: str, base_field: Field, change_field: Field) -> bool:
-    """Return True if a change says something else in place of an entry of the section that it extends."""
+    """Return True if the change gives an alternative to this key of the base section."""
     assert isinstance(change_field.value, dict)
     given = {key for key, entry in change_field.value.items() if not entry.null}
     return key_name not in given and any(
@@ -299,7 +314,7 @@ def _is_key_replaced_by_alternative_key(key_name: str, base_field: Field, change
 
 
 def remove_nulls(field: Field, keep: Sequence[str] = ()) -> Field:
-    """Return a document without its nulls; sections at the paths `keep` are left as they are."""
+    """Return a document without null entries; sections at the paths in `keep` stay unchanged."""
     if isinstance(field.value, list):
         items = [remove_nulls(item, keep) for item in field.value]
         return Field(field.file, field.line, field.path, items)

@@ -16,7 +16,7 @@ from backstop.model.arithmetic import BASIS_POINTS
 
 @dataclass
 class AccountPosition:
-    """One row, read: collateral and debt, in wad; prices in ray, the threshold in basis points."""
+    """Position read from one row of a file: amounts in wad, price in ray, threshold in basis points."""
 
     number: int
     account: str
@@ -31,7 +31,7 @@ class AccountPosition:
 
 @dataclass
 class PooledAccounts:
-    """The result of pooling: positions, split accounts, and accounts without collateral."""
+    """Positions of pooled accounts, with counts of split accounts and accounts without collateral."""
 
     positions: list[AccountPosition] = field(default_factory=list)
     split: int = 0
@@ -44,10 +44,10 @@ class PooledAccounts:
 def convert_accounts_to_vaults(
     positions: Iterable[AccountPosition], prices: Mapping[str, int], fail: Callable[[int, str], NoReturn]
 ) -> PooledAccounts:
-    """Return each account's rows as positions; `prices` (ray) stand in where rows have none.
+    """Merge the rows of each account, and split it into positions of one collateral and one debt asset.
 
-    An account without collateral cannot be a vault: it is counted and left out. `fail` takes a row and its
-    error.
+    `prices` [ray] apply where rows have none. An account without collateral is counted and left out. `fail`
+    is called with the row and the problem of an account that cannot be split.
     """
     accounts: dict[str, list[AccountPosition]] = {}
     for each in positions:
@@ -77,7 +77,7 @@ def _split_account(
     prices: Mapping[str, int],
     fail: Callable[[int, str], NoReturn],
 ) -> Iterator[AccountPosition]:
-    """Yield a position for each collateral and debt asset of an account."""
+    """Yield a position for each pair of collateral and debt asset of an account."""
     if not debts:
         yield from (replace(each, debt=0, debt_asset="") for each in held)
         return
@@ -90,7 +90,7 @@ def _split_account(
 
 
 def _merge_positions_by_collateral_symbol(rows: Iterable[AccountPosition]) -> list[AccountPosition]:
-    """Add up an account's collateral by symbol; a row of debt alone is none."""
+    """Sum an account's collateral by symbol; rows without collateral are left out."""
     found: dict[str, AccountPosition] = {}
     for each in rows:
         if not each.locked:
@@ -117,7 +117,7 @@ def _compute_debt_split_weight(
 
 
 def _split_amount(amount: int, weights: list[int]) -> list[int]:
-    """Split an amount by weights, rounded down; the remainder goes to the largest."""
+    """Split an amount in proportion to weights, rounded down; the largest weight gets the remainder."""
     whole = sum(weights)
     parts = [amount * weight // whole for weight in weights]
     parts[weights.index(max(weights))] += amount - sum(parts)

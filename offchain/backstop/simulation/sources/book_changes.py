@@ -13,7 +13,7 @@ COUNTED_AS_DOLLARS = "counted as dollars"
 
 
 class BookChange(NamedTuple):
-    """Rows, accounts or thresholds that one thing became of; a row may be in several."""
+    """Count of rows, accounts or thresholds with the same outcome on import, and their debt."""
 
     outcome: str
     subject: str

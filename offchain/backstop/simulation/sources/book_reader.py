@@ -57,7 +57,7 @@ UNNAMED = "?"
 
 @dataclass(frozen=True)
 class VaultBook:
-    """Positions that were read: rows of vaults, and the file's terms of each type."""
+    """Imported vault book: its vaults, terms of each collateral type, and notes on the import."""
 
     name: str
     rows: tuple[BookRow, ...]
@@ -76,7 +76,7 @@ class VaultBook:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """Symbols in the order of their debt, the largest first."""
+        """Symbols of the collateral types, the largest debt first."""
         debts: dict[str, int] = {}
         for _, vault in self.rows:
             debts[vault.symbol] = debts.get(vault.symbol, 0) + vault.debt
@@ -84,11 +84,11 @@ class VaultBook:
 
     @property
     def debt(self) -> int:
-        """Debt of all rows, wad."""
+        """Total debt of the book [wad]."""
         return sum(vault.debt for _, vault in self.rows)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row for each vault: `row` of the source, and integers of wad."""
+        """Return the book as a DataFrame with one row per vault; amounts are Python integers [wad]."""
         import pandas as pd
 
         rows = [(number, vault.owner, vault.symbol, vault.locked, vault.debt) for number, vault in self.rows]
@@ -96,7 +96,7 @@ class VaultBook:
         return frame.astype({"locked_wad": object, "debt_wad": object})
 
     def to_csv(self) -> str:
-        """Return the book as scenarios read it."""
+        """Return the book as CSV text in the form that scenarios read."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -112,7 +112,10 @@ class VaultBook:
         return text.getvalue()
 
     def write_csv(self, folder: str | Path) -> Path:
-        """Write `book.csv` into a folder, which scenarios read."""
+        """Write the book to `book.csv` in a folder, and return the file's path.
+
+        Raises BackstopError if the file cannot be written.
+        """
         path = Path(folder)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -139,16 +142,18 @@ def read_book(
     at: str | int | None = None,
     filesystem: pafs.FileSystem | None = None,
 ) -> VaultBook:
-    """Read positions of a CSV, JSON or Parquet file, a DataFrame or an Arrow table; docs/how-to/own-data.md.
+    """Read a vault book from a CSV, JSON or Parquet file, a DataFrame or an Arrow table.
 
-    `like` names a mapping or its file; the others say it anew, field by field. Figures are exact: floats are
-    refused unless `floats`, collateral is then rounded down and debt up to 18 digits. All faults are found
-    before the first is raised (`Faults.faults`); `bad_rows="drop"` leaves out and counts such rows, up to
-    one in a hundred, `"drop-any"` any number.
-    `prices` (ray, by symbol) stand in where debt has to be split, or is of a token, and the file has none. A
-    debt of another asset is of a type that is priced in it, or with `debts="dollars"` counts as dollars, at
-    its price.
-    A mapping of the form `events` adds up a file of deposits and draws `at` a time or a block.
+    See docs/how-to/own-data.md. `like` names a column mapping or its file; the following parameters override
+    parts of it. Amounts are read exactly. Floats are refused unless `floats`; then collateral is rounded down
+    and debt up, at 18 digits.
+
+    All faults are collected before TableFaultsError is raised. `bad_rows="drop"` drops and counts faulty
+    rows, up to one in a hundred, `"drop-any"` any number.
+
+    `prices` [ray, by symbol] apply where a price is needed and the file has none. A debt in another asset
+    makes a collateral type priced in that asset; with `debts="dollars"` it counts as dollars at its price. A
+    mapping of the form `events` sums deposits and draws up to the time or block `at`.
     """
     check_bad_row_policy(bad_rows)
     if debts not in DEBTS:
@@ -174,7 +179,7 @@ def read_book(
 
 
 class _BookReader(RowReader):
-    """One table on its way to a book."""
+    """Reader of one table of positions into a vault book."""
 
     def __init__(
         self,
@@ -240,7 +245,7 @@ class _BookReader(RowReader):
     # --------------------------------------------------------------------- rows
 
     def _read_vault_position(self, row: TableRow) -> AccountPosition | None:
-        """Read a row; None if something is wrong with it, which is noted."""
+        """Read a row as a position; None if it has a fault, which is recorded."""
         self._number, self._cells = row.number, row.cells
         before, mapping = len(self.faults), self.mapping
         owner = self._get_text_or_empty("owner")
@@ -290,9 +295,11 @@ class _BookReader(RowReader):
         )
 
     def _read_debt_price(self) -> int:
-        """Return the price of a row's debt, ray: its column's, rounded up, or the last one of its token.
+        """Return the price of a row's debt asset [ray], rounded up.
 
-        A fixed price is for debts of tokens without another price: ether is not a dollar because all else is.
+        It comes from the row's own column, else from the given prices of the token, else from the fixed
+        value. The fixed value comes last, so that it does not apply to tokens with a known price, such as
+        ether.
         """
         if "debt_price" not in self.mapping.columns and "debt_token" in self.fields:
             token = self._read_symbol_or_empty("debt_token")
@@ -309,7 +316,10 @@ class _BookReader(RowReader):
         return self._read_amount("debt_price", rounds_down=False, scale=RAY)
 
     def _read_threshold(self) -> int:
-        """Read a liquidation threshold (debt over collateral), basis points, rounded down."""
+        """Read a liquidation threshold (largest debt over collateral) [basis points], rounded down.
+
+        0 if the cell is empty.
+        """
         text = self._get_text_or_empty("threshold")
         if not text:
             return 0
@@ -327,7 +337,10 @@ class _BookReader(RowReader):
     # ------------------------------------------------------------------- vaults
 
     def _rename_symbols_and_map_names(self, positions: list[AccountPosition]) -> dict[str, str]:
-        """Call each symbol as scenarios can, and say which are called otherwise."""
+        """Rename the symbols of positions to valid scenario names, and return the names by symbol.
+
+        Changed names are recorded as a note.
+        """
         symbols = [each.symbol for each in positions if each.symbol]
         symbols += [each.debt_asset for each in positions if each.debt_asset not in ("", UNNAMED)]
         names = self._map_symbols(symbols)
@@ -340,7 +353,7 @@ class _BookReader(RowReader):
         return names
 
     def _map_symbols(self, symbols: Sequence[str]) -> dict[str, str]:
-        """Return what a scenario calls each symbol; refuse two that it could not tell apart."""
+        """Return the scenario name of each symbol; raise BackstopError for names that would clash."""
         try:
             return map_symbols_to_scenario_names(symbols, self.mapping.rename)
         except BackstopError as error:
@@ -349,7 +362,10 @@ class _BookReader(RowReader):
     def _pool_positions(
         self, positions: list[AccountPosition], prices: Mapping[str, int]
     ) -> list[AccountPosition]:
-        """Return positions of one collateral and one debt asset each."""
+        """Return positions that have one collateral and one debt asset each.
+
+        Unless accounts are kept apart, the rows of an account are merged and split.
+        """
         if self.priced:
             self._add_change(COUNTED_AS_DOLLARS, "debts of other tokens", self.priced, self.priced_debt)
             self.told.append(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class PriceLaw:
-    """The model of one price, in a scenario's words, and where its figures are from."""
+    """Measured model of one price in the words of a scenario file, with sources of its figures."""
 
     volatility: str  # "68.42% a year"
     degrees: int = 0
@@ -18,7 +18,7 @@ class PriceLaw:
 
 @dataclass(frozen=True)
 class MarketEstimate:
-    """The market of one asset; an empty text leaves the template's."""
+    """Measured market of one asset; an empty text keeps the template's value."""
 
     depth: int  # whole stablecoins
     fee: str = ""
@@ -29,7 +29,7 @@ class MarketEstimate:
 
 @dataclass(frozen=True)
 class CalibratedValues:
-    """Laws and markets by symbol, correlations by pair (`A/B`: `81.3%`)."""
+    """Results of a calibration: price models and markets by symbol, correlations by pair."""
 
     laws: Mapping[str, PriceLaw]
     correlation: Mapping[str, str] = field(default_factory=dict)

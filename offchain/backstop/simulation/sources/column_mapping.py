@@ -55,7 +55,7 @@ ACCOUNTS = ("apart", "pooled")
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """The meaning of the columns of a file of positions."""
+    """Mapping from a file's columns to the fields of positions or events."""
 
     columns: Mapping[str, str] = field(default_factory=dict)  # field -> column; its own name without
     fixed: Mapping[str, str] = field(default_factory=dict)  # field -> the same cell in all rows
@@ -68,30 +68,33 @@ class ColumnMapping:
     system: str = ""  # whose liquidation terms hold where a row has no threshold
 
     def get_column(self, name: str) -> str | None:
-        """Return the column of a field; None where the file has none or one cell stands for all."""
+        """Return the column of a field; None if the field has no column or a fixed value."""
         if name in self.fixed:
             return None
         return self.columns.get(name, name if name in self.required_fields else None)
 
     @property
     def has_balances(self) -> bool:
-        """True if events include an account's balances after them."""
+        """True if events give the account's balances after them, instead of amounts."""
         return self.form == "events" and any(name in self.columns for name in BALANCES)
 
     @property
     def required_fields(self) -> tuple[str, ...]:
-        """Fields that every file of this form has."""
+        """Fields that every file of this form must have."""
         if self.has_balances:
             return (*(name for name in _EVENT_REQUIRED if name != "amount"), "debt_symbol", *BALANCES)
         return _EVENT_REQUIRED if self.form == "events" else REQUIRED
 
     def list_fields(self) -> list[str]:
-        """List the fields that the mapping reads; where events have balances, amounts are none of them."""
+        """Return the fields that the mapping reads; without amounts if events give balances."""
         found = list(dict.fromkeys((*self.required_fields, *self.columns)))
         return [name for name in found if not (self.has_balances and name in _AMOUNTS)]
 
     def add_documented_columns(self, columns: Sequence[str]) -> ColumnMapping:
-        """Return the mapping with the documented columns that a file has and that nothing else is said of."""
+        """Return the mapping extended by optional columns that the file has under their documented names.
+
+        Fields that the mapping already defines stay unchanged.
+        """
         documented = _EVENT_DOCUMENTED if self.form == "events" else DOCUMENTED
         found = {
             name: name
@@ -111,7 +114,7 @@ class ColumnMapping:
         rename: Mapping[str, str] | None = None,
         accounts: str | None = None,
     ) -> ColumnMapping:
-        """Return the mapping with some of it said anew; refuse what it does not know."""
+        """Return the mapping with parts replaced; raise BackstopError for unknown fields."""
         known, settable, scaled = _get_known_fields(self.form)
         _refuse_unknown("columns", columns, known)
         _refuse_unknown("fixed", fixed, settable)
@@ -133,12 +136,16 @@ class ColumnMapping:
 
 
 def mapping_names() -> list[str]:
-    """List the mappings that come with the package."""
+    """Return the names of the packaged column mappings, sorted."""
     return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
 
 
 def load_mapping(name_or_file: str | Path | None) -> ColumnMapping:
-    """Read a mapping by its name or from a file; without one a file has Backstop's own columns."""
+    """Load a column mapping by its name or from a file.
+
+    None gives the default mapping, in which fields are columns of the same name. Raises BackstopError if the
+    mapping is unknown or invalid.
+    """
     if name_or_file is None:
         return ColumnMapping()
     path = LIBRARY / f"{name_or_file}.yaml"
@@ -184,7 +191,7 @@ def load_mapping(name_or_file: str | Path | None) -> ColumnMapping:
 
 
 def _get_known_fields(form: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return the fields of a form that may have a column, one cell for all rows, and decimals."""
+    """Return the fields of a form that may have a column, a fixed value, and decimals."""
     if form == "events":
         return EVENT_FIELDS, (*EVENT_FIELDS, "debt_price"), _EVENT_SCALED
     return FIELDS, FIELDS, SCALED

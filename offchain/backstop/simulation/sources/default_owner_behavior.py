@@ -12,5 +12,8 @@ PATH = Path(__file__).with_name("default_owners.yaml")
 
 
 def read_default_owner_behavior(block_time: int) -> OwnerBehavior:
-    """Return the behavior that the package ships, for blocks of so many seconds that divide an hour."""
+    """Return the packaged default behaviour of vault owners.
+
+    `block_time` is the block time [seconds], which must divide an hour.
+    """
     return read_owner_behavior(read_document(PATH).read_section(("owners",))["owners"], block_time)

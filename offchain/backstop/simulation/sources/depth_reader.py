@@ -29,7 +29,7 @@ BILLIONTH = 10**9
 
 @dataclass(frozen=True)
 class DepthQuote:
-    """The loss of a sale of a size on a venue, on average over the sale, fees included."""
+    """Loss of a sale of a given size on one venue: average over the sale, fees included."""
 
     symbol: str
     venue: str
@@ -40,14 +40,14 @@ class DepthQuote:
 
 @dataclass(frozen=True)
 class DepthQuotes:
-    """Quotes of a file, in the order of their times."""
+    """Depth quotes of a file, in the order of their times."""
 
     name: str
     quotes: tuple[DepthQuote, ...]
     told: tuple[str, ...] = ()  # what was left out, counted
 
     def get_quotes(self, symbol: str) -> tuple[DepthQuote, ...]:
-        """Return the quotes of one asset."""
+        """Return the quotes of one asset, in the order of their times."""
         return tuple(quote for quote in self.quotes if quote.symbol == symbol)
 
 
@@ -58,11 +58,12 @@ def read_depth(
     rename: Mapping[str, str] | None = None,
     bad_rows: str = "refuse",
 ) -> DepthQuotes:
-    """Read what sales lose: `asset`, `venue`, `size` in dollars, `impact` as a share (`0.004`), `time`.
+    """Read the price impact of sales by asset, venue and size, as depth quotes.
 
-    `columns` says which columns these are; `time` may be missing. The impact is that of the average coin of
-    the sale, so that a sale of `size` brings `size` times one minus `impact`. All faults are found first;
-    `bad_rows="drop"` leaves such rows out and counts them, up to one in a hundred, `"drop-any"` any number.
+    `size` is in dollars. `impact` is the average loss as a share, so that a sale brings `size` times one
+    minus `impact`. `columns` maps fields to columns; `time` is optional. All faults are collected before an
+    error is raised; `bad_rows="drop"` drops and counts faulty rows, up to one in a hundred, `"drop-any"` any
+    number.
     """
     check_bad_row_policy(bad_rows)
     table = read_source_table(source)
@@ -94,7 +95,7 @@ def read_depth(
 def _read_depth_quote(
     row: CsvRow, names: Mapping[str, str], timed: bool, faults: list[TableFault]
 ) -> DepthQuote | None:
-    """Read a row; note what is wrong with it."""
+    """Read a row as a depth quote; None if it has faults, which are added to `faults`."""
     cells, found = row.cells, dict.fromkeys(("time", "size", "impact"), 0)
     before = len(faults)
     for field, most, unit in (("size", 10**15, MICRO), ("impact", 1, BILLIONTH)):

@@ -22,14 +22,14 @@ _FIRST_TIME = 10**8
 
 
 class Moment(NamedTuple):
-    """When an event was: a time in seconds of the epoch, or the number of a block."""
+    """Time of an event: seconds of the epoch, or a block number."""
 
     is_block: bool
     value: int
 
 
 class BalanceChange(NamedTuple):
-    """The change of one balance of an account by an event, wad; a balance is of collateral or of debt."""
+    """Change of one balance of an account by an event [wad]; the balance is of collateral or debt."""
 
     row: int
     column: str  # of the amount
@@ -41,7 +41,7 @@ class BalanceChange(NamedTuple):
 
 
 class AccountEvent(NamedTuple):
-    """An event of an account: its time, its kind, its account, and the balances that it changes."""
+    """Event of an account: its time, kind and owner, and the balance changes."""
 
     row: int
     time: Moment
@@ -52,7 +52,7 @@ class AccountEvent(NamedTuple):
 
 
 class AccountBalance:
-    """An account's collateral and debt of one token, wad, and the row of its last event."""
+    """Account's collateral and debt of one token [wad], and the row of its last event."""
 
     __slots__ = ("debt", "locked", "row")
 
@@ -61,7 +61,7 @@ class AccountBalance:
 
 
 class EventReader(RowReader):
-    """One table of events on its way to a table of positions."""
+    """Reader of a table of events, such as deposits and draws, that sums them into positions."""
 
     def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool) -> None:
         super().__init__(table, mapping, floats)
@@ -70,13 +70,13 @@ class EventReader(RowReader):
     def build_position_table(
         self, prices: Mapping[str, int], at: str | int | None, bad_rows: str
     ) -> tuple[SourceTable, ColumnMapping]:
-        """Return a row for each nonzero account and token at a time or a block, and the mapping of the rows.
+        """Return the positions of all accounts at a time or block as a table, with its column mapping.
 
-        Events of that time or block count; later ones are left out and counted. Without `at` all count. Rows
-        stand in the order in which events happened. A balance that falls below zero is refused: events before
-        it, or interest, are missing; with floats, a difference of rounding counts as zero. The price of a
-        debt is its token's in `prices` (ray, by symbol), or the fixed `debt_price`. Rounded floats favour the
-        protocol: less collateral, more debt.
+        Events up to and including `at` count, all events if it is None; later ones are counted and left out.
+        Rows are in the order of events. A balance below 0 is a fault, since earlier events or interest are
+        missing; with floats, a rounding difference counts as 0. A debt's price is that of its token in
+        `prices` [ray], or the fixed `debt_price`. Rounding of floats favours the protocol: less collateral,
+        more debt.
         """
         name = self.table.name
         if bad_rows != "refuse":
@@ -123,9 +123,10 @@ class EventReader(RowReader):
     # ------------------------------------------------------------------- events
 
     def read_events(self, like: Moment | None = None) -> list[AccountEvent]:
-        """Return all events in the order of their times; raise TableFaultsError with all that is wrong.
+        """Return all events in the order of their times.
 
-        Their times are of the same kind as `like`, or as the first one's.
+        Raises TableFaultsError with all faults. Times must be of the same kind (time or block) as `like`, or
+        as the first event's.
         """
         if self.mapping.has_balances:
             lacking = [
@@ -159,11 +160,14 @@ class EventReader(RowReader):
         return found
 
     def _get_account(self) -> str:
-        """Return the account's name: the position's, where the file has one."""
+        """Return the account's name: the position's if the file has one, else the owner's."""
         return self._get_text_or_empty("position") or self._get_text_or_empty("account")
 
     def _read_moment(self, like: Moment | None) -> Moment | None:
-        """Read when an event was: a time where `like` is one, a block where that is one."""
+        """Read the time or block of a row; it must be of the same kind as `like`.
+
+        None if it has a fault, which is recorded.
+        """
         text = self._get_text_or_empty("time")
         try:
             found = parse_moment(text)
@@ -176,7 +180,7 @@ class EventReader(RowReader):
         return found
 
     def _read_event(self) -> tuple[str, tuple[BalanceChange, ...]]:
-        """Return a row's kind and its changes of balances; note its errors."""
+        """Return the kind of a row's event and its balance changes; faults are recorded."""
         faults = len(self.faults)
         said = self._get_text_or_empty("kind")
         kind = self.mapping.kinds.get(said, said)
@@ -205,7 +209,7 @@ class EventReader(RowReader):
         return kind, tuple(found) if len(self.faults) == faults else ()
 
     def _read_balance(self, symbol_field: str, field: str) -> BalanceChange:
-        """Read a balance after an event; collateral is rounded down, debt up."""
+        """Read an account's balance after an event; collateral is rounded down, debt up."""
         is_debt = field == "debt_after"
         change = self._read_change(symbol_field, field, is_debt, False, rounds_down=not is_debt)
         return change._replace(is_balance=True)
@@ -213,7 +217,10 @@ class EventReader(RowReader):
     def _read_change(
         self, symbol_field: str, field: str, is_debt: bool, is_less: bool, rounds_down: bool | None = None
     ) -> BalanceChange:
-        """Read an amount of a token; one that adds collateral or repays is rounded down, the rest up."""
+        """Read the change of a balance by an amount of a token.
+
+        Unless `rounds_down` says otherwise, deposits and repayments are rounded down, other amounts up.
+        """
         account, symbol, faults = (
             self._get_account(),
             self._read_symbol_or_empty(symbol_field),
@@ -238,7 +245,10 @@ class EventReader(RowReader):
     # ----------------------------------------------------------------- balances
 
     def apply_event(self, balances: dict[tuple[str, str], AccountBalance], event: AccountEvent) -> None:
-        """Change the balances, by account and token; note an event that takes more than there is."""
+        """Apply an event to the balances, by account and token.
+
+        An event that takes more than the balance is recorded as a fault.
+        """
         for each in event.changes:
             balance = balances.setdefault((each.account, each.symbol), AccountBalance())
             balance.row = each.row
@@ -260,7 +270,7 @@ class EventReader(RowReader):
     def _build_rows(
         self, balances: Mapping[tuple[str, str], AccountBalance], prices: Mapping[str, int]
     ) -> SourceTable:
-        """Return the table of positions; note each debt in a token without a price."""
+        """Return the table of positions; a debt token without a price is recorded as a fault."""
         try:
             names = map_symbols_to_scenario_names(
                 dict.fromkeys(symbol for _, symbol in balances), self.mapping.rename
@@ -296,12 +306,15 @@ class EventReader(RowReader):
 
 
 def parse_moment(text: str) -> Moment:
-    """Read a time (ISO 8601, or of the epoch) or the number of a block, which is under a hundred million."""
+    """Read a time (ISO 8601 or seconds of the epoch) or a block number.
+
+    A whole number under a hundred million is a block number.
+    """
     if text.isascii() and text.isdigit() and int(text) < _FIRST_TIME:
         return Moment(True, int(text))
     return Moment(False, parse_time(text))
 
 
 def format_moment(moment: Moment) -> str:
-    """Write a time as `2024-03-12T08:00Z`, a block as `block 19,000,000`."""
+    """Format a time as `2024-03-12T08:00Z`, a block as `block 19,000,000`."""
     return f"block {moment.value:,}" if moment.is_block else format_utc_time(moment.value)

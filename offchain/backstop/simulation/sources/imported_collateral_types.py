@@ -17,7 +17,7 @@ _LONGEST = 32  # letters of a symbol
 
 
 class PositionType(NamedTuple):
-    """The key of a position's type: its collateral, its debt asset, and its liquidation threshold."""
+    """Key of a position's collateral type: collateral, debt asset and liquidation threshold."""
 
     collateral: str
     debt_asset: str  # "" is the stablecoin
@@ -25,7 +25,7 @@ class PositionType(NamedTuple):
 
 
 class TypeTable(NamedTuple):
-    """Types of a book: the name of each, their assets and ratios, notes on them, and moved debts."""
+    """Collateral types of an imported book: names, assets, ratios, and notes on the import."""
 
     names: dict[PositionType, str]
     assets: dict[str, TypeAssets]
@@ -35,10 +35,11 @@ class TypeTable(NamedTuple):
 
 
 def build_type_table(positions: Sequence[AccountPosition]) -> TypeTable:
-    """Name the types of positions; merge the smallest thresholds where there are more types than 32.
+    """Return the collateral types of positions, one for each collateral, debt asset and threshold.
 
-    The type that owes most of a collateral and debt asset has the plain name. A merged position is
-    liquidated at the threshold of the largest type of its assets.
+    If there are more types than a protocol can have, those with the smallest debt are merged. A merged
+    position gets the threshold of the largest type with its assets. This largest type has the plain name,
+    without a threshold.
     """
     debts: dict[PositionType, int] = {}
     for each in positions:
@@ -62,12 +63,12 @@ def build_type_table(positions: Sequence[AccountPosition]) -> TypeTable:
 
 
 def get_position_type(position: AccountPosition) -> PositionType:
-    """Return the type of a position; one that owes nothing is of the stablecoin."""
+    """Return the type key of a position: its collateral, debt asset and threshold."""
     return PositionType(position.symbol, position.debt_asset, position.threshold)
 
 
 def _name_type(kind: PositionType, is_largest: bool) -> str:
-    """Return the symbol of a type: wstETH, wstETH-WETH where WETH is owed, wstETH-81 at that threshold."""
+    """Return a type's symbol: wstETH, wstETH-WETH for a debt asset, wstETH-81 for a threshold."""
     debt = f"-{kind.debt_asset}" if kind.debt_asset else ""
     threshold = "" if is_largest else f"-{format_decimal(kind.threshold, 100)}"
     return f"{kind.collateral[: _LONGEST - len(debt) - len(threshold)]}{debt}{threshold}"
@@ -78,7 +79,10 @@ def _list_merged_types(
     largest: dict[tuple[str, str], PositionType],
     debts: dict[PositionType, int],
 ) -> list[PositionType]:
-    """List the types that are merged into the largest of their assets: the smallest, as many as are over."""
+    """Return the types to merge into the largest type of their assets.
+
+    These are the types with the smallest debt beyond the allowed number, and types without debt.
+    """
     indebted = [kind for kind in ordered if debts[kind]]
     over = max(0, len(indebted) - MAX_COLLATERAL_TYPES)
     mergeable = [kind for kind in reversed(indebted) if largest[kind[:2]] != kind]
@@ -89,7 +93,7 @@ def _list_merged_types(
 def _list_type_changes(
     positions: Sequence[AccountPosition], merged: Sequence[PositionType]
 ) -> list[BookChange]:
-    """Return the positions with debt of another asset, and those with a merged threshold."""
+    """Return the counts of debts in other assets and of positions with a merged threshold."""
     found = []
     debts: dict[str, list[int]] = {}
     for each in positions:
@@ -139,11 +143,11 @@ def _describe_types(
 def describe_excess_types(
     type_debts: Mapping[str, int], type_assets: Mapping[str, TypeAssets], has_accounts: bool
 ) -> str:
-    """Return why types (debts in wad) are more than a protocol has, and how to have fewer, in one line.
+    """Return an error message for more collateral types than a protocol can have, with a remedy.
 
-    Types of a collateral and a debt asset become fewer as debts of dollars. Else the line names the
-    collaterals that fit, by debt, and the debt of the others. A row of an account may be its debt alone,
-    which --only of a collateral would leave out: so such accounts have to be left out of the file.
+    The remedy is to count debts as dollars if this suffices, else to keep the collaterals with the largest
+    debt. `type_debts` are in wad. Where several rows form an account, a filter by collateral would drop debt
+    rows, so the message advises to remove accounts from the file.
     """
     debts: dict[str, int] = {}
     for symbol, debt in type_debts.items():

@@ -17,7 +17,7 @@ _HINT = "a record for each position or price"
 
 
 class RecordNumber(int):
-    """A record's number, counted from 1, which shows the line where it begins, too."""
+    """Number of a record, counted from 1; its text also shows the line where the record begins."""
 
     line: int
 
@@ -31,11 +31,11 @@ class RecordNumber(int):
 
 
 def parse_json_records(text: str, name: str) -> tuple[list[str], list[CsvRow]]:
-    """Return the columns and a row for each object of a JSON file; an error is one line with its record.
+    """Return the columns and rows of a JSON file with a list of objects or with JSON lines.
 
-    Nested objects are columns with dotted names (`reserve.symbol`). Numbers stay the text that they are in
-    the file, so that no figure goes through a float. Null, and a column that a record lacks, are empty cells.
-    A list is its text, which no reader takes for a figure.
+    Nested objects become columns with dotted names (`reserve.symbol`). Numbers stay text, so that nothing
+    passes through a float. Null and missing members are empty cells; a list is kept as its text. Raises
+    BackstopError that names the record of an error.
     """
     if is_nested_too_deep(text.encode(), _MOST_BRACKETS):
         raise BackstopError(f"{name}: is nested too deep: write {_HINT}")
@@ -60,7 +60,7 @@ def parse_json_records(text: str, name: str) -> tuple[list[str], list[CsvRow]]:
 
 
 class _PairList(list[tuple[str, Any]]):
-    """The members of an object in their order, where a name may be there twice."""
+    """Members of a JSON object as ordered pairs, in which a name may occur twice."""
 
 
 _DECODER = json.JSONDecoder(
@@ -69,7 +69,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _read_objects(text: str, name: str) -> Iterator[tuple[RecordNumber, _PairList]]:
-    """Yield each object with its number and line; refuse what is none, and a file that is cut off."""
+    """Yield each object with its record number; raise BackstopError for anything else or a cut-off file."""
     place = _skip_space(text, 0)
     in_list = text[place : place + 1] == "["
     place = _skip_space(text, place + 1) if in_list else place
@@ -117,7 +117,7 @@ def _raise_syntax_error(where: str, error: json.JSONDecodeError) -> NoReturn:
 
 
 def _add_cells(cells: dict[str, str], prefix: str, members: _PairList, where: str) -> None:
-    """Add an object's members to a record's cells, nested ones under dotted names."""
+    """Add an object's members to a record's cells; nested members get dotted names."""
     for key, value in members:
         column = f"{prefix}{key}".strip()
         if isinstance(value, _PairList):
@@ -137,7 +137,7 @@ def _format_value(value: Any) -> str:
 
 
 def _list_list_columns(members: _PairList, prefix: str = "") -> list[tuple[str, list[Any]]]:
-    """List the columns of an object that are lists, and the items of each."""
+    """Return the members of an object that are lists, by dotted name."""
     found: list[tuple[str, list[Any]]] = []
     for key, value in members:
         if isinstance(value, _PairList):

@@ -14,7 +14,7 @@ TABLE = Path(__file__).parent / "liquidation_terms.yaml"
 
 
 class TermsSource(NamedTuple):
-    """The source of terms: their title there, the address, the date, and the decision."""
+    """Source of liquidation terms: title, address, date and note."""
 
     title: str
     address: str
@@ -23,7 +23,7 @@ class TermsSource(NamedTuple):
 
 
 class LiquidationTerms(NamedTuple):
-    """The terms of a liquidation: its threshold and its cost to the owner, basis points."""
+    """Liquidation ratio and penalty of one collateral [basis points], with their source."""
 
     ratio: int  # collateral over debt
     penalty: int  # over the debt
@@ -31,12 +31,12 @@ class LiquidationTerms(NamedTuple):
 
 
 def list_known_systems() -> list[str]:
-    """Return the systems with known liquidation terms."""
+    """Return the names of lending systems with known liquidation terms, sorted."""
     return sorted(read_document(TABLE).read_mapping_entries())
 
 
 def read_liquidation_terms(system: str) -> dict[str, LiquidationTerms]:
-    """Read the terms of a system by collateral; an unknown system has none."""
+    """Return a system's liquidation terms by collateral; empty for an unknown system."""
     systems = read_document(TABLE).read_mapping_entries()
     found: dict[str, LiquidationTerms] = {}
     for entry in systems[system].read_items() if system in systems else ():
@@ -53,7 +53,7 @@ def read_liquidation_terms(system: str) -> dict[str, LiquidationTerms]:
 def describe_liquidation_terms(
     ratios: Mapping[str, LiquidationTerms], penalties: Mapping[str, LiquidationTerms]
 ) -> list[str]:
-    """Return a line for each source: which types have which ratio and penalty of it, its date and address."""
+    """Return a sentence for each source that lists the ratios and penalties taken from it."""
     lines = []
     for source in dict.fromkeys(terms.source for terms in (*ratios.values(), *penalties.values())):
         parts = []

@@ -58,19 +58,19 @@ _NAMED_PRINTS = 3  # of an asset in a note
 
 @dataclass(frozen=True)
 class PriceSeries:
-    """Prices of one asset in the order of their times."""
+    """Prices of one asset [ray] with their times, in ascending order."""
 
     times: tuple[int, ...]  # seconds of the epoch, rising
     values: tuple[int, ...]  # ray
 
     def get_price(self, time: int) -> int:
-        """Return the price that holds at a time: the last one; before the first, that."""
+        """Return the price in force at a time: the last one so far, or the first price before that."""
         return self.values[max(0, bisect_right(self.times, time) - 1)]
 
 
 @dataclass(frozen=True)
 class PriceHistory:
-    """Prices that were read, by symbol."""
+    """Prices that were read from a file, by symbol, with notes on irregularities."""
 
     name: str
     series: Mapping[str, PriceSeries]
@@ -83,17 +83,20 @@ class PriceHistory:
 
     @property
     def first_common_time(self) -> int:
-        """First time at which every asset has a price, seconds of the epoch."""
+        """First time at which every asset has a price [seconds of the epoch]."""
         return max(each.times[0] for each in self.series.values())
 
     @property
     def last_common_time(self) -> int:
-        """Last time to which every asset has a price, seconds of the epoch."""
+        """Last time until which every asset has prices [seconds of the epoch]."""
         return min(each.times[-1] for each in self.series.values())
 
     @property
     def every(self) -> int:
-        """Spacing of the file when it is written: that of most prices, or the next one below, seconds."""
+        """Interval between rows when the prices are written [seconds].
+
+        It is the median interval of the prices, rounded down to an allowed one.
+        """
         found = find_median_spacing(
             [time for each in self.series.values() for time in _list_steps(each.times)]
         )
@@ -101,15 +104,15 @@ class PriceHistory:
 
     @property
     def last_prices_by_symbol(self) -> dict[str, int]:
-        """The last price of each asset, ray."""
+        """Price of each asset at the last common time [ray], by symbol."""
         return {symbol: each.get_price(self.last_common_time) for symbol, each in self.series.items()}
 
     def is_on_grid(self, begin: int) -> bool:
-        """Return True if every price is of a time that a file from `begin` on has a row for."""
+        """Return True if every price is at a whole number of intervals from `begin`."""
         return all((time - begin) % self.every == 0 for each in self.series.values() for time in each.times)
 
     def select_symbols(self, symbols: Sequence[str]) -> PriceHistory:
-        """Return the prices of some assets; refuse one that has none."""
+        """Return the history of these symbols only; raise BackstopError for a symbol without prices."""
         missing = [symbol for symbol in symbols if symbol not in self.series]
         if missing:
             there = ", ".join(self.series)
@@ -120,7 +123,7 @@ class PriceHistory:
         return PriceHistory(self.name, {symbol: self.series[symbol] for symbol in symbols}, self.told)
 
     def select_assets(self, assets: Iterable[TypeAssets]) -> PriceHistory:
-        """Return the prices of types' assets; refuse an asset that has none."""
+        """Return the history of the assets that types need; raise BackstopError for one without prices."""
         made = list(assets)
         names = dict.fromkeys(name for each in made for name in each if name)
         missing = [name for name in names if name not in self.series]
@@ -133,7 +136,10 @@ class PriceHistory:
         return self.select_symbols(tuple(names))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the prices [ray] at each time of the file; an asset's last one holds."""
+        """Return the prices [ray] at each time of the file as a DataFrame, one column per asset.
+
+        Between its own times an asset keeps its last price.
+        """
         import pandas as pd
 
         times = sorted({time for each in self.series.values() for time in each.times})
@@ -142,10 +148,10 @@ class PriceHistory:
         return pd.DataFrame(held, index=index, dtype=object)
 
     def to_csv(self, begin: int | None = None, every: int = 0) -> str:
-        """Return prices as CSV, one every `every` seconds from `begin` on.
+        """Return the prices as CSV text, one row every `every` seconds from `begin` on.
 
-        Without either that is the file's own distance, from the first time on at which all have one. A price
-        holds till the next one; prices between two rows are left out.
+        By default rows start at the first common time, at the history's own interval. A price holds until the
+        next one; prices between two rows are left out.
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -159,7 +165,10 @@ class PriceHistory:
         return text.getvalue()
 
     def write_prices_csv(self, folder: str | Path, begin: int | None = None) -> Path:
-        """Write `prices.csv` into a folder, which scenarios read."""
+        """Write the prices to `prices.csv` in a folder, and return the file's path.
+
+        Raises BackstopError if the file cannot be written.
+        """
         path = Path(folder)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -183,13 +192,15 @@ def read_prices(
     bad_rows: str = "refuse",
     filesystem: pafs.FileSystem | None = None,
 ) -> PriceHistory:
-    """Read prices in dollars of CSV, JSON or Parquet, a DataFrame or an Arrow table; docs/how-to/own-data.md.
+    """Read prices in dollars from a CSV, JSON or Parquet file, a DataFrame or an Arrow table.
 
-    A file has a column for each asset (all but `time`, or `columns`, by symbol), or a row for each asset and
-    time (`symbol` and `price` name columns). Times are of the epoch (seconds to nanoseconds) or of ISO 8601,
-    without a zone in UTC. Two prices of a time are refused, or the `first` or `last` counts; a step that
-    looks like a split is refused, or `keep`. Isolated prints (`isolated_prints.list_isolated_prints`) are
-    refused, `keep`, or `drop`: then the price before holds in their place, and they are counted.
+    See docs/how-to/own-data.md. A file has one column per asset (all but `time`, or `columns` by symbol), or
+    one row per asset and time (`symbol` and `price` name columns). Times are epoch numbers (seconds to
+    nanoseconds) or ISO 8601, by default in UTC.
+
+    Two prices at one time are an error, unless `duplicates` is `first` or `last`. A step that looks like a
+    split is an error, unless `splits` is `keep`. Isolated prints (`isolated_prints.list_isolated_prints`) are
+    an error, unless `prints` is `keep`, or `drop`: then the price before holds.
     """
     for name, given, known in (
         ("duplicates", duplicates, ("refuse", "first", "last")),
@@ -220,7 +231,7 @@ def read_prices(
 def _map_price_columns_by_symbol(
     table: SourceTable, time: str, columns: Mapping[str, str] | Sequence[str] | None
 ) -> dict[str, str]:
-    """Return the columns of a file with one for each asset, by symbol."""
+    """Return the price columns of a file with one column per asset, by symbol."""
     if columns is None:
         columns = [column for column in table.columns if column != time]
         if not columns:
@@ -229,7 +240,7 @@ def _map_price_columns_by_symbol(
 
 
 class _PriceQuote:
-    """A price of a time, and where it stands."""
+    """Price at a time, with its row and column in the file."""
 
     __slots__ = ("column", "row", "time", "value")
 
@@ -238,7 +249,7 @@ class _PriceQuote:
 
 
 class _PriceReader:
-    """One table on its way to prices."""
+    """Reader of one table of prices into a price history."""
 
     def __init__(self, table: SourceTable, duplicates: str, splits: str, prints: str) -> None:
         self.table = table
@@ -250,7 +261,7 @@ class _PriceReader:
         self.told_of: dict[str, list[str]] = {}  # symbols by what is told of them
 
     def read_wide_table(self, time: str, columns: Mapping[str, str]) -> dict[str, list[_PriceQuote]]:
-        """Read a column for each asset; an empty cell is a price that is not there."""
+        """Read quotes from a table with one column per asset; empty cells are counted and skipped."""
         found: dict[str, list[_PriceQuote]] = {symbol: [] for symbol in columns}
         missing = 0
         for row in self.table.rows:
@@ -265,7 +276,7 @@ class _PriceReader:
         return found
 
     def read_long_table(self, time: str, symbol: str, price: str) -> dict[str, list[_PriceQuote]]:
-        """Read a row for each asset and time."""
+        """Read quotes from a table with one row per asset and time."""
         found: dict[str, list[_PriceQuote]] = {}
         for row in self.table.rows:
             at = self._read_time(row, time)
@@ -302,7 +313,10 @@ class _PriceReader:
     def build_price_history(
         self, quotes_by_symbol: Mapping[str, list[_PriceQuote]], rename: Mapping[str, str], bad_rows: str
     ) -> PriceHistory:
-        """Sort each asset's prices; refuse, or count, irregularities."""
+        """Return the price history of all quotes, sorted by time, with irregularities noted.
+
+        Raises BackstopError for irregularities that are not allowed, or without a common time of all assets.
+        """
         name = self.table.name
         if count_droppable_rows(self.table, self.faults, bad_rows):
             self.told.append(f"{len(self.faults):,} cells cannot be read, and are left out.")
@@ -351,11 +365,11 @@ class _PriceReader:
         return PriceSeries(tuple(quote.time for quote in kept), tuple(quote.value for quote in kept))
 
     def _note_oddity(self, symbol: str, text: str) -> None:
-        """Note what is odd about an asset's prices; of several assets the same is said once."""
+        """Record a note on an asset's prices; equal notes of several assets are joined."""
         self.told_of.setdefault(text, []).append(symbol)
 
     def _apply_duplicate_policy(self, kept_quotes: list[_PriceQuote], quote: _PriceQuote) -> None:
-        """Settle which of two prices of one time counts, or note that it is not said."""
+        """Keep the first or last of two quotes at one time, or record a fault if neither is chosen."""
         if self.duplicates == "refuse":
             problem = (
                 f"another price of that time is in row {kept_quotes[-1].row}: say whether "
@@ -366,9 +380,9 @@ class _PriceReader:
             kept_quotes[-1] = quote
 
     def _resolve_prints(self, symbol: str, quotes: list[_PriceQuote]) -> list[_PriceQuote]:
-        """Return prices without the isolated ones, unless these are kept; refuse, or note, each of them.
+        """Return the quotes after isolated prints are refused, kept or dropped, as chosen.
 
-        One that is refused is left out, too, so that its moves are no splits besides.
+        A refused print is dropped as well, so that it is not also reported as a split.
         """
         isolated: list[_PriceQuote] = []
         for first, length, usual in list_isolated_prints([quote.value for quote in quotes]):
@@ -404,7 +418,10 @@ class _PriceReader:
             )
 
     def _report_suspected_splits(self, symbol: str, quotes: Sequence[_PriceQuote]) -> None:
-        """Name steps that look like a split, a change of unit or a slip of the point."""
+        """Record a fault for each step that looks like a split, a unit change or a misplaced point.
+
+        If splits are kept, their number is recorded as a note instead.
+        """
         found = [(a, b) for a, b in pairwise(quotes) if _is_suspected_price_split(a.value, b.value)]
         if not found:
             return
@@ -418,7 +435,10 @@ class _PriceReader:
 
 
 def parse_time(text: str) -> int:
-    """Read a time as seconds of the epoch, rounded down; without a zone it is in UTC."""
+    """Read a time in epoch units or ISO 8601 as seconds of the epoch, rounded down.
+
+    A time without a zone is in UTC. Raises ValueError for any other text.
+    """
     if epoch := _EPOCH.fullmatch(text):
         value = int(epoch[1])
         scale = next((scale for most, scale in _EPOCHS if value < most), None)
@@ -436,12 +456,12 @@ def parse_time(text: str) -> int:
 
 
 def find_median_spacing(steps: Sequence[int]) -> int:
-    """Return the usual distance between prices: the middle one, seconds."""
+    """Return the median interval between prices [seconds]; 1 without intervals."""
     return median_low(steps) if steps else 1
 
 
 def format_utc_time(timestamp: int) -> str:
-    """Write a time as `2024-03-12T08:00Z`."""
+    """Format a timestamp as `2024-03-12T08:00Z`."""
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
@@ -450,7 +470,7 @@ def _list_steps(times: Sequence[int]) -> list[int]:
 
 
 def _describe_print(quote: _PriceQuote, before: _PriceQuote, after: _PriceQuote, usual: int) -> str:
-    """Return the distance of a print from its neighbours, and the options to keep or drop it, as text."""
+    """Return an error message for an isolated print, with the options to keep or drop it."""
     what = describe_isolated_print(
         quote.value, [(each.value, each.row) for each in (before, after)], usual, _format_price
     )
@@ -466,7 +486,7 @@ def _format_price(value: int) -> str:
 
 
 def _is_suspected_price_split(price_before: int, price_after: int) -> bool:
-    """Return True for a step by a factor of five or more, or by a small whole number to one per cent."""
+    """Return True if a price changes by a factor of five or more, or by about 2, 3 or 4 (within 1%)."""
     large, small = max(price_before, price_after), min(price_before, price_after)
     if large >= _FACTOR * small:
         return True

@@ -26,7 +26,7 @@ _LIST_SHOWN = 40
 
 
 class RowReader:
-    """A table and the mapping of its columns; reads one row at a time, and notes all faults."""
+    """Reader of table rows through a column mapping, which collects all faults."""
 
     def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool) -> None:
         self.table = table
@@ -48,7 +48,10 @@ class RowReader:
         self._number = 0
 
     def select_rows(self) -> list[TableRow]:
-        """Return the rows that count; refuse a table that lacks a column of the mapping."""
+        """Return the rows that pass the mapping's filters.
+
+        Raises BackstopError if the table lacks a column of the mapping.
+        """
         mapping, table = self.mapping, self.table
         used = [column for name in mapping.list_fields() if (column := mapping.get_column(name)) is not None]
         used += [
@@ -66,16 +69,16 @@ class RowReader:
 
     @property
     def read_columns(self) -> tuple[str, ...]:
-        """Columns that were read, in the file's order."""
+        """Columns that the mapping reads, in the order of the file."""
         return tuple(column for column in self.table.columns if column in self.used_columns)
 
     @property
     def ignored_columns(self) -> tuple[str, ...]:
-        """Columns that nothing was read from, in the file's order."""
+        """Columns that the mapping does not read, in the order of the file."""
         return tuple(column for column in self.table.columns if column not in self.used_columns)
 
     def _add_change(self, outcome: str, subject: str, number: int, debt: int | None) -> None:
-        """Note what became of rows, if any."""
+        """Record a count of rows with the same outcome, if it is not 0."""
         if number:
             self.changes.append(BookChange(outcome, subject, number, debt))
 
@@ -92,7 +95,7 @@ class RowReader:
         return "" if column is None else self._cells[column]
 
     def _read_symbol_or_empty(self, field_name: str) -> str:
-        """Return the symbol of a cell; note a list, which would be a token of its own in every row."""
+        """Return the symbol in a field; a list of tokens is recorded as a fault."""
         text = self._get_text_or_empty(field_name)
         if _LIST.search(text):
             shown = f"{text[:_LIST_SHOWN]}..." if len(text) > _LIST_SHOWN else repr(text)
@@ -106,7 +109,7 @@ class RowReader:
         return text in ("true", "1", "yes")
 
     def _read_decimal_places(self, field_name: str) -> int:
-        """Return how many digits of a field's integer are behind the point; 0 if it is in whole coins."""
+        """Return the number of decimal places in a field's integers; 0 if amounts are in whole coins."""
         said = self.mapping.decimals.get(field_name)
         if said is None:
             return 0
@@ -121,7 +124,7 @@ class RowReader:
         return 0
 
     def _get_token_decimals(self, field_name: str) -> int:
-        """Return the decimals of the token that a field's figures are of; note a token that has none."""
+        """Return the decimals of the token of a field; an unknown token is recorded as a fault."""
         token_field = _TOKENS.get(field_name, "collateral")
         symbol = self._get_text_or_empty(token_field)
         found = self.token_decimals[field_name].get(symbol)
@@ -133,7 +136,10 @@ class RowReader:
     def _read_amount(
         self, field_name: str, *, rounds_down: bool, scale: int = WAD, allows_empty: bool = False
     ) -> int:
-        """Read a figure times scale, exactly; a finer one is refused, or rounded if it was a float."""
+        """Read an amount as an exact integer multiple of 1 / scale.
+
+        An amount with finer digits is a fault; if floats are allowed, it is rounded instead, and counted.
+        """
         text = self._get_text_or_empty(field_name)
         if not text and allows_empty:
             return 0
@@ -162,7 +168,10 @@ class RowReader:
 
 
 def _parse_token_decimals(field_name: str, text: str) -> dict[str, int]:
-    """Read the decimals of each token, as `ETH:18|USDC:6`; raise BackstopError for an invalid part."""
+    """Parse the decimals of tokens from a text such as `ETH:18|USDC:6`.
+
+    Raises BackstopError for an invalid or repeated part.
+    """
     found: dict[str, int] = {}
     for part in text.split("|"):
         symbol, _, digits = (each.strip() for each in part.rpartition(":"))

@@ -69,7 +69,7 @@ _TEMPLATE = "template.yaml"
 
 @dataclass(frozen=True)
 class _CollateralTerms:
-    """The file's terms of one collateral type."""
+    """Terms of one collateral type for the scenario template."""
 
     symbol: str
     decimals: int
@@ -98,15 +98,17 @@ def write_scenario(
     outages: bool = False,
     measured: CalibratedValues | None = None,
 ) -> Scenario:
-    """Write `scenario.yaml`, `book.csv` and `prices.csv` into a folder; return the scenario, checked.
+    """Write `scenario.yaml`, `book.csv` and `prices.csv` to a folder, and return the loaded scenario.
 
-    `use` is the use of prices. `history` draws a day from them on each path, in runs of a day, beginning at
-    their last; `replay` takes them as they are, from the midnight before the first on. `measured` draws days
-    by laws that the calibration `measured` found, and has markets of the measured depth. `ratios` are
-    liquidation ratios by symbol (`{"wstETH": "125%"}`), in place of those of the book, of the system that its
-    mapping names (`liquidation_terms.yaml`) or 150%. `floor` and `total`, the debt that all vaults are scaled
-    to, are whole stablecoins; `rows` sets the treatment of rows that the contracts refuse. `reserve` and
-    `pools` (junior, savings) are whole stablecoins at the start; with `outages` keepers fail now and then.
+    `use` decides how prices are used. `history` draws each day by a bootstrap from past days, from the last
+    price on. `replay` takes the prices as they are, from the midnight before the first. `measured` draws days
+    from the calibrated models in `measured`, with markets of the measured depth.
+
+    `ratios` are liquidation ratios by symbol (`{"wstETH": "125%"}`); they precede those of the book, of the
+    known system (`liquidation_terms.yaml`), and 150%. `floor` is the debt floor and `total` the debt to scale
+    to, in whole stablecoins. `rows` sets how to treat rows that the contracts would refuse. `reserve` and
+    `pools` (junior, savings) are balances at the start in whole stablecoins. With `outages` keepers fail at
+    random times.
     """
     writing = _ScenarioBuilder(book, prices, use, block_time, duration, measured)
     settled = {**ROWS, **(rows or {})}
@@ -150,7 +152,7 @@ def write_scenario(
 
 
 class _ScenarioBuilder:
-    """One book and its prices on their way to a file."""
+    """Builder of a scenario file from one vault book and one price history."""
 
     def __init__(
         self,
@@ -212,7 +214,10 @@ class _ScenarioBuilder:
         gas_token: str | None,
         drawn: int | None = None,
     ) -> dict[str, Any]:
-        """Return the template's values; capital is in parts of the `drawn` amount, or of all debt."""
+        """Return the values for the scenario template.
+
+        Capital is in proportion to the `drawn` debt [whole stablecoins], or to all debt if it is None.
+        """
         for symbol in (*ratios, *([gas_token] if gas_token else [])):
             if symbol not in self.symbols:
                 raise BackstopError(f"{symbol!r} is not one of the book's: {', '.join(self.symbols)}")
@@ -271,7 +276,7 @@ class _ScenarioBuilder:
         }
 
     def _sum_debts(self, total: int | None) -> dict[str, int]:
-        """Return the debt of each type, wad, scaled to a total of whole stablecoins if there is one."""
+        """Return the debt of each type [wad], scaled to `total` whole stablecoins if given."""
         debts = dict.fromkeys(self.symbols, 0)
         for _, vault in self.book.rows:
             debts[vault.symbol] += vault.debt
@@ -281,9 +286,10 @@ class _ScenarioBuilder:
         return {symbol: debt * total * WAD // whole for symbol, debt in debts.items()}
 
     def _list_assets_with_prints(self) -> list[str]:
-        """List the assets that have isolated prints in prices.csv, which the user has judged.
+        """Return the assets with isolated prints in the written prices, which the scenario must keep.
 
-        That is in the file of the user's own: a crash of minutes may be one row of prices.csv.
+        The user has already judged the prints of the original file; a crash of minutes may be one row of
+        `prices.csv`.
         """
         times = range(self.begin, self.prices.last_common_time + 1, self.every)
         return [
@@ -293,12 +299,12 @@ class _ScenarioBuilder:
         ]
 
     def sum_whole_debt(self, total: int | None) -> int:
-        """Return the debt of the book in whole stablecoins, each type's rounded up."""
+        """Return the book's debt in whole stablecoins, rounded up for each type."""
         return sum(_compute_whole_debts(self._sum_debts(total)).values())
 
     @property
     def visit(self) -> int:
-        """Seconds between two visits to a market: whole blocks, five minutes or more."""
+        """Interval at which arbitrage restores the markets [seconds]: whole blocks, at least five minutes."""
         return -(-_VISIT // self.block) * self.block
 
     def build_balances(
@@ -307,7 +313,10 @@ class _ScenarioBuilder:
         reserve: int | None,
         pools: Mapping[str, int],
     ) -> dict[str, Any]:
-        """Return what the reserve and pools hold at the start, in whole stablecoins."""
+        """Return the starting balances of reserve and pools in whole stablecoins, given or by default.
+
+        Raises BackstopError for an unknown pool, or a balance above the drawn debt.
+        """
         for pool in pools:
             if pool not in ("junior", "savings"):
                 raise BackstopError(f"pools: {pool!r} is not one of: junior, savings")
@@ -325,7 +334,7 @@ class _ScenarioBuilder:
         }
 
     def _share_measured(self, debts: Mapping[str, int]) -> CalibratedValues:
-        """Return what was measured, with the depth of a collateral shared by the debts of its types."""
+        """Return the calibrated values with each collateral's depth divided among its types by debt."""
         assert self.measured is not None
         markets = {}
         for symbol, assets in self.assets.items():
@@ -337,7 +346,7 @@ class _ScenarioBuilder:
         return replace(self.measured, markets=markets)
 
     def _compute_start(self) -> int:
-        """Return when the scenario begins: with a replay's prices, or on the day after a history."""
+        """Return the scenario's start: that of the replayed prices, or the midnight after the history."""
         return self.begin if self.replay else -(-self.prices.last_common_time // DAY) * DAY
 
     def _build_type(self, symbol: str, owed: int, terms: TypeTerms, floor: int) -> _CollateralTerms:
@@ -357,7 +366,7 @@ class _ScenarioBuilder:
         )
 
     def _list_asset_assumptions(self) -> list[str]:
-        """Return what is assumed of types that share an asset, and of debts that are no stablecoin."""
+        """Return the assumptions on types with a debt asset and on types that share a collateral."""
         lines = [
             f"Debts of {symbol} are of {each.debt}: its price is {each.collateral} over {each.debt}, and its "
             "debts and losses are in dollars of the opening."
@@ -425,17 +434,17 @@ class _ScenarioBuilder:
 
 
 def _compute_whole_debts(debts: Mapping[str, int]) -> dict[str, int]:
-    """Return debts (wad) in whole stablecoins, at least one of each type."""
+    """Return debts [wad] in whole stablecoins, rounded up, at least 1 for each type."""
     return {symbol: max(1, -(-debt // WAD)) for symbol, debt in debts.items()}
 
 
 def _find_divisor(number: int, most: int) -> int:
-    """Return the largest divisor of a number that is no larger than `most`."""
+    """Return the largest divisor of a number that is at most `most`."""
     return next(each for each in range(min(number, most), 0, -1) if number % each == 0)
 
 
 def _describe_short_step(block: int) -> str:
-    """Return why an auction's step may be shorter than a block; nothing where it is not."""
+    """Return the reason why an auction step is shorter than a block; empty if it is not."""
     if block <= STEP:
         return ""
     return _quote_text(
@@ -448,7 +457,7 @@ def _describe_short_step(block: int) -> str:
 def _list_balance_assumptions(
     values: Mapping[str, Any], is_guessed: bool, pools: Mapping[str, int], outages: bool
 ) -> list[str]:
-    """Return what is assumed of starting balances and of keepers' failures."""
+    """Return the assumptions on starting balances and on keepers' outages."""
     held = f"{values['reserve']:,} stablecoins"
     guessed = [
         text for name, text in (("junior", "2% (junior)"), ("savings", "10% (savings)")) if name not in pools
@@ -475,7 +484,10 @@ def _list_balance_assumptions(
 
 
 def _remove_debtless_types(book: VaultBook) -> tuple[VaultBook, list[str]]:
-    """Return the book without types that have no debt, and a note on the removed types."""
+    """Return the book without collateral types that have no debt, and a note on these.
+
+    Raises BackstopError if no vault has debt.
+    """
     owing = {vault.symbol for _, vault in book.rows if vault.debt}
     if not owing:
         raise BackstopError(f"{book.name}: no vault has debt; expected one with debt")
@@ -498,7 +510,7 @@ def _render_scenario_yaml(template_values: Mapping[str, Any]) -> str:
 
 
 def _read_seconds(name: str, text: str | None) -> int:
-    """Read a time that may not be given; 0 if it is not."""
+    """Read an optional duration [seconds]; 0 if it is None."""
     if text is None:
         return 0
     try:
@@ -508,7 +520,7 @@ def _read_seconds(name: str, text: str | None) -> int:
 
 
 def _format_time(seconds: int) -> str:
-    """Write a time as scenarios do, in the largest unit that it is whole in."""
+    """Format seconds in the largest unit (d, h, min, s) that gives a whole number."""
     for unit, length in (("d", DAY), ("h", 3_600), ("min", 60)):
         if seconds % length == 0:
             return f"{seconds // length} {unit}"
@@ -516,10 +528,9 @@ def _format_time(seconds: int) -> str:
 
 
 def _quote_text(text: str) -> str:
-    """Return any text as a YAML scalar: JSON strings are YAML's."""
+    """Return a text as a quoted YAML scalar on one line."""
     return json.dumps(_join_lines(text), ensure_ascii=False)
 
 
 def _join_lines(text: str) -> str:
-    """Return text on one line."""
     return " ".join(text.split())

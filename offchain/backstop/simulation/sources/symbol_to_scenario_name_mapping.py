@@ -12,10 +12,10 @@ _LONGEST = 32
 
 
 def map_symbols_to_scenario_names(symbols: Iterable[str], chosen_names: Mapping[str, str]) -> dict[str, str]:
-    """Return a scenario's name for each symbol; refuse two that it could not tell apart.
+    """Return a valid scenario name for each symbol: the chosen name, or one made from the symbol.
 
-    A character that a scenario's symbol cannot have becomes an underscore: files and owners are named after
-    symbols.
+    A character that is not allowed becomes an underscore, since files and owners are named after symbols.
+    Raises BackstopError if two symbols would get indistinguishable names.
     """
     found: dict[str, str] = {}
     taken: dict[str, str] = {}

@@ -34,11 +34,11 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 class FloatCell(str):
-    """A cell that was a float: its shortest decimal, which may be rounded if the reader allows floats."""
+    """Text of a cell that was a float, in its shortest decimal form."""
 
 
 class SourceTable(NamedTuple):
-    """A table's name, its columns and its rows: as an editor counts them, of frames and JSON from 1."""
+    """Table read as text: its name, its columns and its rows with their numbers."""
 
     name: str
     columns: tuple[str, ...]
@@ -46,7 +46,7 @@ class SourceTable(NamedTuple):
 
 
 class TableFault(NamedTuple):
-    """Something wrong in a table: the row (0: the whole table), its column and how to mend it."""
+    """Fault in a table: its row (0 for the whole table), its column, and the problem."""
 
     row: int
     column: str
@@ -59,7 +59,7 @@ class TableFault(NamedTuple):
 
 
 class TableFaultsError(BackstopError):
-    """All that is wrong in a table; the message has the first ones."""
+    """Raised with all faults of a table; its message shows the first three."""
 
     def __init__(self, name: str, faults: Sequence[TableFault]) -> None:
         self.name = name
@@ -75,10 +75,10 @@ _MOST_PER_HUNDRED = 1
 
 
 def count_droppable_rows(table: SourceTable, faults: Sequence[TableFault], bad_row_policy: str) -> int:
-    """Return how many rows of a table are left out for their faults; raise TableFaultsError if none may be.
+    """Return the number of rows that are dropped for their faults, if the policy allows this.
 
-    A file of which a quarter can be read is another file: more than one row in a hundred is only left out
-    where `drop-any` says so.
+    Raises an error if the policy is `refuse`, if no row is valid, or if more than one row in a hundred is
+    faulty and the policy is not `drop-any`.
     """
     dropped = len({fault.row for fault in faults})
     if dropped and bad_row_policy == "refuse":
@@ -95,16 +95,16 @@ def count_droppable_rows(table: SourceTable, faults: Sequence[TableFault], bad_r
 
 
 def check_bad_row_policy(bad_row_policy: str) -> None:
-    """Raise BackstopError for a treatment of rows that is none."""
+    """Raise BackstopError if the policy for faulty rows is unknown."""
     if bad_row_policy not in BAD_ROWS:
         raise BackstopError(f"bad_rows: {bad_row_policy!r} is not one of: {', '.join(BAD_ROWS)}")
 
 
 def read_source_table(source: Source, filesystem: pafs.FileSystem | None = None) -> SourceTable:
-    """Read a table: a path, an address of an object store, a pandas frame or an Arrow table.
+    """Read a table from a path, an object store address, a DataFrame or an Arrow table.
 
-    Paths are of `filesystem`, where one is given. A compressed file (gzip, zstd, bz2) is recognised under any
-    name.
+    CSV, JSON and Parquet are recognised by content, and so is compression (gzip, zstd, bz2). `filesystem`, if
+    given, resolves the path.
     """
     if isinstance(source, pa.Table):
         return _from_arrow("table", source)
@@ -125,7 +125,7 @@ def read_source_table(source: Source, filesystem: pafs.FileSystem | None = None)
 
 
 def _read_file_name_and_bytes(path: str, filesystem: pafs.FileSystem | None) -> tuple[str, bytes]:
-    """Return a file's name and its bytes."""
+    """Return a file's name and its decompressed content."""
     given, name = path, path.rstrip("/").rsplit("/", 1)[-1]
     if not name:
         raise BackstopError("'' is not a file; expected a path")
@@ -147,7 +147,7 @@ def _read_file_name_and_bytes(path: str, filesystem: pafs.FileSystem | None) -> 
 
 
 def _decompress_bytes(file_name: str, content: bytes) -> bytes:
-    """Return what a compressed file holds, told by its first bytes: files called .csv may be compressed."""
+    """Return the decompressed content; compression is recognised by the first bytes, not by the name."""
     kind = next((kind for begin, kind in _COMPRESSED.items() if content.startswith(begin)), None)
     if kind is None:
         return content
@@ -158,14 +158,17 @@ def _decompress_bytes(file_name: str, content: bytes) -> bytes:
 
 
 def _append_retry_limit_to_gcs_url(storage_url: str) -> str:
-    """Have Google's store give up after a while: it would try for a quarter of an hour."""
+    """Return a Google Cloud Storage URL with a retry limit; other URLs unchanged.
+
+    Without the limit a failed access is retried for a quarter of an hour.
+    """
     if not storage_url.startswith(("gs://", "gcs://")) or "retry_limit_seconds" in storage_url:
         return storage_url
     return f"{storage_url}{'&' if '?' in storage_url else '?'}retry_limit_seconds={_PATIENCE}"
 
 
 def _get_first_line(error: Exception) -> str:
-    """Return the first line of another library's error."""
+    """Return the first line of a library's error message, cut to 200 characters."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
 
 
@@ -213,7 +216,7 @@ def _refuse_duplicate_columns(name: str, names: Sequence[str]) -> None:
 
 
 def _convert_cell_to_text(value: Any) -> str:
-    """Return a cell as text: empty for a missing value, floats marked as floats."""
+    """Return a cell as text: empty for a missing value, a FloatCell for a float."""
     if value is None or value != value:  # NaN and NaT are not themselves
         return ""
     if isinstance(value, bool):
@@ -226,7 +229,7 @@ def _convert_cell_to_text(value: Any) -> str:
 
 
 def require_columns(table: SourceTable, columns: Sequence[str], fail_hint: str) -> None:
-    """Refuse a table without some columns, in one line that says which there are."""
+    """Raise BackstopError if the table lacks one of these columns; the message lists those it has."""
     missing = [column for column in dict.fromkeys(columns) if column not in table.columns]
     if missing:
         _raise_missing_columns(table, missing, fail_hint)

@@ -29,7 +29,7 @@ _MOST_PENALTY = 1_300
 
 
 class TypeTerms(NamedTuple):
-    """Terms of one type [bps], their sources in words, and the known system's where they are from it."""
+    """Liquidation ratio and penalty of one collateral type [basis points], with their sources."""
 
     ratio: int
     penalty: int
@@ -40,11 +40,12 @@ class TypeTerms(NamedTuple):
 
 
 def choose_type_terms(book: VaultBook, ratios: Mapping[str, str]) -> dict[str, TypeTerms]:
-    """Return the terms of each type of a book; `ratios` are those that are given, by symbol.
+    """Return the liquidation terms of each collateral type of a book.
 
-    A vault that has just become unsafe is worth its debt and the penalty. So a ratio under the system's own,
-    as with thresholds of efficiency modes, does not have the system's penalty, but half of its excess over
-    100% (rounded down), at most 13%.
+    The ratio comes from `ratios`, else from the book's thresholds, else from the known system, else it is
+    150%. The system's penalty applies only with a ratio of at least the system's own. Otherwise the penalty
+    is half of the ratio's excess over 100%, rounded down, at most 13%: a vault that just became unsafe cannot
+    pay more.
     """
     table, found = read_liquidation_terms(book.system), {}
     for symbol in book.symbols:
@@ -70,7 +71,7 @@ def choose_type_terms(book: VaultBook, ratios: Mapping[str, str]) -> dict[str, T
 
 
 def list_terms_assumptions(book: VaultBook, terms: Mapping[str, TypeTerms]) -> list[str]:
-    """Return where ratios and penalties are from that are the known system's, and which are guessed."""
+    """Return sentences on terms taken from a known system, and on types with the default ratio."""
     lines = describe_liquidation_terms(
         {symbol: each.ratio_terms for symbol, each in terms.items() if each.ratio_terms is not None},
         {symbol: each.penalty_terms for symbol, each in terms.items() if each.penalty_terms is not None},
@@ -82,7 +83,7 @@ def list_terms_assumptions(book: VaultBook, terms: Mapping[str, TypeTerms]) -> l
 
 
 def list_terms_sources(terms: Iterable[TypeTerms]) -> list[dict[str, str]]:
-    """Return the sources of known systems' terms, each once: title, date, address and note."""
+    """Return each source of known systems' terms once: title, date, address and note."""
     known = [each for of in terms for each in (of.ratio_terms, of.penalty_terms) if each is not None]
     return [source._asdict() for source in dict.fromkeys(each.source for each in known)]
 
