@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from backstop.proof.properties.privilege_tables import DOORS
+
 CONTRACTS = Path("contracts")
 PAGE = Path("docs/reference/roles.md")
 CHECKS = (
@@ -67,3 +69,15 @@ def test_a_check_in_a_function_that_is_called_counts():
     source = f"@external\ndef set(a: uint256):\n    self._may()\n\n{check}"
     assert powers(source) == {"set"}
     assert powers(source.replace("roles._only_admin()", "pass")) == set()
+
+
+def test_calls_between_contracts_are_those_of_the_properties():
+    """Property 18 refuses each other caller of these functions on random steps."""
+    table = PAGE.read_text().partition("## Calls between contracts")[2]
+    listed = {
+        (name, caller)
+        for caller, names in re.findall(r"^\| ([\w.]+) \| (`.*`) \|$", table, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", names)
+    }
+    wired = {(f"{contract}.{name}", by) for (contract, name), by in DOORS.items() if isinstance(by, str)}
+    assert listed == wired
