@@ -109,7 +109,9 @@ class Day(NamedTuple):
 
     @property
     def bonus(self) -> Fraction:
-        """Liquidation bonus, with the protocol's fee, as a share of debt repaid [%]; 0 without a liquidation.
+        """Liquidation bonus with the protocol's fee, as a share of debt repaid [%].
+
+        0 without a liquidation.
         """
         return _compute_percent(self.figures.bonus + self.figures.fee, self.figures.repaid)
 
@@ -151,7 +153,10 @@ def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
 
 
 def play_books(scenario: Scenario, seeds: Sequence[int]) -> list[Day]:
-    """Run the scenario once per seed, with the accounts that the seed draws, and return the days' figures."""
+    """Run the scenario once per seed, and return the figures of each run.
+
+    A seed draws the accounts.
+    """
     return [Day(play_sales(scenario, seed)) for seed in seeds]
 
 

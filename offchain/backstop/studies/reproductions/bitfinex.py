@@ -153,7 +153,7 @@ def _compare_claim_redemptions(deployment: LockstepDeployment) -> list[FigureRow
 def _build_redemption_row(
     name: str, paid: int, owed: int, published_percent: Fraction, source: int
 ) -> FigureRow:
-    """Return a row that compares a holder's payment, as a share of its claim, with the published share."""
+    """Return a row that compares a holder's payment with the published share of its claim [%]."""
     share = Fraction(100 * paid, owed)
     return build_row(
         f"{name}, of a holder's claim",

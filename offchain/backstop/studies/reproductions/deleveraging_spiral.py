@@ -73,7 +73,7 @@ BEHAVIOURS = (
 
 
 class ReturnsFigures(NamedTuple):
-    """Distribution of ether's returns in a published figure, with the figure's volatility percentiles.
+    """Distribution of ether's returns in a published figure, with the volatilities read from it.
 
     `lower` and `upper` have one percentile of the stablecoin's volatility for each behaviour.
     """
@@ -212,7 +212,7 @@ def choose_speculator_debt(
 def _find_debt_range(
     debt: Floats, worth: Floats, bound: Floats
 ) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """Return the lowest and the highest debt x within the leverage bound, and whether such an x exists.
+    """Return the lowest and highest debt x within the leverage bound, and whether any x exists.
 
     The condition is RATIO*x**2 - bound*(worth + DEMAND)*x + bound*debt*DEMAND <= 0.
     """
@@ -245,9 +245,9 @@ Half a digit of the ether, 1.8, alone moves the supply by 0.09.
 
 
 def build_rows_of_four_spiral_steps() -> list[FigureRow]:
-    """Return rows that compare the published spiral: an unbounded speculator buys back at rising prices.
+    """Return rows that compare our steps of a deleveraging spiral with the published steps.
 
-    Ether falls from 85 to 81.
+    Ether falls from 85 to 81, and an unbounded speculator buys stablecoins back at rising prices.
     """
     growth = np.array([1.00583])
     debt, ether, rows = DEMAND * growth, np.array([1.8]), []

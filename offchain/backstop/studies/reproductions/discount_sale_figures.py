@@ -15,7 +15,10 @@ from backstop.studies.risk_questions.path_runner import load_with_changes
 
 
 class SaleFigures(NamedTuple):
-    """Liquidations at a fixed discount in one run [stablecoins], and their times [seconds from the start]."""
+    """Liquidations at a fixed discount in one run [stablecoins].
+
+    Times are in seconds from the scenario's start.
+    """
 
     sales: int
     sold: Fraction  # collateral, in whole coins of all types

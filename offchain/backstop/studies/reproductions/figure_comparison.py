@@ -76,7 +76,7 @@ def build_ratio_tolerance(value: Number) -> Bound:
 
 
 def build_range(values: Sequence[Number], places: int = 0) -> Bound:
-    """Return a bound that requires the published figure to lie between the least and the largest value.
+    """Return a bound that requires the published figure to lie in the range of these values.
 
     Both ends are rounded outward to `places` digits.
     """

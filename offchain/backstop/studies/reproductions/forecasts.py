@@ -149,7 +149,7 @@ def measure_seconds_per_bar(series: str) -> int:
 
 
 def estimate_recent_deviations(moves: Floats, opening_count: int, decay: float) -> Floats:
-    """Return the expected deviation of each return: an exponentially weighted mean of earlier squares.
+    """Return the expected deviation of each return, an exponentially weighted mean of past squares.
 
     The mean begins with the mean square of the first `opening_count` returns. The deviations of these returns
     therefore use later data.
@@ -251,9 +251,10 @@ def compute_bad_debt_by_path(
 
 
 def _forecast_bad_debt(seeds: range, path_count: int, *, are_owners_reacting: bool) -> list[FigureRow]:
-    """Return rows that forecast the bad debt of 12 March 2020 from its calm hours and from the whole day.
+    """Return rows that compare forecasts of bad debt on 12 March 2020 with the published figure.
 
-    The bad debt at the published prices is computed with the same behavior of owners.
+    One forecast uses the returns of the calm hours, another those of the whole day. The bad debt at the
+    published prices is computed with the same behavior of owners.
     """
     series = "eth-2020-03-12"
     moves, step = compute_bar_returns(series), measure_seconds_per_bar(series)

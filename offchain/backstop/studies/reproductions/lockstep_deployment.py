@@ -95,7 +95,9 @@ class LockstepDeployment:
 def open_lockstep_deployment(
     parameters: Parameters, timestamp: int = GENESIS
 ) -> Iterator[LockstepDeployment]:
-    """Context manager that yields a new deployment and compares all state of contracts and model at its end.
+    """Context manager that yields a new deployment on contracts and model.
+
+    All state of contracts and model is compared at the end.
     """
     with open_host("revm", timestamp) as host:
         both = deploy_lockstep(host, parameters, check_every=0, traces=None)

@@ -54,7 +54,7 @@ HOUSE = "PerpetualMarket"
 
 
 class Wave(NamedTuple):
-    """Burst of forced closes: amounts needed, taken from winners and gained by them [dollars, rounded]."""
+    """Burst of forced closes: needed amount, taken amount and winners' profit [dollars, rounded]."""
 
     needed: int
     taken: int
@@ -140,7 +140,7 @@ class _WaveMarket:
         return taken
 
     def _close_positions(self, ranked: Sequence[str]) -> None:
-        """Close positions against those of the insolvent account, if the market's policy closes positions."""
+        """Close winners' positions against the insolvent account's, if the market's policy does so."""
         closer = self.here.both.model.world.contracts.get("PerpetualCloser")
         if closer is None:
             return
@@ -201,7 +201,7 @@ class _WaveMarket:
 
 
 def sum_excess(taken: Sequence[int], needed: Sequence[int]) -> int:
-    """Return the sum over all waves of the amount taken beyond the amount needed, at least 0 for each."""
+    """Return the total amount taken beyond the need, over the waves that took too much."""
     return sum(max(0, took - need) for took, need in zip(taken, needed, strict=True))
 
 

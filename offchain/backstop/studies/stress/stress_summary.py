@@ -242,7 +242,7 @@ def _list_percentile_values(sample: Sample) -> list[dict[str, int]]:
 
 
 def _summarise_times(first_loss_at: Sample, covered_at: Sample) -> dict[str, Any]:
-    """Return percentiles of the time of the first loss and of the time until it was covered [seconds].
+    """Return percentiles of the time of the first loss and of the time until it was paid [s].
 
     Only paths with a loss count. `never_covered` is the share of those paths whose losses were not all
     covered.

@@ -81,10 +81,9 @@ _GAS = [
 def _convert_vault_debt_to_float(
     scenario: Scenario, vault: Vault, type_index: int, opening_prices: Mapping[str, int]
 ) -> float:
-    """Return a vault's debt as a float, adjusted so that it is safe at the first price if it is on chain.
+    """Return a vault's debt as a float that the first price judges as the contracts do [stablecoins].
 
-    The unit is stablecoins. Vault files have rows exactly at the liquidation ratio, which are safe or unsafe
-    by one wei.
+    Vault files have rows exactly at the liquidation ratio, which are safe or unsafe by one wei.
     """
     terms = scenario.parameters.collateral_types[type_index]
     worth = vault.locked * opening_prices[vault.symbol] * BASIS_POINTS
