@@ -175,7 +175,9 @@ def _build_feasible_correlations_and_shrunk_flag(
 
 
 def _is_positive_definite(symbols: list[str], values: Mapping[tuple[str, str], float]) -> bool:
-    """Return whether the correlations form a positive definite matrix, with a small allowance for rounding.
+    """Return whether the correlations form a positive definite matrix.
+
+    A small allowance is made for rounding.
     """
     rows = [[float(one == other) for other in symbols] for one in symbols]
     for (one, other), value in values.items():
@@ -218,7 +220,10 @@ def _build_market(found: MarketFigures, cautious: bool, block_seconds: int) -> M
 
 
 def _describe_depth_after_falls(found: MarketFigures) -> str:
-    """Return a sentence on the share of depth that a market keeps after price drops, or why it is unknown."""
+    """Return a sentence on the share of depth that a market keeps after price drops.
+
+    If that share is unknown, the sentence says why.
+    """
     of = f"{found.fall_snapshots:,} snapshots after falls of {100 * LEAST_FALL:.4g}% or more within 1 h"
     left = found.left_after_falls
     if left is None:

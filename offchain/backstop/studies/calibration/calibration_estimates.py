@@ -35,7 +35,10 @@ class PriceFigures:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Result of a calibration: figures of prices, pairs of prices and markets, and the data behind them."""
+    """Result of a calibration: figures of prices, of pairs of prices and of markets.
+
+    The fields also say which data were measured.
+    """
 
     name: str
     law: str

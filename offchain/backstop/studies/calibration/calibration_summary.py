@@ -83,7 +83,10 @@ def _convert_figure(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _convert_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with integers in place of floats: shares as billionths, other floats as millionths."""
+    """Return a row with integers in place of floats.
+
+    Shares become billionths, other floats become millionths.
+    """
     found = {}
     for name, value in row.items():
         if name.endswith("_share"):

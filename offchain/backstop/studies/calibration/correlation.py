@@ -34,7 +34,10 @@ _EDGE = 1 - 1e-6
 
 @dataclass(frozen=True)
 class PairCorrelation:
-    """Correlation of two prices, usually and in crashes, with the number of worst days that they share."""
+    """Correlation of two prices, usually and in crashes.
+
+    `shared` is the number of worst days that both prices have in common, of `worst` days.
+    """
 
     usual: Figure
     crash: Figure
@@ -43,9 +46,9 @@ class PairCorrelation:
 
 
 def measure_correlation(moves: tuple[Floats, Floats], days: tuple[Floats, Floats]) -> PairCorrelation:
-    """Measure the correlation of two prices from their returns, and in crashes from their daily returns.
+    """Measure the correlation of two prices, usually and in crashes.
 
-    `moves` and `days` each have an array for both prices.
+    `moves` has the returns of both prices, and `days` their daily returns, which serve for crashes.
     """
     one, other = moves
     cuts = cut_jackknife_stretches(len(one))

@@ -150,7 +150,10 @@ def _compute_log_likelihood(hits: int, of: int, rate: float) -> float:
 
 
 def kupiec_p(hits: int, of: int, rate: float) -> float:
-    """Return the p-value of Kupiec's likelihood ratio test: `hits` exceedances among `of` days at a rate."""
+    """Return the p-value of Kupiec's likelihood ratio test of an exceedance rate.
+
+    `hits` of `of` days exceed the forecast. The expected rate is `rate`.
+    """
     ratio = 2 * (_compute_log_likelihood(hits, of, hits / of) - _compute_log_likelihood(hits, of, rate))
     return float(chi2.sf(max(0.0, ratio), 1))
 
@@ -162,9 +165,9 @@ def kupiec_power(of: int, rate: float, worse: float = WORSE) -> float:
 
 
 def christoffersen_p(days: Sequence[bool]) -> float:
-    """Return the p-value of Christoffersen's test that exceedances of successive days are independent.
+    """Return the p-value of Christoffersen's test that exceedances are independent of each other.
 
-    1 without any exceedance.
+    `days` says in order which days exceed the forecast. The result is 1 without any exceedance.
     """
     return float(_compute_independence_p(np.array([days], dtype=bool))[0])
 

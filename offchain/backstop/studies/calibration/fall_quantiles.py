@@ -77,10 +77,10 @@ def compare_fall_quantiles(book: VaultBook, prices: PriceHistory, calibration: C
 def estimate_fall_quantile(
     sorted_returns: Floats, level: int
 ) -> tuple[float | None, float | None, float | None]:
-    """Return the drop that a share `level` [bps] of returns exceeds, and the low and high end of its
-    interval.
+    """Return the price drop that a share `level` [bps] of the returns exceeds, with its interval.
 
-    Drops are shares of the price. A value is None if the returns are too few for it.
+    The result is (drop, low end, high end), as shares of the price. A value is None if the returns are too
+    few for it.
     """
     count, share = len(sorted_returns), level / 10_000
     if count * level < 10_000:

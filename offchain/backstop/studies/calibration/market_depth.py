@@ -167,10 +167,10 @@ def _compute_falls(times: Sequence[int], prices: PriceSeries) -> dict[int, float
 def _estimate_depth_left_after_falls(
     depth_by_time: dict[int, float], fall_by_time: dict[int, float]
 ) -> Figure | None:
-    """Return the ratio of mean depth after price drops to mean depth in calm times, with its interval.
+    """Return the ratio of mean depth after price drops to mean depth in calm times.
 
-    None with fewer than SNAPSHOTS times of either kind. Without an interval if there are fewer than FALLS
-    separate drops, or if one stretch of the file has all of them.
+    None with fewer than SNAPSHOTS times of either kind. The interval has no ends if there are fewer than
+    FALLS separate drops, or if one stretch of the file has all of them.
     """
     rows = [(fall, depth_by_time[time]) for time, fall in fall_by_time.items()]
 

@@ -13,7 +13,10 @@ LEAST_SHARE = 20
 
 
 class ActLaw(NamedTuple):
-    """Distribution of owners' acts in one direction (defence or release): ways, sizes and least distance."""
+    """Distribution of owners' acts in one direction, defence or release.
+
+    It has the shares of the ways to act, quantiles of sizes, and the least distance from liquidation.
+    """
 
     ways: tuple[float, ...]  # shares, of DEFENCES or RELEASES
     sizes: tuple[float, ...]  # parts of the debt: quantiles 0%, 10%, ..., 100%

@@ -70,7 +70,10 @@ class OwnerRates:
 
 @dataclass(frozen=True)
 class MeasuredParts:
-    """Flags that say which parameters a history can measure; the other parameters keep their given values."""
+    """Flags that say which parameters a history can measure.
+
+    The other parameters keep their given values.
+    """
 
     idle: bool
     chances: tuple[bool, ...]
@@ -80,7 +83,10 @@ class MeasuredParts:
 
 
 class OwnerCounts:
-    """Hours and acts of each owner, counted by distance from liquidation, price drop and size of the debt."""
+    """Hours and acts of each owner, counted by cell.
+
+    A cell is a range of the distance from liquidation, of the price drop and of the debt's size.
+    """
 
     def __init__(self, histories: Sequence[OwnerHistory], large_debt: int) -> None:
         self.owner_count = sum(len(history.owners) for history in histories)
@@ -137,9 +143,9 @@ def get_place(bounds: Sequence[int], value: int) -> int:
 
 
 def get_cell(hour: VaultHour, large_debt: int) -> int:
-    """Return the index of an hour's cell by distance, price drop (rounded up to 1%) and size of the debt.
+    """Return the index of an hour's cell by distance, price drop and size of the debt.
 
-    Debts of `large_debt` stablecoins or more count as large.
+    The drop is rounded up to 1%. Debts of `large_debt` stablecoins or more count as large.
     """
     fall = min(_CELLS - 1, -(-hour.fall // _CELL))
     return (get_place(DISTANCES, hour.distance) * _CELLS + fall) * 2 + (hour.debt >= large_debt * WAD)
@@ -231,7 +237,7 @@ def _is_settled(before: OwnerRates, after: OwnerRates) -> bool:
 def _scale_chances(
     chances: Sequence[float], acted: Integers, expected: Floats, measured: Sequence[bool]
 ) -> tuple[float, ...]:
-    """Return the chances scaled so that the expected defences at each distance equal the observed ones."""
+    """Return chances scaled so that expected and observed defences at each distance are equal."""
     there, of = acted.sum(axis=(1, 2)).tolist(), expected.sum(axis=(1, 2)).tolist()
     found = []
     for i, before in enumerate(chances):
@@ -247,7 +253,7 @@ def _scale_chances(
 def _scale_releases(
     counts: OwnerCounts, rates: OwnerRates, released: Integers, weights: Floats, measured: Sequence[bool]
 ) -> tuple[float, ...]:
-    """Return the chances scaled so that the expected number of owners who release equals the observed one.
+    """Return chances scaled so that expected and observed numbers of releasing owners are equal.
 
     Owners are counted, not releases, as a few owners close to liquidation make most releases.
     """

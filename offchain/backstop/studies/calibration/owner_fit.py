@@ -161,13 +161,14 @@ def fit_owners(
 ) -> OwnerFit:
     """Measure how vault owners react to prices, from one history or several (docs/how-to/owners.md).
 
-    - `histories`: histories from `read_owner_history`. Owners of two histories are different owners, even with
-      equal names.
+    - `histories`: histories from `read_owner_history`. Owners of two histories are different owners, even
+      with equal names.
     - `seed`: seed of the bootstrap.
     - `draws`: number of times that owners are drawn with replacement for the 95% intervals, at least 40.
-    - `large_debt`: debt in dollars from which a vault counts as large. Large debts get a factor of their own if
-      its interval lies wholly on one side of 1.
-    - `default`: law whose values replace parameters that the hours cannot measure. None is the package's law.
+    - `large_debt`: debt in dollars from which a vault counts as large. Large debts get a factor of their
+      own if its interval lies wholly on one side of 1.
+    - `default`: law whose values replace parameters that the hours cannot measure. None is the package's
+      law.
 
     The result has these fields:
 
@@ -176,7 +177,7 @@ def fit_owners(
     - `quality`: log likelihoods of the law, of the default and of one constant chance.
     - `distances`, `days`, `falls`: tables of observed and expected defences.
     - `unmeasured`: names of the parameters that keep their default.
-    - `histories`, `seed`, `draws`, `default_text`: the input, and the default's section.
+    - `histories`, `seed`, `draws`, `default_text`: the input, and the default's section as text.
 
     Raises BackstopError without a history, and with fewer than 40 draws.
     """

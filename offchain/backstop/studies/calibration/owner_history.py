@@ -107,28 +107,28 @@ def read_owner_history(
 
     - `events`: file or table of events on vaults.
     - `prices`: history of prices of the collateral, and of debt tokens that are not dollars.
-    - `book`: vaults at `begin`, to which later events are added. Without it, the vaults at `begin` are the sum
-      of all events until then.
+    - `book`: vaults at `begin`, to which later events are added. Without it, the vaults at `begin` are
+      the sum of all events until then.
     - `like`: name or file of a column mapping of the form `events`.
     - `columns`, `fixed`, `decimals`, `only`, `rename`: fields that override those of the mapping.
-    - `floats`: whether amounts may be floating-point numbers.
+    - `floats`: whether amounts may be floating-point numbers, which are refused by default.
     - `ratios`: liquidation ratios by symbol, for example "130%". They override those of `book` and of the
       mapping's system.
     - `begin`, `until`: first and last full hour. By default all hours with events and prices.
     - `floor`: debt in dollars under which a vault is left out of an hour.
-    - `filesystem`: file system of `events`, a PyArrow file system.
+    - `filesystem`: PyArrow file system that holds `events`.
 
     The result has these fields:
 
     - `name`, `first`, `last`: name of the file, and the period in seconds since the Unix epoch.
-    - `owners`: addresses or names. `near_hours` has, for each owner, the number of hours in which vaults would
-      have been near liquidation without any act.
-    - `hours`: a record for each vault and full hour, with `owner` (index), `time`, `distance` from liquidation
-      and `fall` of the price over a day [bps], `debt` [wad] and `act` (None for no act).
-    - `vaults`, `liquidated`: numbers of vaults.
-    - `told`: remarks on rows that were left out or changed.
+    - `owners`: name of each owner. `near_hours`: for each owner, the hours in which a vault without any
+      act would have come within 10% of liquidation.
+    - `hours`: a record for each vault and full hour. It has `owner` (index), `time`, the `distance` from
+      liquidation and the `fall` of the price over a day [bps], `debt` [wad] and `act` (None for no act).
+    - `vaults`, `liquidated`: number of vaults, and of vaults that were liquidated.
+    - `told`: remarks on data that were left out.
 
-    Raises BackstopError that lists all faults of the file at once.
+    Raises BackstopError. For unreadable values it lists all faults of the file at once.
     """
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename)
     if mapping.form != "events":
@@ -257,7 +257,9 @@ class _HistoryBuilder:
             vault.token = "?" if vault.token else token
 
     def set_ratios(self, given: Mapping[str, str], book: VaultBook | None, system: str) -> None:
-        """Set the liquidation ratio of each collateral; raise BackstopError if a ratio or price is missing.
+        """Set the liquidation ratio of each collateral.
+
+        Raises BackstopError if a collateral has no ratio or no price.
         """
         used = dict.fromkeys(
             [vault.symbol for vault in self.vaults.values() if vault.symbol not in ("", "?")]
@@ -345,7 +347,9 @@ class _HistoryBuilder:
         return vault.debt * self._get_debt_price(vault, time) >= floor * RAY
 
     def _get_debt_price(self, vault: _Vault, time: int) -> int:
-        """Return the price of a vault's debt token [ray], from the price file or the mapping's fixed price.
+        """Return the price of a vault's debt token [ray], from the price file or the fixed price.
+
+        Raises BackstopError if there is neither.
         """
         if vault.token in self.prices.series:
             return self.prices.series[vault.token].get_price(time)

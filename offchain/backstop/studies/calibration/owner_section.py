@@ -35,9 +35,10 @@ class OwnerLaw:
 
 
 def read_owner_law(path: Path = DEFAULTS) -> OwnerLaw:
-    """Read the section `owners` of a file; its distances and price drops must be those that are measured.
+    """Read the owners' law from the section `owners` of a file.
 
-    Raises BackstopError, with the line of the file, if they are others.
+    Raises BackstopError, with the line of the file, if its distances and price drops are not those that are
+    measured.
     """
     section = read_document(path).read_section(("owners",))["owners"]
     found = read_owner_behavior(section, HOUR)

@@ -36,7 +36,7 @@ class StudentTails:
 
 @dataclass(frozen=True)
 class JumpDiffusion:
-    """Fitted normal returns with jumps: chance of a jump per step, deviations without jumps, and jump sizes.
+    """Fitted normal returns with jumps: chance of a jump per step, and deviations without jumps.
 
     `means` and `spreads` are mean and deviation of each price's jumps.
     """

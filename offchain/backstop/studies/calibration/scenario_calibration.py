@@ -65,25 +65,26 @@ def calibrate(
     block_time: str | None = None,
     cautious: bool = False,
 ) -> Calibration:
-    """Measure volatility, tails or jumps, correlation and market depth from histories of prices and depth.
+    """Measure volatility, tails or jumps, correlation and market depth from histories.
 
     docs/how-to/calibration.md explains each estimator.
 
     - `book`: vaults, whose types with debt decide which assets are measured.
     - `prices`: history of prices.
     - `depth`: quotes of markets. Without it no depth is measured.
-    - `law`: "tails" (Student's t, with the same degrees in each block) or "jumps" (Merton's). By default "jumps"
-      if prices are further apart than blocks, as tails of long returns are not those of blocks.
-    - `block_time`: length of a block, for example "12 s". By default the distance of prices, at most 60 s.
-    - `cautious`: whether scenario fields take the end of each interval that makes losses larger, the higher of
-      the usual and the crash correlation, and low depths.
+    - `law`: "tails" (Student's t, with the same degrees in each block) or "jumps" (Merton's). By default
+      "jumps" if prices are further apart than blocks, as tails of long returns are not those of blocks.
+    - `block_time`: length of a block, for example "12 s". By default the distance of prices, at most 60
+      s.
+    - `cautious`: whether scenario fields take the end of each interval that makes losses larger, the
+      higher of the usual and the crash correlation, and low depths.
 
     The result has these fields:
 
     - `name`, `law`, `step`: name of the history, chosen law, and length of a return in seconds.
     - `moves`, `left_out`, `days`: numbers of returns, of returns left out at gaps, and of daily returns.
-    - `first`, `last`: period in seconds since the Unix epoch. `window`: length in seconds of the returns that
-      crash correlations use.
+    - `first`, `last`: period in seconds since the Unix epoch. `window`: length in seconds of the returns
+      that crash correlations use.
     - `prices`, `pairs`, `markets`: figures of each price, each pair of prices and each market, with 95%
       intervals. `to_frame()` returns all figures as one table.
     - `measured`: values of scenario fields, with their origin, for `write_scenario`.

@@ -179,5 +179,8 @@ def compute_mean_price(figures: SaleFigures) -> Fraction:
 
 
 def compute_bad_debt_from_mean_price(debt: Fraction, mean_price: Fraction) -> Fraction:
-    """Return the debt that stays after all collateral is sold at this oracle price and the bonus [CRV]."""
+    """Return the debt that stays after all collateral is sold at this oracle price [CRV].
+
+    The liquidators' bonus is deducted.
+    """
     return debt - PUBLISHED["collateral"] / (BONUS * mean_price)
