@@ -185,7 +185,7 @@ def _check_rest(asset: Mapping[str, Any], owed: Mapping[str, Any], debt: int, co
 
 
 def eliminate_aave_v3_deficit(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Compute Aave v3's `eliminateReserveDeficit`: the covered amount and the deficit and supply after it.
+    """Compute Aave v3's `eliminateReserveDeficit`: the covered amount and the state after it.
 
     `case` has the fields of DEFICIT_FORM. The result's `status` is "ok" or the contract's error. At most the
     deficit is covered. The payer's supply is burned, rounded up, and the underlying tokens stay with lenders.

@@ -211,9 +211,10 @@ def _choose_debt(terms: _Terms) -> tuple[int, int]:
 
 
 def _sell_all_collateral(terms: _Terms) -> tuple[int, int, int]:
-    """Return all collateral shares, and the drawn shares and premium [ray] that pay for them, rounded up.
+    """Return all collateral shares, and the drawn shares and premium [ray] that pay for them.
 
-    Without a bonus, rounding may ask for more than is drawn. Then all debt is repaid, and less is sold.
+    The debt is rounded up. Without a bonus, rounding may ask for more than is drawn. Then all debt is repaid,
+    and less is sold.
     """
     case, supplied = terms.case, terms.case["shares"]
     worth = terms.ceil_assets(supplied) * case["col_price"] * terms.debt_unit
@@ -228,7 +229,7 @@ def _sell_all_collateral(terms: _Terms) -> tuple[int, int, int]:
 
 
 def liquidate_aave_v4_position(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Compute Aave v4's whole `liquidationCall`: its amounts, the reported deficit and the health after it.
+    """Compute Aave v4's whole `liquidationCall`: amounts, reported deficit and health after it.
 
     An error is returned in the order of the contract's checks. `deficit_ray` is the remaining debt [ray of
     units], 0 without a deficit. It is left out if other debts are reported too, as a case only counts them.
@@ -259,7 +260,7 @@ def liquidate_aave_v4_position(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compute_final_health(case: Mapping[str, Any], out: Mapping[str, int], debt_value: int) -> int:
-    """Return the health of an account with one collateral after the liquidation [wad], rounded down.
+    """Return the health after a liquidation of an account with one collateral [wad], rounded down.
 
     `debt_value` is in ray. Assets that leave the hub take shares with them, rounded up. Shares that are
     transferred stay in the hub.
@@ -293,7 +294,10 @@ def select_whole_outcome(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_liquidatable(case: Mapping[str, Any]) -> None:
-    """Raise PeerRefusalError as `liquidationCall` does before it computes amounts, in the same order."""
+    """Raise PeerRefusalError if `liquidationCall` would revert before it computes amounts.
+
+    The checks have the contract's order.
+    """
     if case["cover"] == 0:
         raise PeerRefusalError("InvalidDebtToCover")
     if case["shares"] == 0:

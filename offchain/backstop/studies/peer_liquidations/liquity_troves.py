@@ -17,7 +17,9 @@ from backstop.studies.peer_liquidations.vector_case import PeerRefusalError
 
 @dataclass
 class Trove:
-    """Vault of Liquity: amounts without pending redistributions, stake, and global sums at the last change.
+    """Vault of Liquity: amounts, stake, and the global sums at the last change.
+
+    The amounts exclude redistributions since that change.
     """
 
     collateral: int
@@ -29,9 +31,7 @@ class Trove:
 
 @dataclass(frozen=True)
 class TroveSplit:
-    """Parts of a liquidated trove: for the stability pool, for other troves, for the caller and for the
-    owner.
-    """
+    """Parts of a liquidated trove: for the stability pool, other troves, the caller and the owner."""
 
     offset_debt: int
     pool_collateral: int
@@ -96,7 +96,7 @@ class TroveBook:
         )
 
     def get_pending(self, owner: str) -> tuple[int, int]:
-        """Return the collateral and debt that redistributions added to a trove [wad], each rounded down."""
+        """Return collateral and debt that redistributions added to a trove [wad], each rounded down."""
         trove = self.troves[owner]
         return (
             trove.stake * (self.collateral_sum - trove.collateral_sum) // WAD,
@@ -127,8 +127,9 @@ class TroveBook:
         self.total_stakes -= self.troves.pop(owner).stake
 
     def redistribute_trove(self, collateral: int, debt: int) -> None:
-        """Redistribute collateral and debt to the remaining troves by stake; rounding errors are carried
-        over.
+        """Redistribute collateral and debt to the remaining troves, in proportion to their stakes.
+
+        Rounding errors are carried over to the next redistribution.
         """
         if debt == 0:
             return
@@ -175,7 +176,10 @@ class TroveBook:
 
 
 def compute_collateral_ratio(collateral: int, debt: int, price: int) -> int:
-    """Return the worth of collateral over debt [wad], rounded down; the largest uint256 without a debt."""
+    """Return the worth of collateral over debt [wad], rounded down.
+
+    Without debt it is the largest uint256.
+    """
     return collateral * price // debt if debt else MAX_UINT256
 
 

@@ -50,7 +50,10 @@ OPERATION_FORMS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass
 class _Pool:
-    """Stability pool: total, collateral, and the product and sums from which each deposit is computed."""
+    """Stability pool of Liquity v1.
+
+    Each deposit is computed from the pool's product and sums.
+    """
 
     total: int = 0
     collateral: int = 0
@@ -158,7 +161,9 @@ class LiquityV1System:
         return self.has_recovery_mode and self.compute_system_ratio() < RECOVERY_RATIO
 
     def apply_operation(self, operation: Mapping[str, Any]) -> list[int] | None:
-        """Apply one operation of a sequence, and return the amounts paid; None if the operation pays nothing.
+        """Apply one operation of a sequence, and return the amounts paid.
+
+        None if the operation pays nothing. Raises PeerRefusalError if the contracts would revert.
         """
         kind = operation["op"]
         if kind == "price":

@@ -152,7 +152,9 @@ class _Branch:
     pool: _Pool = field(default_factory=_Pool)
 
     def apply_operation(self, operation: Mapping[str, Any]) -> list[int] | None:
-        """Apply one operation of a sequence, and return the amounts paid; None if the operation pays nothing.
+        """Apply one operation of a sequence, and return the amounts paid.
+
+        None if the operation pays nothing. Raises PeerRefusalError if the contracts would revert.
         """
         kind, owner = operation["op"], operation.get("who", "")
         if kind == "price":
@@ -262,7 +264,7 @@ class _Branch:
 
 
 def play_liquity_v2_sequence(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return outcome, payments and state after each operation of a sequence on one branch of Liquity v2."""
+    """Return outcome, payments and state after each operation of a sequence on a Liquity v2 branch."""
     check_field_forms(case, SEQUENCE_FORM, "liquity2")
     return play_operations(case, _Branch(case["mcr"], *case["penalty"]), OPERATION_FORMS, "liquity2")
 

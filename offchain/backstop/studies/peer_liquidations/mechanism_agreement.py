@@ -32,9 +32,9 @@ class NotCoveredError(Exception):
 
 @dataclass(frozen=True)
 class SaleCase:
-    """Liquidation of another system as a fixed-discount sale of Backstop, with that system's result.
+    """Liquidation of another system, expressed as a fixed-discount sale of Backstop.
 
-    `expected` is None if the other system refuses the liquidation.
+    `expected` is the other system's result; None if it refuses the liquidation.
     """
 
     terms: Terms
@@ -62,7 +62,10 @@ class PeerSale:
 
 
 def convert_sale(case: SaleCase, sale: Sale) -> PeerSale:
-    """Return a sale of Backstop in the other system's units; the payment is rounded up, the loss down."""
+    """Return a sale of Backstop in the units of the other system.
+
+    The payment is rounded up, the loss down.
+    """
     position, unit = case.position, case.debt_unit
     principal = sale.normalized_debt * position.accumulated_rate
     lost = max(0, principal - sale.paid * RAY)

@@ -53,14 +53,14 @@ def compute_incentive_factor(lltv: int) -> int:
 
 
 def liquidate_morpho_position(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Compute Morpho Blue's `liquidate` after accrual: its amounts and the remainders [units], or the error.
+    """Compute Morpho Blue's `liquidate` after accrual, and return its amounts and remainders [units].
 
-    `case` has the fields of LIQUIDATE_FORM; one of `seized_in` and `shares_in` is 0. A position is healthy if
-    its collateral at the price (rounded down) times the lltv (rounded down) reaches its debt (rounded up). By
-    collateral, worth, repayment and shares are each rounded up. By shares, assets, worth and collateral are
-    each rounded down. Both are against the liquidator, who pays the assets of the shares, rounded up. If no
-    collateral is left, lenders absorb the remaining debt at once. An amount above the borrower's debt or
-    collateral panics, and an amount from 2**128 is refused.
+    `status` is "ok" or the contract's error. `case` has the fields of LIQUIDATE_FORM; one of `seized_in` and
+    `shares_in` is 0. A position is healthy if its collateral at the price (rounded down) times the lltv
+    (rounded down) reaches its debt (rounded up). By collateral, worth, repayment and shares are each rounded
+    up. By shares, assets, worth and collateral are each rounded down. Both are against the liquidator, who
+    pays the assets of the shares, rounded up. If no collateral is left, lenders absorb the remaining debt at
+    once. An amount above the borrower's debt or collateral panics, and an amount from 2**128 is refused.
     """
     check_field_forms(case, LIQUIDATE_FORM, "morpho_liquidate")
     try:

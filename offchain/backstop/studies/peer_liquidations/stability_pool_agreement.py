@@ -44,7 +44,10 @@ class ForkableSystem(System, Protocol):
 
 @dataclass(frozen=True)
 class PoolOperation:
-    """Operation on another system's stability pool as calls on our pool, with that system's outcome."""
+    """Operation on another system's stability pool, as calls on our pool.
+
+    The other fields are the other system's outcome.
+    """
 
     name: str
     caller: str
@@ -139,11 +142,11 @@ CASE_BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[PoolOperation
 
 
 def read_state(system: System, members: Iterable[str]) -> tuple[list[int], dict[str, list[int]]]:
-    """Return the state of the stability pool and its members, in the order of Liquity v2's vectors [wad].
+    """Return the state of the stability pool and of its members [wad].
 
-    The pool has product, scale, both sums of the scale, coins, collateral, income shared and income waiting.
-    Income shared is the pool's stablecoin beyond its coins and the waiting income. A member has coins,
-    collateral and income since the last call, and stashed collateral.
+    The order is that of Liquity v2's vectors. The pool has product, scale, both sums of the scale, coins,
+    collateral, income shared and income waiting. Income shared is the pool's stablecoin beyond its coins and
+    the waiting income. A member has coins, collateral and income since the last call, and stashed collateral.
     """
     tables, pool = system.snapshot()[POOL], system.addresses[POOL]
     product, coins, scale, _ = system.view(POOL, "state")

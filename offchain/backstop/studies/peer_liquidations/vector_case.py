@@ -14,11 +14,11 @@ INTEGER, FLAG, TEXT = "an integer from 0 to 2**256 - 1", "true or false", "a tex
 
 
 class VectorCaseError(BackstopError):
-    """Error for a test vector's case that lacks a field, or has a field of another form or an unknown one."""
+    """Error for a test vector with a missing or unknown field, or a field of another form."""
 
 
 class PeerRefusalError(Exception):
-    """Error for a call that another system's contracts would revert, with the reason in the vectors."""
+    """Error for a call that another system's contracts would revert, with the vectors' reason."""
 
     def __init__(self, reason: str) -> None:
         """Store the contract's revert text or error name, or `panic` for checked arithmetic."""

@@ -28,8 +28,7 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class VectorDifference:
-    """Field of a case whose computed value differs from the value recorded on the other system's contracts.
-    """
+    """Field of a test vector whose computed value differs from the recorded value."""
 
     group: str
     case: int
@@ -190,7 +189,7 @@ def _check_case_fields(group: VectorGroup, case: Any, place: str) -> None:
 
 
 def _iter_differing_fields(expected: Any, found: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
-    """Yield place, expected and found value of each plain value that differs, in order of the fields."""
+    """Yield place, expected and found value of each plain value that differs, in field order."""
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         for field in [*expected, *(field for field in found if field not in expected)]:
             inner = f"{place}.{field}" if place else str(field)
