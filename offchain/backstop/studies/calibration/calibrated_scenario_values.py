@@ -31,7 +31,10 @@ _WEEK = 7 * _DAY
 def build_calibrated_scenario_values(
     calibration: Calibration, block_seconds: int, is_cautious: bool, depth: DepthQuotes | None
 ) -> CalibratedValues:
-    """Return the file's words for a calibration; `cautious` takes the worse end of every interval."""
+    """Return the texts of scenario fields for a calibration, with the origin of each figure.
+
+    `is_cautious` takes the end of each interval that makes losses larger.
+    """
     laws = {each.symbol: _build_price_law(each, is_cautious) for each in calibration.prices}
     correlation, shrunk = _build_feasible_correlations_and_shrunk_flag(calibration, is_cautious)
     markets = {
@@ -77,7 +80,7 @@ def build_calibrated_scenario_values(
 
 
 def format_percent_interval(figure: Figure) -> str:
-    """Write a share and its interval: 68.42% (61.2% to 76.5%)."""
+    """Return a share and its interval as text, for example `68.42% (61.2% to 76.5%)`."""
     return _format_interval(figure, lambda value: f"{100 * value:.4g}%")
 
 
@@ -88,7 +91,10 @@ def _format_interval(figure: Figure, text: object) -> str:
 
 
 def _choose_end(figure: Figure, end: str, cautious: bool) -> float:
-    """Return the figure, or the end of its interval that makes losses larger."""
+    """Return the figure's value, or the named end (`low` or `high`) of its interval if `cautious`.
+
+    The value is returned if that end is None.
+    """
     found = getattr(figure, end) if cautious else None
     return figure.value if found is None else float(found)
 
@@ -132,7 +138,7 @@ def _build_price_law(price_figures: PriceFigures, cautious: bool) -> PriceLaw:
 
 
 def _format_time(seconds: float) -> str:
-    """Write a time in the largest unit that it has one of."""
+    """Return a number of seconds as text in the largest unit of which it has at least one."""
     for unit, length in (("d", _DAY), ("h", 3_600), ("min", 60)):
         if seconds >= length:
             return f"{seconds / length:.4g} {unit}"
@@ -140,16 +146,17 @@ def _format_time(seconds: float) -> str:
 
 
 def _format_share(share: float) -> str:
-    """Write a share in per cent, to four digits that count and at most seven behind the point."""
+    """Return a share as per cent, with four significant digits and at most seven decimals."""
     return f"{round(100 * round_figure(share), 7):.7f}".rstrip("0").rstrip(".") or "0"
 
 
 def _build_feasible_correlations_and_shrunk_flag(
     calibration: Calibration, cautious: bool
 ) -> tuple[Mapping[str, str], bool]:
-    """Return the correlations that a file has, and whether they were made smaller to fit each other.
+    """Return the correlations as texts by pair, and whether they were reduced to fit one matrix.
 
-    Caution goes as far from the usual ones as a matrix allows; these are scaled where they fit none.
+    Cautious correlations go from the usual ones towards the worse ones as far as a matrix allows. Usual
+    correlations are scaled down if they fit no matrix.
     """
     symbols = [each.symbol for each in calibration.prices]
     usual = {pair: each.usual.value for pair, each in calibration.pairs.items()}
@@ -168,7 +175,10 @@ def _build_feasible_correlations_and_shrunk_flag(
 
 
 def _is_positive_definite(symbols: list[str], values: Mapping[tuple[str, str], float]) -> bool:
-    """Return True if these are the correlations of some moves, with a small allowance for rounding."""
+    """Return whether the correlations form a positive definite matrix.
+
+    A small allowance is made for rounding.
+    """
     rows = [[float(one == other) for other in symbols] for one in symbols]
     for (one, other), value in values.items():
         i, j = symbols.index(one), symbols.index(other)
@@ -210,7 +220,10 @@ def _build_market(found: MarketFigures, cautious: bool, block_seconds: int) -> M
 
 
 def _describe_depth_after_falls(found: MarketFigures) -> str:
-    """Return the share of depth that a market keeps after price drops, or why it is unknown."""
+    """Return a sentence on the share of depth that a market keeps after price drops.
+
+    If that share is unknown, the sentence says why.
+    """
     of = f"{found.fall_snapshots:,} snapshots after falls of {100 * LEAST_FALL:.4g}% or more within 1 h"
     left = found.left_after_falls
     if left is None:

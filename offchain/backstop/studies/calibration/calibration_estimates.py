@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PriceFigures:
-    """Measured figures of one price; figures of the law that was not chosen are None."""
+    """Measured figures of one price, each with its interval.
+
+    Figures of the distribution that was not chosen (Student's t or jumps) are None.
+    """
 
     symbol: str
     group: str  # prices of one group have their extremes together
@@ -32,7 +35,10 @@ class PriceFigures:
 
 @dataclass(frozen=True)
 class Calibration:
-    """All that was measured, and of what."""
+    """Result of a calibration: figures of prices, of pairs of prices and of markets.
+
+    The fields also say which data were measured.
+    """
 
     name: str
     law: str
@@ -50,7 +56,7 @@ class Calibration:
 
     @property
     def moves_description(self) -> str:
-        """Return a line on the measured moves."""
+        """Text on the number, length and period of the measured returns, and on those left out at gaps."""
         return (
             f"{self.moves:,} moves of {quantity_units.format_duration_text(self.step)} from "
             f"{format_utc_time(self.first)} to "
@@ -58,7 +64,11 @@ class Calibration:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row for each figure: of what, its unit, its value and the interval of 95%."""
+        """Return a table with one row for each measured figure.
+
+        The columns are `figure`, `of` (asset or pair), `unit`, `value`, and the ends `low` and `high` of the
+        95% interval.
+        """
         import pandas as pd
 
         columns = ["figure", "of", "unit", "value", "low", "high"]

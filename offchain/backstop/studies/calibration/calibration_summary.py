@@ -41,7 +41,11 @@ def build_calibration_summary(
     missing_backtest_reason: str,
     depth: DepthQuotes | None,
 ) -> dict[str, Any]:
-    """Return calibration.json; `falls` are those of `compare_fall_quantiles`."""
+    """Return the content of calibration.json.
+
+    `falls` are the rows of `compare_fall_quantiles`. `missing_backtest_reason` says why there is no
+    back-test.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "title": f"The laws of {calibration.name}",
@@ -72,14 +76,17 @@ def build_calibration_summary(
 
 
 def _convert_figure(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of the frame of figures with integers in place of floats."""
+    """Return a row of the table of figures with integers in place of floats."""
     unit = _UNITS.get(row["unit"], "micro")
     ends = {f"{name}_{unit}": _scale_to_integer(row[name], unit) for name in ("value", "low", "high")}
     return {"figure": row["figure"], "of": row["of"], "unit": unit, **ends}
 
 
 def _convert_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with integers in place of floats: shares as billionths, all others as millionths."""
+    """Return a row with integers in place of floats.
+
+    Shares become billionths, other floats become millionths.
+    """
     found = {}
     for name, value in row.items():
         if name.endswith("_share"):
@@ -92,14 +99,14 @@ def _convert_columns(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _scale_to_integer(value: float | None, unit: str) -> int | None:
-    """Return a figure in its unit, to the nearest; four digits are exact but for shares under 0.00001%."""
+    """Return a figure in its integer unit, rounded to the nearest; None stays None."""
     return None if value is None else round(value * _SCALES[unit])
 
 
 def _iter_unmeasured(
     calibration: Calibration, missing_backtest_reason: str, depth: DepthQuotes | None
 ) -> Iterator[str]:
-    """Yield each unmeasured figure, with the reason or the missing input."""
+    """Yield a sentence for each figure that was not measured, with the reason or the missing input."""
     for each in calibration.prices:
         if calibration.law == "jumps" and each.every is None:
             yield f"Jumps of {each.symbol}: too few were found; all its moves count as volatility."

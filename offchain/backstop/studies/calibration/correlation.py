@@ -34,7 +34,10 @@ _EDGE = 1 - 1e-6
 
 @dataclass(frozen=True)
 class PairCorrelation:
-    """Correlation of two prices, usually and in crashes, and how many of the worst days they share."""
+    """Correlation of two prices, usually and in crashes.
+
+    `shared` is the number of worst days that both prices have in common, of `worst` days.
+    """
 
     usual: Figure
     crash: Figure
@@ -43,7 +46,10 @@ class PairCorrelation:
 
 
 def measure_correlation(moves: tuple[Floats, Floats], days: tuple[Floats, Floats]) -> PairCorrelation:
-    """Measure two prices by their moves, and by their moves of whole days."""
+    """Measure the correlation of two prices, usually and in crashes.
+
+    `moves` has the returns of both prices, and `days` their daily returns, which serve for crashes.
+    """
     one, other = moves
     cuts = cut_jackknife_stretches(len(one))
     parts = [
@@ -68,15 +74,16 @@ def measure_correlation(moves: tuple[Floats, Floats], days: tuple[Floats, Floats
 
 
 def _estimate_correlation_from_kendall_tau(one: Floats, other: Floats) -> float:
-    """Return the correlation that Kendall's tau stands for; 0 where a price never moves."""
+    """Return the correlation that Kendall's tau implies; 0 if a price never moves."""
     tau = float(kendalltau(one, other).statistic)
     return 0.0 if tau != tau else sin(pi / 2 * tau)
 
 
 def solve_tail_correlation(shared: float, worst: float) -> float:
-    """Return the correlation of normal moves that share so many of their worst days.
+    """Return the correlation of normal returns that share this part of their worst days.
 
-    `worst` is the share of days that count as worst, `shared` how many of those of one are also the other's.
+    `worst` is the share of days that count as worst. `shared` is the part of one price's worst days that are
+    worst days of the other price too. The result is -1 if `shared` is 0.
     """
     if shared <= 0:
         return -1.0

@@ -54,9 +54,28 @@ _SEED = 1
 
 
 def back_test(book: VaultBook, prices: PriceHistory, *, law: str | None = None) -> pd.DataFrame:
-    """Return a row for each asset and level: days, exceedances, both tests with their power, verdict.
+    """Test whether daily price drops exceeded their forecasts as often as they should.
 
-    The first half of the days is for the first fit alone. Raise BackstopError with fewer than 60 to test.
+    The distribution of returns is refitted every 30 days to the earlier returns. It forecasts the drop that
+    one day in 20 (level 95%) or in 100 (99%) exceeds. The first half of the days only serves the first fit.
+
+    - `book`: vaults, whose types with debt decide which assets are tested.
+    - `prices`: history of prices.
+    - `law`: "tails" (Student's t) or "jumps" (Merton's). By default "jumps" if the returns are longer than a
+      minute, otherwise "tails".
+
+    The table has a row for each asset and level, with the columns:
+
+    - `asset`, `level_bps`: the asset's symbol, and the level in basis points.
+    - `days`, `exceeded_days`, `expected_days`: tested days, days with a larger drop than forecast, and their
+      expected number.
+    - `rate_share`, `rate_low_share`, `rate_high_share`: share of exceeded days with its 95% interval.
+    - `kupiec_p`, `kupiec_power`: p-value of Kupiec's test of that share, and its power if twice as many days
+      exceed the forecast.
+    - `christoffersen_p`, `christoffersen_power`: the same for Christoffersen's test of independent days.
+    - `verdict`: "holds", "the data cannot tell", or what is wrong with the forecast.
+
+    Raises BackstopError for an unknown law, and with fewer than 60 days to test.
     """
     import pandas as pd
 
@@ -82,9 +101,10 @@ def back_test(book: VaultBook, prices: PriceHistory, *, law: str | None = None) 
 
 
 def run_coverage_tests(symbol: str, exceeded: dict[int, list[bool]]) -> list[dict[str, object]]:
-    """Return a row for each level: observed and expected exceedances, test p-values, and the verdict.
+    """Return a row for each level: observed and expected exceedances, p-values, power and verdict.
 
-    The tests are those of Kupiec and Christoffersen.
+    `exceeded` says for each level and day whether the drop exceeded its forecast. The tests are those of
+    Kupiec and Christoffersen.
     """
     found = []
     for level, days in exceeded.items():
@@ -124,30 +144,39 @@ def _choose_verdict(kupiec: float, apart: float, power: float, more: bool) -> st
 
 
 def _compute_log_likelihood(hits: int, of: int, rate: float) -> float:
-    """Return the logarithm of the chance of these hits in this order."""
+    """Return the log likelihood of `hits` exceedances among `of` days, in one order, at this rate."""
     missed = of - hits
     return (hits * natural(rate) if hits else 0.0) + (missed * natural(1 - rate) if missed else 0.0)
 
 
 def kupiec_p(hits: int, of: int, rate: float) -> float:
-    """Return how likely so many hits, or less likely ones, are at a rate: Kupiec's likelihood ratio."""
+    """Return the p-value of Kupiec's likelihood ratio test of an exceedance rate.
+
+    `hits` of `of` days exceed the forecast. The expected rate is `rate`.
+    """
     ratio = 2 * (_compute_log_likelihood(hits, of, hits / of) - _compute_log_likelihood(hits, of, rate))
     return float(chi2.sf(max(0.0, ratio), 1))
 
 
 def kupiec_power(of: int, rate: float, worse: float = WORSE) -> float:
-    """Return how often Kupiec's test rejects a law if the true rate is `worse` times as high; exact."""
+    """Return the exact power of Kupiec's test if the true rate is `worse` times `rate`."""
     rejected = [hits for hits in range(of + 1) if kupiec_p(hits, of, rate) < SIGNIFICANCE]
     return float(np.sum(binom.pmf(rejected, of, min(1.0, worse * rate))))
 
 
 def christoffersen_p(days: Sequence[bool]) -> float:
-    """Return how likely hits follow each other like this if each day is on its own; 1 without any hit."""
+    """Return the p-value of Christoffersen's test that exceedances are independent of each other.
+
+    `days` says in order which days exceed the forecast. The result is 1 without any exceedance.
+    """
     return float(_compute_independence_p(np.array([days], dtype=bool))[0])
 
 
 def christoffersen_power(of: int, rate: float) -> float:
-    """Return how often Christoffersen's test rejects days of which one in four after a hit is one."""
+    """Return the power of Christoffersen's test if a day after an exceedance exceeds with chance 1/4.
+
+    The long-run rate of exceedances stays `rate`. The power is simulated with a fixed seed.
+    """
     uniform = np.random.default_rng(_SEED).random((_CHAINS, of))
     calm = rate * (1 - CLUSTERED) / (1 - rate)  # so that the rate is the same in the long run
     found = np.zeros((_CHAINS, of), dtype=bool)
@@ -158,7 +187,7 @@ def christoffersen_power(of: int, rate: float) -> float:
 
 
 def _compute_independence_p(days: np.ndarray) -> Floats:
-    """Return Christoffersen's p of independence for each row of days."""
+    """Return the p-value of Christoffersen's independence test for each row of days."""
     before, after = days[:, :-1], days[:, 1:]
     calm = [np.sum(~before & ~after, axis=1), np.sum(before & ~after, axis=1)]
     hits = [np.sum(~before & after, axis=1), np.sum(before & after, axis=1)]
@@ -175,7 +204,7 @@ def _compute_independence_p(days: np.ndarray) -> Floats:
 
 
 def _compute_best_rate_log_likelihood(exceeded_days: int, calm_days: int) -> float:
-    """Return the logarithm of the likelihood of hits and calm days at the rate that suits them best."""
+    """Return the log likelihood of exceeded and calm days at the rate that maximises it."""
     return (
         _compute_log_likelihood(
             exceeded_days, exceeded_days + calm_days, exceeded_days / (exceeded_days + calm_days)
@@ -191,7 +220,7 @@ def _compute_best_rate_log_likelihood(exceeded_days: int, calm_days: int) -> flo
 def _list_exceeded_days_by_level(
     moves: LogReturns, days: LogReturns, symbol: str, law: str
 ) -> dict[int, list[bool]]:
-    """Return by level, day by day of the second half, whether the price drop exceeded the forecast."""
+    """Return, by level, whether the price drop exceeded its forecast on each day of the second half."""
     found: dict[int, list[bool]] = {level: [] for level in LEVELS}
     count = days.step // moves.step
     half, falls = len(days.table) // 2, days.get_returns(symbol)
@@ -207,7 +236,10 @@ def _list_exceeded_days_by_level(
 
 
 def forecast_falls(known: Floats, count: int, law: str) -> dict[int, float]:
-    """Return, by level, the fall over `count` moves that the law exceeds so rarely, in logarithms."""
+    """Return, by level [bps], the log return over `count` steps that a share 1 - level stays under.
+
+    The distribution `law` is fitted to the returns `known`.
+    """
     table = known[:, None]
     index = compute_mean_standardised_moves(table)
     random = np.random.default_rng(_SEED)

@@ -39,11 +39,12 @@ _FINE = 16  # points in a deviation of one move
 
 
 def compare_fall_quantiles(book: VaultBook, prices: PriceHistory, calibration: Calibration) -> pd.DataFrame:
-    """Return a row for each asset, window and level: the history's drop with its interval, the law's.
+    """Return a table that compares rare price drops of the history with those of the measured law.
 
-    Drops are shares of the price. Windows follow each other and do not overlap. With too few windows for the
-    level the history has no such drop: it is None, as is an end of the interval that the windows do not
-    bound. The interval is of 95%, by the order of windows, for any law.
+    There is a row for each asset, window and level. Drops are shares of the price. Windows follow each other
+    without overlap. With too few windows for the level the history's drop is None, as is an end of the
+    interval that the windows do not bound. The interval has 95% and follows from order statistics, for any
+    distribution.
     """
     import pandas as pd
 
@@ -76,7 +77,11 @@ def compare_fall_quantiles(book: VaultBook, prices: PriceHistory, calibration: C
 def estimate_fall_quantile(
     sorted_returns: Floats, level: int
 ) -> tuple[float | None, float | None, float | None]:
-    """Return the fall that so many moves [bps] exceed, and its interval; None where too few are known."""
+    """Return the price drop that a share `level` [bps] of the returns exceeds, with its interval.
+
+    The result is (drop, low end, high end), as shares of the price. A value is None if the returns are too
+    few for it.
+    """
     count, share = len(sorted_returns), level / 10_000
     if count * level < 10_000:
         return None, None, None
@@ -90,7 +95,10 @@ def estimate_fall_quantile(
 
 
 def compute_law_fall(price: PriceFigures, step: int, count: int, level: int) -> float:
-    """Return the fall over `count` moves that the law of a price exceeds so rarely [bps], as a share."""
+    """Return the price drop over `count` steps that the fitted law exceeds with chance `level` [bps].
+
+    The drop is a share of the price.
+    """
     deviation, share = price.volatility.value * sqrt(step / YEAR), level / 10_000
     if price.every is not None:
         return _to_fall(_compute_jump_law_quantile(price, deviation, step, count, share))
@@ -106,7 +114,7 @@ def compute_law_fall(price: PriceFigures, step: int, count: int, level: int) -> 
 def _compute_jump_law_quantile(
     price: PriceFigures, deviation: float, step: int, count: int, share: float
 ) -> float:
-    """Return the quantile of moves that are normal and jump at times, in logarithms."""
+    """Return a quantile of the log return over `count` steps of normal returns with jumps."""
     assert price.every is not None and price.mean is not None and price.deviation is not None
     chance = -expm1(-step / price.every.value)
     jumps = np.arange(int(binom.isf(1e-12, count, chance)) + 1)
@@ -124,7 +132,10 @@ def _compute_jump_law_quantile(
 def _compute_summed_student_quantile(
     degrees: float, scale: float, deviation: float, count: int, share: float
 ) -> float:
-    """Return the quantile of a sum of moves of Student's t, by the density of one folded with itself."""
+    """Return a quantile of the sum of `count` log returns of Student's t.
+
+    The density of the sum is the convolution of the density of one return.
+    """
     fine = deviation / _FINE
     half = 1 << int(np.ceil(np.log2(_REACH * _FINE * sqrt(count))))
     places = np.arange(-half, half) * fine
@@ -136,7 +147,7 @@ def _compute_summed_student_quantile(
 
 
 def _to_fall(logarithm: float) -> float:
-    """Return a move in logarithms as a fall, a share of the price."""
+    """Convert a log return to a price drop, a share of the price."""
     return round_figure(-expm1(logarithm))
 
 

@@ -7,7 +7,10 @@ CANNOT_TELL = "the data cannot tell"
 
 
 def choose_verdict(law: float, low: float | None, high: float | None) -> str:
-    """Return the history's verdict on the law's price drop; an unbounded end contradicts nothing."""
+    """Return whether the history's interval contradicts the law's price drop: a verdict in words.
+
+    `low` and `high` are the ends of the interval; an end of None contradicts nothing.
+    """
     if low is None and high is None:
         return CANNOT_TELL
     if low is not None and law < low:

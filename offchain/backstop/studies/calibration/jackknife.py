@@ -33,7 +33,7 @@ _ALMOST = 1 - 1e-9
 
 
 class Figure(NamedTuple):
-    """A figure with its interval of 95%; an end is None where the history does not bound it."""
+    """Estimated figure with its 95% interval; an end is None if the history does not bound it."""
 
     value: float
     low: float | None
@@ -41,28 +41,33 @@ class Figure(NamedTuple):
 
 
 def round_figure(value: float, digits: int = DIGITS) -> float:
-    """Round to so many digits that count."""
+    """Return a value rounded to `digits` significant digits."""
     if value == 0 or not isfinite(value):
         return value
     return round(value, digits - 1 - floor(log10(abs(value))))
 
 
 def cut_jackknife_stretches(row_count: int) -> list[slice]:
-    """Cut so many rows into stretches of nearly equal length, at most `STRETCHES`."""
+    """Return slices that cut the rows into stretches of nearly equal length, at most STRETCHES."""
     groups = min(STRETCHES, row_count)
     edges = [row_count * i // groups for i in range(groups + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def drop_stretch(rows: np.ndarray, stretch: slice) -> np.ndarray:
-    """Return the rows but for a stretch."""
+    """Return the rows without the stretch."""
     return np.concatenate([rows[: stretch.start], rows[stretch.stop :]])
 
 
 def compute_figure_with_jackknife_interval(
     whole: float, leave_one_out_values: list[float], scale: str
 ) -> Figure:
-    """Return a figure with the interval that figures without one stretch each come to."""
+    """Return a figure with its 95% jackknife interval.
+
+    `whole` is the value of all data, and `leave_one_out_values` are the values without one stretch each.
+    `scale` is the scale on which errors are about normal. On a logarithmic scale the ends are None unless all
+    values are positive.
+    """
     there, back = _SCALES[scale]
     if scale == "logarithm" and min(whole, *leave_one_out_values) <= 0:
         return Figure(round_figure(whole), None, None)

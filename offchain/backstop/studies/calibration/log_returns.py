@@ -19,7 +19,7 @@ LEAST = 200
 
 @dataclass(frozen=True)
 class LogReturns:
-    """Moves of several prices: a row for each step that counts, in the order of time."""
+    """Log returns of several prices, with a row for each step that has fresh prices at both ends."""
 
     symbols: tuple[str, ...]
     step: int  # seconds
@@ -28,16 +28,16 @@ class LogReturns:
     left_out: int
 
     def get_returns(self, symbol: str) -> Floats:
-        """Return the moves of one price."""
+        """Return the log returns of one price."""
         moves: Floats = self.table[:, self.symbols.index(symbol)]
         return moves
 
     def aggregate_days(self) -> LogReturns:
-        """Return the moves of whole days; these moves where steps are days already."""
+        """Return the log returns of whole days; steps of a day or more stay unchanged."""
         return self.aggregate_steps(max(1, DAY // self.step))
 
     def aggregate_steps(self, count: int) -> LogReturns:
-        """Return the moves over `count` steps that follow each other; others are left out."""
+        """Return the log returns over `count` successive steps; incomplete groups of steps are left out."""
         if count == 1:
             return self
         places = np.asarray(self.places)
@@ -50,9 +50,10 @@ class LogReturns:
 
 
 def build_log_returns(prices: PriceHistory, symbols: Sequence[str], step: int) -> LogReturns:
-    """Return the moves of some prices, a step of so many seconds each.
+    """Return the log returns of these prices over steps of `step` seconds.
 
-    A step counts where every price was quoted within a step of both of its ends: a gap is no quiet time.
+    A step counts if each price was quoted within one step before both of its ends, as a gap in the data is no
+    quiet time. Raises BackstopError if fewer than LEAST steps count.
     """
     chosen = prices.select_symbols(symbols)
     grid = np.arange(chosen.first_common_time, chosen.last_common_time + 1, step, dtype=np.int64)

@@ -41,7 +41,7 @@ _FEWEST = 3  # sizes that a line needs to say how well it fits
 
 @dataclass(frozen=True)
 class MarketFigures:
-    """Measured figures of one asset's markets; None where the file has no data for one."""
+    """Measured figures of one asset's markets; a figure is None if the file has no data for it."""
 
     depth: Figure | None = None  # dollars on one side, of all venues
     lowest: float | None = None  # dollars: the depth that one snapshot in twenty is under
@@ -55,9 +55,10 @@ class MarketFigures:
 
 
 def measure_market(depth: DepthQuotes, symbol: str, prices: PriceSeries | None = None) -> MarketFigures:
-    """Measure one asset's markets; leave out venues if their sales of several sizes fit no line.
+    """Measure the depth, the fee and the recovery of one asset's markets.
 
-    Without prices the depth after price drops is not measured.
+    A venue is left out if its quotes of several sizes fit no constant product market. Without `prices`, the
+    depth after price drops is not measured.
     """
     quotes = depth.get_quotes(symbol)
     venues = {quote.venue for quote in quotes}
@@ -101,7 +102,10 @@ def measure_market(depth: DepthQuotes, symbol: str, prices: PriceSeries | None =
 
 
 def _fit_depth_and_fee(quotes: Sequence[DepthQuote]) -> tuple[float, float] | None:
-    """Return depth [dollars] and fee of the market that loses most nearly as much; None where none does."""
+    """Return depth [dollars] and fee of the constant product market that fits the quotes best.
+
+    None if no market fits.
+    """
     sizes = [quote.size / MICRO for quote in quotes]
     if len(set(sizes)) < 2:
         return None
@@ -114,7 +118,10 @@ def _fit_depth_and_fee(quotes: Sequence[DepthQuote]) -> tuple[float, float] | No
 
 
 def _sum_venue_depths_and_fee(quotes: Sequence[DepthQuote]) -> tuple[float, float] | None:
-    """Return the depth of all venues together, and their fee by depth; None if one makes no line."""
+    """Return the total depth of all venues [dollars], and their fee weighted by depth.
+
+    None if the quotes of a venue fit no market.
+    """
     lines = [
         _fit_depth_and_fee([q for q in quotes if q.venue == venue])
         for venue in sorted({q.venue for q in quotes})
@@ -127,7 +134,7 @@ def _sum_venue_depths_and_fee(quotes: Sequence[DepthQuote]) -> tuple[float, floa
 
 
 def _compute_depth_series(quotes: Sequence[DepthQuote]) -> dict[int, float]:
-    """Return the depth at each time at which every venue was quoted in several sizes [dollars]."""
+    """Return the total depth by time [dollars], for times with fitting quotes of all venues."""
     venues = {quote.venue for quote in quotes}
     at: dict[int, list[DepthQuote]] = {}
     for quote in quotes:
@@ -141,9 +148,10 @@ def _compute_depth_series(quotes: Sequence[DepthQuote]) -> dict[int, float]:
 
 
 def _compute_falls(times: Sequence[int], prices: PriceSeries) -> dict[int, float]:
-    """Return the fall of the price from its highest in the hour before each time, as a share, by time.
+    """Return, by time, the price drop from the highest price of the hour before, as a share.
 
-    Times without a whole hour of prices before them are left out; none where prices are further apart.
+    Times without a whole hour of prices before them are left out. The result is empty if prices are usually
+    more than an hour apart.
     """
     if find_median_spacing([after - before for before, after in pairwise(prices.times)]) > FALL_WINDOW:
         return {}
@@ -159,10 +167,10 @@ def _compute_falls(times: Sequence[int], prices: PriceSeries) -> dict[int, float
 def _estimate_depth_left_after_falls(
     depth_by_time: dict[int, float], fall_by_time: dict[int, float]
 ) -> Figure | None:
-    """Return the mean depth of snapshots of falls over that of calm ones, with its interval.
+    """Return the ratio of mean depth after price drops to mean depth in calm times.
 
-    None with fewer than `SNAPSHOTS` of either; no interval with fewer than `FALLS` falls apart from each
-    other, or where one stretch of the file has all of them.
+    None with fewer than SNAPSHOTS times of either kind. The interval has no ends if there are fewer than
+    FALLS separate drops, or if one stretch of the file has all of them.
     """
     rows = [(fall, depth_by_time[time]) for time, fall in fall_by_time.items()]
 
@@ -187,10 +195,10 @@ def _estimate_depth_left_after_falls(
 
 
 def _estimate_depth_recovery_time(depth_by_time: dict[int, float]) -> Figure | None:
-    """Return the time in which a hole in the depth shrinks to 37% of itself, as a scenario's does [seconds].
+    """Return the time in which a gap in the depth shrinks to 37%, with its interval [seconds].
 
-    A logarithm of depth that goes back by the same share of its gap in each step is a regression of each on
-    the one before; its known bias in short series is added back.
+    The logarithm of depth is regressed on its previous value. The known bias of short series is corrected.
+    None with too few snapshots.
     """
     times = list(depth_by_time)
     if len(times) < SNAPSHOTS:

@@ -13,7 +13,10 @@ LEAST_SHARE = 20
 
 
 class ActLaw(NamedTuple):
-    """Ways, sizes and least distance of acts in one direction."""
+    """Distribution of owners' acts in one direction, defence or release.
+
+    It has the shares of the ways to act, quantiles of sizes, and the least distance from liquidation.
+    """
 
     ways: tuple[float, ...]  # shares, of DEFENCES or RELEASES
     sizes: tuple[float, ...]  # parts of the debt: quantiles 0%, 10%, ..., 100%
@@ -21,11 +24,11 @@ class ActLaw(NamedTuple):
 
 
 def measure_act_law(acts: Iterable[tuple[OwnerAct, int]], ways: Sequence[str]) -> ActLaw:
-    """Measure the law of acts, each with its number of occurrences; these add up to at least one.
+    """Return the distribution of acts, each given with its number of occurrences.
 
-    Quantiles are acts that happened: of n in the order of their sizes, that at the place (n - 1) times the
-    share, rounded down. The least distance is the one that one act in twenty stays under, never below 0. An
-    act that leaves no debt has no distance.
+    Quantiles of sizes are observed sizes: of n in order, the one at index (n - 1) times the share, rounded
+    down. The least distance [bps] is the 5% quantile of the distances that acts leave, at least 0. An act
+    that leaves no debt has no distance. At least one act must occur.
     """
     counted = [(act, times) for act, times in acts if times]
     total = sum(times for _, times in counted)
@@ -43,7 +46,7 @@ def measure_act_law(acts: Iterable[tuple[OwnerAct, int]], ways: Sequence[str]) -
 
 
 def _find_at_place(sorted_values: Sequence[tuple[float, int]], place: int) -> float:
-    """Return the value at a place, counted from 0, of values that count so many times each."""
+    """Return the value at an index (from 0) of sorted values, each repeated by its count."""
     for value, times in sorted_values:
         if place < times:
             return value

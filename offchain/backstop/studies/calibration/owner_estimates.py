@@ -59,7 +59,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class OwnerRates:
-    """Parameters of how often owners act."""
+    """Parameters of how often vault owners act: share of idle owners, chances and factors."""
 
     idle: float
     chances: tuple[float, ...]  # by DISTANCES
@@ -70,7 +70,10 @@ class OwnerRates:
 
 @dataclass(frozen=True)
 class MeasuredParts:
-    """Which parameters the hours of a history can measure; the others stay as they are given."""
+    """Flags that say which parameters a history can measure.
+
+    The other parameters keep their given values.
+    """
 
     idle: bool
     chances: tuple[bool, ...]
@@ -80,7 +83,10 @@ class MeasuredParts:
 
 
 class OwnerCounts:
-    """Hours and acts of each owner, added up by cell: distance, fall and size of debt; and by distance."""
+    """Hours and acts of each owner, counted by cell.
+
+    A cell is a range of the distance from liquidation, of the price drop and of the debt's size.
+    """
 
     def __init__(self, histories: Sequence[OwnerHistory], large_debt: int) -> None:
         self.owner_count = sum(len(history.owners) for history in histories)
@@ -112,7 +118,7 @@ class OwnerCounts:
         self.row_hours = hours[self.row_owners, self.row_cells]
 
     def find_measured_parts(self) -> MeasuredParts:
-        """Return which parameters these hours can measure."""
+        """Return which parameters have enough hours and acts to be measured."""
         hours = self.hours.sum(axis=0).reshape(self.shape)
         acts = self.defences.sum(axis=0).reshape(self.shape)
         steep = FALLS[1] // 2 // _CELL
@@ -127,23 +133,29 @@ class OwnerCounts:
 
 
 def is_defence(hour: VaultHour) -> bool:
-    """Return True if the owner made the vault safer within the hour."""
+    """Return whether the owner made the vault safer within the hour."""
     return hour.act is not None and hour.act.way in DEFENCES
 
 
 def get_place(bounds: Sequence[int], value: int) -> int:
-    """Return between which bounds a value is: 0 under the first, and at a bound above it."""
+    """Return how many bounds a value reaches: 0 below the first bound."""
     return sum(value >= bound for bound in bounds)
 
 
 def get_cell(hour: VaultHour, large_debt: int) -> int:
-    """Return the cell of an hour: by distance, then fall (rounded up to 1%), then size of the debt."""
+    """Return the index of an hour's cell by distance, price drop and size of the debt.
+
+    The drop is rounded up to 1%. Debts of `large_debt` stablecoins or more count as large.
+    """
     fall = min(_CELLS - 1, -(-hour.fall // _CELL))
     return (get_place(DISTANCES, hour.distance) * _CELLS + fall) * 2 + (hour.debt >= large_debt * WAD)
 
 
 def _list_cell_falls() -> Floats:
-    """List the price drop of each cell, in steps of FALLS: the middle of its 1%, 0, or the last step."""
+    """Return the price drop of each cell in units of FALLS[1]: the middle of its 1%.
+
+    The first cell has 0, the last cell the largest value of FALLS.
+    """
     middles = [(2 * each - 1) * _CELL / 2 / FALLS[1] for each in range(1, _CELLS - 1)]
     return np.array([0.0, *middles, float(len(FALLS) - 1)])
 
@@ -152,7 +164,7 @@ _CELL_FALLS = _list_cell_falls()
 
 
 def compute_chances(rates: OwnerRates) -> Floats:
-    """Return the chance that an owner defends within an hour without being idle, in each cell."""
+    """Return the chance in each cell that an owner who is not idle defends within an hour."""
     knots = np.array(rates.factors)
     low = np.minimum(_CELL_FALLS.astype(np.int64), len(FALLS) - 2)
     factors = knots[low] + (knots[low + 1] - knots[low]) * (_CELL_FALLS - low)
@@ -165,9 +177,9 @@ def compute_chances(rates: OwnerRates) -> Floats:
 def estimate_rates(
     counts: OwnerCounts, start: OwnerRates, measured: MeasuredParts, draws: Integers | None = None
 ) -> OwnerRates:
-    """Estimate the rates; unmeasured rates stay as at the start.
+    """Estimate the rates from counts of hours and acts; unmeasured rates keep their value of `start`.
 
-    `draws` has the count of each owner; without it each counts once.
+    `draws` says how often each owner counts; by default each counts once.
     """
     draws = np.ones(counts.owner_count, dtype=np.int64) if draws is None else draws
     acted = (counts.defences * draws[:, None]).sum(axis=0).reshape(counts.shape)
@@ -210,7 +222,10 @@ def estimate_rates(
 
 
 def _is_settled(before: OwnerRates, after: OwnerRates) -> bool:
-    """Return True if no rate has moved by more than a millionth of itself, or of one."""
+    """Return whether no rate changed by more than a millionth, relative to itself.
+
+    Small rates are compared with 0.001.
+    """
     pairs = zip(
         (before.idle, before.large, *before.chances, *before.factors, *before.releases),
         (after.idle, after.large, *after.chances, *after.factors, *after.releases),
@@ -222,7 +237,7 @@ def _is_settled(before: OwnerRates, after: OwnerRates) -> bool:
 def _scale_chances(
     chances: Sequence[float], acted: Integers, expected: Floats, measured: Sequence[bool]
 ) -> tuple[float, ...]:
-    """Return chances scaled so that each distance expects what was observed."""
+    """Return chances scaled so that expected and observed defences at each distance are equal."""
     there, of = acted.sum(axis=(1, 2)).tolist(), expected.sum(axis=(1, 2)).tolist()
     found = []
     for i, before in enumerate(chances):
@@ -238,9 +253,9 @@ def _scale_chances(
 def _scale_releases(
     counts: OwnerCounts, rates: OwnerRates, released: Integers, weights: Floats, measured: Sequence[bool]
 ) -> tuple[float, ...]:
-    """Return chances scaled so that the expected owners with releases at each distance are as observed.
+    """Return chances scaled so that expected and observed numbers of releasing owners are equal.
 
-    Owners are counted, not releases: a few owners that steer close to liquidation make most of these.
+    Owners are counted, not releases, as a few owners close to liquidation make most releases.
     """
     logs = compute_natural_log(1 - np.minimum(SUREST, np.array(rates.releases)))
     expected = ((1 - exp(np.maximum(-700.0, counts.release_hours * logs))) * weights[:, None]).sum(axis=0)
@@ -254,7 +269,10 @@ def _scale_releases(
 
 
 def _compute_slope_step(acted: Integers, expected: Floats) -> float:
-    """Return Newton's step of the factors' logarithm: until defences' falls add up as expected."""
+    """Return Newton's step for the slope of the log factors.
+
+    The step makes the expected sum of defences' price drops equal to the observed sum.
+    """
     falls = _CELL_FALLS[None, :]
     score = float(np.sum(falls * (acted - expected)))
     totals, firsts = expected.sum(axis=1), (expected * falls).sum(axis=1)
@@ -266,7 +284,7 @@ def _compute_slope_step(acted: Integers, expected: Floats) -> float:
 
 
 def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
-    """Return the log chance of no act so far by an owner that is not idle; 0 after an act."""
+    """Return, for each owner, the log probability of no act if the owner is not idle; 0 after an act."""
     logs = compute_natural_log(1 - np.minimum(SUREST, compute_chances(rates)))
     found = np.bincount(
         counts.row_owners, weights=counts.row_hours * logs[counts.row_cells], minlength=counts.owner_count
@@ -278,14 +296,17 @@ def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
 
 
 def compute_idle_posteriors(counts: OwnerCounts, rates: OwnerRates) -> Floats:
-    """Return the chance that each owner is idle, given the owner's acts: 0 after any act."""
+    """Return the posterior probability that each owner is idle, given the owner's acts.
+
+    0 for an owner who acted.
+    """
     quiet = exp(np.maximum(-700.0, compute_quiet_logs(counts, rates)))
     share = rates.idle / np.maximum(1e-300, rates.idle + (1 - rates.idle) * quiet)
     return np.where(counts.is_actor, 0.0, share)
 
 
 class OwnerForecast:
-    """Chances of a defence hour by hour, by each owner's acts until then."""
+    """Forecast of defences hour by hour, from each owner's acts so far."""
 
     def __init__(self, rates: OwnerRates, large_debt: int) -> None:
         self.rates, self.large_debt = rates, large_debt
@@ -293,7 +314,7 @@ class OwnerForecast:
         self.quiet: dict[int, float] = {}  # by owner: chance of no act so far if not idle; 0: has acted
 
     def forecast_defence(self, owner: int, hour: VaultHour) -> float:
-        """Return the chance of a defence in an hour, and record the owner's act of that hour."""
+        """Return the chance that an owner defends a vault in an hour, and record the act of that hour."""
         quiet = self.quiet.get(owner, 1.0)
         chance = self.chances[get_cell(hour, self.large_debt)]
         awake = (1 - self.rates.idle) * quiet

@@ -53,7 +53,7 @@ _RULE_OF_THREE = 3
 
 @dataclass(frozen=True)
 class OwnerParameter:
-    """A parameter of the section `owners`, with its interval and the counts behind it."""
+    """Parameter of the scenario section `owners`, with its interval and the counts behind it."""
 
     name: str  # its place in the section
     of: str
@@ -66,7 +66,10 @@ class OwnerParameter:
 
 @dataclass(frozen=True)
 class FitQuality:
-    """How well a law tells the hours with a defence: natural logarithms of likelihoods."""
+    """Log likelihoods of the hours with and without a defence.
+
+    They are those of the fitted law, of the default law and of one constant chance.
+    """
 
     law: float
     default: float
@@ -76,7 +79,7 @@ class FitQuality:
 
 @dataclass(frozen=True)
 class OwnerFit:
-    """All that was measured of owners, and of what."""
+    """Measured behavior of owners: parameters with intervals, fit quality, and the data behind them."""
 
     histories: tuple[OwnerHistory, ...]
     law: OwnerLaw
@@ -91,11 +94,15 @@ class OwnerFit:
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
-        """Names of parameters that the events could not measure: the default stands in."""
+        """Names of the parameters that the events could not measure, and that keep their default."""
         return tuple(f"{each.name} {each.of}".strip() for each in self.parameters if not each.is_measured)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row for each parameter: value, interval of 95%, counts, and whether it was measured."""
+        """Return a table with one row for each parameter.
+
+        The columns are `parameter`, `of`, `unit`, `value`, the ends `low` and `high` of the 95% interval,
+        `measured_on` (hours, acts or owners), `acts` and `measured`.
+        """
         import pandas as pd
 
         rows = [
@@ -106,7 +113,7 @@ class OwnerFit:
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high"), float))
 
     def to_yaml(self) -> str:
-        """Return the section `owners`, whole, with comments on the histories behind it."""
+        """Return the scenario section `owners` as YAML, with comments on the histories behind it."""
         told = [
             f"Measured from {each.name}: {format_utc_time(each.first)} to {format_utc_time(each.last)}, "
             f"{each.vaults:,} vaults, {len(each.hours):,} hours of vaults, "
@@ -118,7 +125,7 @@ class OwnerFit:
         return write_owner_section(self.law, told)
 
     def to_summary(self) -> dict[str, Any]:
-        """Return everything as plain values, for JSON."""
+        """Return all results as plain values for JSON."""
         return {
             "histories": [_summarise_history(each) for each in self.histories],
             "parameters": [
@@ -152,12 +159,27 @@ def fit_owners(
     large_debt: int = 1_000_000,
     default: OwnerLaw | None = None,
 ) -> OwnerFit:
-    """Measure owners' reactions from one history or several; docs/how-to/owners.md.
+    """Measure how vault owners react to prices, from one history or several (docs/how-to/owners.md).
 
-    Owners of two histories are different owners, even with equal names. Debts of `large_debt` dollars or more
-    have a factor of their own, if its interval is wholly on one side of 1. Intervals are of 95%: owners are
-    drawn with replacement `draws` times. Parameters that the hours cannot measure are those of `default`, or
-    of the package's own law.
+    - `histories`: histories from `read_owner_history`. Owners of two histories are different owners, even
+      with equal names.
+    - `seed`: seed of the bootstrap.
+    - `draws`: number of times that owners are drawn with replacement for the 95% intervals, at least 40.
+    - `large_debt`: debt in dollars from which a vault counts as large. Large debts get a factor of their
+      own if its interval lies wholly on one side of 1.
+    - `default`: law whose values replace parameters that the hours cannot measure. None is the package's
+      law.
+
+    The result has these fields:
+
+    - `law`: the measured law of owners. `to_yaml()` writes it as the scenario section `owners`.
+    - `parameters`: each parameter with its interval and counts. `to_frame()` makes a table of them.
+    - `quality`: log likelihoods of the law, of the default and of one constant chance.
+    - `distances`, `days`, `falls`: tables of observed and expected defences.
+    - `unmeasured`: names of the parameters that keep their default.
+    - `histories`, `seed`, `draws`, `default_text`: the input, and the default's section as text.
+
+    Raises BackstopError without a history, and with fewer than 40 draws.
     """
     if not histories:
         raise BackstopError("histories: are missing: read one with read_owner_history")
@@ -167,7 +189,7 @@ def fit_owners(
 
 
 class _OwnerFitting:
-    """Histories on their way to a law."""
+    """Computation of an OwnerFit from histories: counts, acts and the default law."""
 
     def __init__(
         self, histories: tuple[OwnerHistory, ...], seed: int, draws: int, large_debt: int, default: OwnerLaw
@@ -221,7 +243,7 @@ class _OwnerFitting:
         return rates, list(self._list_rate_parameters(rates, drawn_rates))
 
     def _draw_owners(self, number: int) -> Integers:
-        """Return how often each owner is among as many that are drawn with replacement."""
+        """Return how often each owner appears in bootstrap sample number `number`."""
         count = self.counts.owner_count
         random = SeededRandom(self.seed, "owners", number)
         return np.bincount([random.draw_index(count) for _ in range(count)], minlength=count)
@@ -265,7 +287,10 @@ class _OwnerFitting:
     def _measure_acts(
         self, prefix: str, ways: tuple[str, ...], drawn: Sequence[Integers]
     ) -> tuple[ActLaw, list[OwnerParameter]]:
-        """Measure the ways, sizes and least distance of acts; the default's where there are too few."""
+        """Return the distribution of acts in one direction, and its parameters.
+
+        With too few acts, the default's distribution is returned.
+        """
         acts = self.acts[ways]
         has = len(acts) >= LEAST_ACTS
         law = self.default.defend if ways is DEFENCES else self.default.release
@@ -291,9 +316,9 @@ class _OwnerFitting:
     # ------------------------------------------------------------------ quality
 
     def _judge_fit(self, rates: OwnerRates) -> FitQuality:
-        """Return logarithms of the likelihood of all hours with and without a defence, owner by owner.
+        """Return the log likelihoods of all hours with and without a defence.
 
-        An owner without a defence is idle, or has had no luck in any hour.
+        An owner without a defence is idle, or chose not to defend in any hour.
         """
         hours, acts = int(self.counts.hours.sum()), int(self.counts.defences.sum())
         chance = acts / hours
@@ -308,7 +333,7 @@ class _OwnerFitting:
         )
 
     def _get_default_rates(self) -> OwnerRates:
-        """Return the default's rates, for debts that are large by this fit's bound."""
+        """Return the default's rates; the factor of large debts is 1 if the default has another bound."""
         if self.default.large_debt == self.large_debt:
             return self.default.rates
         return replace(self.default.rates, large=1.0)
@@ -329,10 +354,10 @@ class _OwnerFitting:
         return total
 
     def _build_calibration(self, rates: OwnerRates) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-        """Return defences, observed and expected by the law and the default: by distance, day and fall.
+        """Return tables of observed and expected defences, by distance, by day and by price drop.
 
-        Each hour is forecast from the owner's earlier acts. An owner with an act is not idle. An owner with
-        many occasions and no act is more likely idle.
+        Each hour is forecast from the owner's earlier acts. An owner with many occasions and no act is more
+        likely idle.
         """
         forecasts = [OwnerForecast(each, self.large_debt) for each in (rates, self._get_default_rates())]
         by_distance: dict[str, list[float]] = {of: [0, 0, 0, 0] for of in list_range_texts(DISTANCES)}
@@ -368,7 +393,7 @@ class _OwnerFitting:
 
 
 def _build_frame(name: str, columns: Sequence[str], lines: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """Return a row for each line: counts as whole numbers, expected counts to two decimals."""
+    """Return a table with one row per entry: counts as integers, expected counts with two decimals."""
     import pandas as pd
 
     rows = [
@@ -389,14 +414,17 @@ def _format_day(day: int) -> str:
 
 
 def _is_above_one(end: float | None) -> bool | None:
-    """Return True if an end of an interval is above 1, False if under it; None at it, or without one."""
+    """Return whether an interval's end is above 1; None if it is exactly 1 or None."""
     return None if end is None or end == 1 else end > 1
 
 
 def _build_parameter(
     name: str, of: str, unit: str, values: Sequence[float], count: int, acts: int, is_measured: bool
 ) -> OwnerParameter:
-    """Return a parameter of its value and its drawn values; a chance without an act has the rule of three."""
+    """Return a parameter from its value, `values[0]`, and its bootstrap values.
+
+    A measured chance without any act has the upper end 3 / `count` (rule of three).
+    """
     figure = _build_figure(values[0], values[1:] if is_measured else [])
     if is_measured and not acts and name.endswith("chances"):
         figure = Figure(figure.value, 0.0, round_figure(min(1.0, _RULE_OF_THREE / count)))
@@ -404,7 +432,7 @@ def _build_parameter(
 
 
 def _build_figure(value: float, drawn: Sequence[float]) -> Figure:
-    """Return a figure with the interval between the draws that one in forty is under, and over."""
+    """Return a figure with the bootstrap interval that leaves out one draw in forty on each side."""
     if not drawn:
         return Figure(round_figure(value), None, None)
     ordered, place = sorted(drawn), (len(drawn) + 1) // _TAIL
@@ -412,7 +440,7 @@ def _build_figure(value: float, drawn: Sequence[float]) -> Figure:
 
 
 def list_range_texts(bounds: Sequence[int]) -> list[str]:
-    """List ranges of distances or falls as `under 0%`, `0% to 2%`, ..., `80% or more`."""
+    """Return the texts of the ranges between bounds: `under 0%`, `0% to 2%`, ..., `80% or more`."""
     texts = [format_points(each) for each in bounds]
     between = [f"{one} to {other}" for one, other in pairwise(texts)]
     return [f"under {texts[0]}", *between, f"{texts[-1]} or more"]

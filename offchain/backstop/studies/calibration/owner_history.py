@@ -38,7 +38,7 @@ NEAR = 1_000
 
 
 class OwnerAct(NamedTuple):
-    """An owner's act on a vault within an hour."""
+    """Change that an owner made to a vault within an hour."""
 
     way: str  # of DEFENCES or RELEASES
     size: float  # part of the debt
@@ -46,7 +46,7 @@ class OwnerAct(NamedTuple):
 
 
 class VaultHour(NamedTuple):
-    """A vault at a full hour, and its owner's act within the hour after."""
+    """State of a vault at a full hour, and its owner's act within the next hour (None for no act)."""
 
     owner: int  # place among the owners
     time: int  # seconds of the epoch
@@ -60,7 +60,7 @@ class VaultHour(NamedTuple):
 
 @dataclass(frozen=True)
 class OwnerHistory:
-    """All vaults of a file of events, hour by hour."""
+    """Vaults of an event file at each full hour, with their owners' acts."""
 
     name: str
     first: int  # full hour, seconds of the epoch
@@ -74,7 +74,7 @@ class OwnerHistory:
 
 
 class _Vault:
-    """A vault under events, and its owner's changes since the last full hour."""
+    """State of a vault, and its owner's changes since the last full hour."""
 
     __slots__ = ("account", "added", "debt", "drawn", "is_liquidated", "locked", "owner", "symbol", "token")
 
@@ -103,13 +103,32 @@ def read_owner_history(
     floor: int = 2_000,
     filesystem: pafs.FileSystem | None = None,
 ) -> OwnerHistory:
-    """Read the acts of vault owners from a file of events; docs/how-to/owners.md.
+    """Read the acts of vault owners, hour by hour, from a file of events (docs/how-to/owners.md).
 
-    `like` names a mapping of the form `events` or its file; the other options override it, field by field.
-    The vaults at `begin` are those of `book`, to which later events are added, or without one the sum of all
-    events until then. `ratios` are liquidation ratios by symbol, in place of those of the book and of the
-    mapping's system. Vaults with a debt under `floor` dollars are left out. Raise BackstopError, with all
-    faults of the file at once, for unreadable values.
+    - `events`: file or table of events on vaults.
+    - `prices`: history of prices of the collateral, and of debt tokens that are not dollars.
+    - `book`: vaults at `begin`, to which later events are added. Without it, the vaults at `begin` are
+      the sum of all events until then.
+    - `like`: name or file of a column mapping of the form `events`.
+    - `columns`, `fixed`, `decimals`, `only`, `rename`: fields that override those of the mapping.
+    - `floats`: whether amounts may be floating-point numbers, which are refused by default.
+    - `ratios`: liquidation ratios by symbol, for example "130%". They override those of `book` and of the
+      mapping's system.
+    - `begin`, `until`: first and last full hour. By default all hours with events and prices.
+    - `floor`: debt in dollars under which a vault is left out of an hour.
+    - `filesystem`: PyArrow file system that holds `events`.
+
+    The result has these fields:
+
+    - `name`, `first`, `last`: name of the file, and the period in seconds since the Unix epoch.
+    - `owners`: name of each owner. `near_hours`: for each owner, the hours in which a vault without any
+      act would have come within 10% of liquidation.
+    - `hours`: a record for each vault and full hour. It has `owner` (index), `time`, the `distance` from
+      liquidation and the `fall` of the price over a day [bps], `debt` [wad] and `act` (None for no act).
+    - `vaults`, `liquidated`: number of vaults, and of vaults that were liquidated.
+    - `told`: remarks on data that were left out.
+
+    Raises BackstopError. For unreadable values it lists all faults of the file at once.
     """
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename)
     if mapping.form != "events":
@@ -131,7 +150,7 @@ def read_owner_history(
 
 
 class _HistoryBuilder:
-    """One file of events on its way to vaults hour by hour."""
+    """Builder that applies the events of a file, and records vaults hour by hour."""
 
     def __init__(
         self,
@@ -167,7 +186,7 @@ class _HistoryBuilder:
             raise BackstopError(f"fixed: debt_price: {error}") from None
 
     def set_period(self, begin: str | int | None, until: str | int | None, has_book: bool) -> None:
-        """Set the first and the last full hour; refuse a period without prices."""
+        """Set the first and the last full hour; raise BackstopError if prices do not cover them."""
         there = self.prices.first_common_time, self.prices.last_common_time
         first_event, last_event = self.events[0].time.value, self.events[-1].time.value
         earliest = first_event - first_event % HOUR if has_book else -(-first_event // HOUR) * HOUR
@@ -190,7 +209,7 @@ class _HistoryBuilder:
             )
 
     def open_vaults(self, book: VaultBook | None) -> None:
-        """Open the vaults of the first hour: those of a book, or the sum of all events until then."""
+        """Create the vaults of the first hour, from a book or from all events until then."""
         early = sum(event.time.value <= self.first for event in self.events)
         if book is None:
             self._play_events(self.first)
@@ -231,14 +250,17 @@ class _HistoryBuilder:
             vault.locked, vault.debt = each.locked, debt.debt
 
     def _note_tokens(self, vault: _Vault, symbol: str, token: str) -> None:
-        """Record a vault's collateral and debt token; `?` if it has several of either."""
+        """Record a vault's collateral and debt token; `?` stands for several tokens."""
         if symbol and vault.symbol != symbol:
             vault.symbol = "?" if vault.symbol else symbol
         if token and vault.token != token:
             vault.token = "?" if vault.token else token
 
     def set_ratios(self, given: Mapping[str, str], book: VaultBook | None, system: str) -> None:
-        """Set the liquidation ratio of each collateral; refuse one that has none, or no price."""
+        """Set the liquidation ratio of each collateral.
+
+        Raises BackstopError if a collateral has no ratio or no price.
+        """
         used = dict.fromkeys(
             [vault.symbol for vault in self.vaults.values() if vault.symbol not in ("", "?")]
             + [change.symbol for event in self.events for change in event.changes if not change.is_debt]
@@ -270,7 +292,10 @@ class _HistoryBuilder:
     # -------------------------------------------------------------------- hours
 
     def build_history(self, floor: int) -> OwnerHistory:
-        """Build a row for each vault at each full hour, with its owner's changes within the hour after."""
+        """Return the history: a record for each vault with enough debt at each full hour.
+
+        `floor` is the least debt [wad]. Raises BackstopError if no vault has that debt.
+        """
         hours: list[VaultHour] = []
         owners: dict[str, int] = {}
         near: list[int] = []
@@ -322,7 +347,10 @@ class _HistoryBuilder:
         return vault.debt * self._get_debt_price(vault, time) >= floor * RAY
 
     def _get_debt_price(self, vault: _Vault, time: int) -> int:
-        """Return the price of a vault's debt token [ray]: of the file of prices, or the fixed one."""
+        """Return the price of a vault's debt token [ray], from the price file or the fixed price.
+
+        Raises BackstopError if there is neither.
+        """
         if vault.token in self.prices.series:
             return self.prices.series[vault.token].get_price(time)
         if not self.has_fixed_debt_price:
@@ -337,7 +365,7 @@ class _HistoryBuilder:
         return self.prices.series[vault.symbol].get_price(time) * RAY // self._get_debt_price(vault, time)
 
     def _play_events(self, until: int) -> None:
-        """Apply events to the end of an hour, and note what owners have changed by themselves."""
+        """Apply the events until a time, and add up the changes that owners made themselves."""
         while self.next_event < len(self.events) and self.events[self.next_event].time.value <= until:
             event = self.events[self.next_event]
             self.next_event += 1
@@ -380,9 +408,9 @@ def _get_balance(
 
 
 def compute_distance(locked: int, debt: int, price: int, ratio: int) -> int:
-    """Return the distance from liquidation [basis points], rounded down: below 0 a vault is unsafe.
+    """Return a vault's distance from liquidation [bps], rounded down; an unsafe vault is below 0.
 
-    The price is that of the collateral in the debt token [ray]; the ratio is in basis points.
+    `price` is that of the collateral in the debt token [ray], and `ratio` is in basis points.
     """
     return locked * price * BASIS_POINTS * BASIS_POINTS // (debt * ratio * RAY) - BASIS_POINTS
 
@@ -390,13 +418,13 @@ def compute_distance(locked: int, debt: int, price: int, ratio: int) -> int:
 def classify_owner_act(
     locked: int, debt: int, added: int, drawn: int, price: int, ratio: int
 ) -> OwnerAct | None:
-    """Return the act that an owner's changes within an hour are; None if the ratio moved under 0.3%.
+    """Return an owner's changes within an hour as one act; None if the ratio moved by less than 0.3%.
 
-    A defence raises the ratio. If collateral is taken out while debt is repaid, the collateral is sold for
-    it. Otherwise the method is the larger in worth of collateral added (less the draw on it) and debt repaid.
-    Its size is that amount over the debt, all of the debt if no debt is left. A release lowers the ratio, by
-    the larger of the draw and the withdrawal. Its size is that of a draw, or a withdrawal, alone that lowers
-    the ratio as much.
+    `added` is the change of collateral, `drawn` the change of debt. A defence raises the ratio. It is a sale
+    if collateral left while debt was repaid. Otherwise it is a deposit or a repayment, whichever is worth
+    more. Its size is that amount over the debt, and 1 if no debt is left. A release lowers the ratio. It is a
+    draw or a withdrawal, whichever is larger. Its size is that of a single draw or withdrawal with the same
+    effect on the ratio.
     """
     after_locked, after_debt = locked + added, debt + drawn
     worth = added * price // RAY

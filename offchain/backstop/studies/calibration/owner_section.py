@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class OwnerLaw:
-    """All parameters of the section `owners`, as numbers."""
+    """All parameters of the scenario section `owners`, as numbers."""
 
     def __init__(self, rates: OwnerRates, large_debt: int | None, defend: ActLaw, release: ActLaw) -> None:
         self.rates = rates
@@ -35,7 +35,11 @@ class OwnerLaw:
 
 
 def read_owner_law(path: Path = DEFAULTS) -> OwnerLaw:
-    """Read the section `owners` of a file, in which distances and falls have to be the measured ones."""
+    """Read the owners' law from the section `owners` of a file.
+
+    Raises BackstopError, with the line of the file, if its distances and price drops are not those that are
+    measured.
+    """
     section = read_document(path).read_section(("owners",))["owners"]
     found = read_owner_behavior(section, HOUR)
     for place, value, text in (("every", found.every, "1 h"), ("defend.within", found.within, "24 h")):
@@ -62,7 +66,7 @@ def read_owner_law(path: Path = DEFAULTS) -> OwnerLaw:
 
 
 def _find_field(section: Field, place: str) -> Field:
-    """Return the field at a dotted place, or the section where another file has it."""
+    """Return the field at a dotted path, or the section if the field is missing."""
     for name in place.split("."):
         entries = section.read_mapping_entries()
         if name not in entries:
@@ -80,7 +84,10 @@ def _convert_act_law(action: OwnerAction) -> ActLaw:
 
 
 def write_owner_section(law: OwnerLaw, comments: Sequence[str]) -> str:
-    """Return the section as YAML under its comments: shares to four digits, sizes to two decimals."""
+    """Return the section `owners` as YAML, below these comments.
+
+    Shares have four significant digits, sizes two decimals.
+    """
     rates = law.rates
     large = ""
     if law.large_debt is not None:
@@ -120,30 +127,30 @@ def _format_list(values: Sequence[T], write: Callable[[T], str]) -> str:
 
 
 def format_points(value: int) -> str:
-    """Write basis points as `2.5%`."""
+    """Return basis points as a text in per cent, for example `2.5%`."""
     return f"{format_decimal(value, 100)}%"
 
 
 def format_share(value: float) -> str:
-    """Write a share as `11.83%`: four digits that count, seven decimals at most."""
+    """Return a share as `11.83%`, with four significant digits and at most seven decimals."""
     text = f"{round_figure(100 * min(1.0, value)):.7f}".rstrip("0").rstrip(".")
     return f"{text}%"
 
 
 def format_factor(value: float) -> str:
-    """Write a factor as `2.612 x`, 100 x at most."""
+    """Return a factor as `2.612 x`, at most 100 x."""
     text = f"{round_figure(min(HEAVIEST, value)):.4f}".rstrip("0").rstrip(".")
     return f"{text} x"
 
 
 def format_size(value: float) -> str:
-    """Write a part of the debt as `13.25%`, 100% at most."""
+    """Return a part of the debt as `13.25%`, at most 100%."""
     text = f"{100 * min(1.0, value):.2f}".rstrip("0").rstrip(".")
     return f"{text}%"
 
 
 def split_whole(shares: Sequence[float]) -> list[int]:
-    """Return shares in thousandths that add up to 1,000: the largest remainders are rounded up."""
+    """Return shares as integers in thousandths that add up to 1,000 (largest remainder method)."""
     exact = [1_000 * each for each in shares]
     found = [int(each) for each in exact]
     places = sorted(range(len(exact)), key=lambda i: (found[i] - exact[i], i))

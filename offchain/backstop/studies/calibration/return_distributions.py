@@ -28,7 +28,7 @@ _ENOUGH = 1e-7
 
 @dataclass(frozen=True)
 class StudentTails:
-    """Student's t: degrees of freedom, and each price's standard deviation of a move."""
+    """Fitted Student's t: degrees of freedom, and the standard deviation of each price's returns."""
 
     degrees: float
     deviations: tuple[float, ...]
@@ -36,7 +36,10 @@ class StudentTails:
 
 @dataclass(frozen=True)
 class JumpDiffusion:
-    """Normal moves and jumps: a step's chance of one, deviations without, and the size of each price's."""
+    """Fitted normal returns with jumps: chance of a jump per step, and deviations without jumps.
+
+    `means` and `spreads` are mean and deviation of each price's jumps.
+    """
 
     chance: float
     deviations: tuple[float, ...]
@@ -45,14 +48,17 @@ class JumpDiffusion:
 
 
 def compute_mean_standardised_moves(moves: Floats) -> Floats:
-    """Return the common index of moves: the mean of each in standard deviations."""
+    """Return the mean over all prices of their returns in standard deviations, for each step."""
     spreads = np.sqrt(np.mean(moves * moves, axis=0))
     index: Floats = np.mean(moves / np.where(spreads > 0, spreads, 1.0), axis=1)
     return index
 
 
 def fit_student_t(table: Floats, index: Floats) -> StudentTails:
-    """Fit Student's t to the index, and each price's scale with its degrees."""
+    """Fit the degrees of Student's t to `index`, and the deviation of each column with these degrees.
+
+    `index` has the common returns of all prices.
+    """
     squares = index * index
 
     def misfit(inverse: float) -> float:
@@ -74,12 +80,12 @@ def fit_student_t(table: Floats, index: Floats) -> StudentTails:
 
 
 def compute_deviations_around_zero(moves: Floats) -> tuple[float, ...]:
-    """Return the plain deviation of each price's moves around zero, with all that is extreme in it."""
+    """Return the root mean square of each price's returns."""
     return tuple(sqrt(float(np.mean(column * column))) for column in moves.T)
 
 
 def _fit_scale(squares: Floats, degrees: float) -> float:
-    """Return the squared scale of t-distributed numbers around zero that is most likely."""
+    """Return the maximum likelihood squared scale of Student's t around zero, from squared returns."""
     scale = float(np.mean(squares))
     for _ in range(_ROUNDS if scale > 0 else 0):
         before, scale = scale, scale * float(np.mean((degrees + 1) * squares / (degrees * scale + squares)))
@@ -89,7 +95,10 @@ def _fit_scale(squares: Floats, degrees: float) -> float:
 
 
 def fit_jumps(table: Floats, index: Floats) -> JumpDiffusion | None:
-    """Fit normal moves with jumps at common times, by expectation and maximisation; None where few jump."""
+    """Fit normal returns with jumps at common times, by expectation maximisation.
+
+    None with fewer than FEW_JUMPS jumps.
+    """
     jumped = estimate_move_jump_probabilities(index)
     if jumped is None:
         return None
@@ -106,7 +115,10 @@ def fit_jumps(table: Floats, index: Floats) -> JumpDiffusion | None:
 
 
 def estimate_move_jump_probabilities(index: Floats) -> Floats | None:
-    """Return how likely each move of the index has a jump in it."""
+    """Return the probability that each return of `index` contains a jump.
+
+    None with fewer than FEW_JUMPS jumps, or if most returns are 0.
+    """
     squares = index * index
     usual = float(np.median(np.abs(index))) / 0.6745
     if usual == 0:

@@ -65,11 +65,31 @@ def calibrate(
     block_time: str | None = None,
     cautious: bool = False,
 ) -> Calibration:
-    """Measure the laws of a book's prices, and its markets; docs/how-to/calibration.md.
+    """Measure volatility, tails or jumps, correlation and market depth from histories.
 
-    `law` is `tails` (Student's t, the same degrees in each block) or `jumps` (Merton's); without it, jumps
-    where prices are further apart than blocks, since tails of long moves are not those of blocks. `cautious`
-    writes the worse end of each interval, correlations in crashes where these are higher, and low depths.
+    docs/how-to/calibration.md explains each estimator.
+
+    - `book`: vaults, whose types with debt decide which assets are measured.
+    - `prices`: history of prices.
+    - `depth`: quotes of markets. Without it no depth is measured.
+    - `law`: "tails" (Student's t, with the same degrees in each block) or "jumps" (Merton's). By default
+      "jumps" if prices are further apart than blocks, as tails of long returns are not those of blocks.
+    - `block_time`: length of a block, for example "12 s". By default the distance of prices, at most 60
+      s.
+    - `cautious`: whether scenario fields take the end of each interval that makes losses larger, the
+      higher of the usual and the crash correlation, and low depths.
+
+    The result has these fields:
+
+    - `name`, `law`, `step`: name of the history, chosen law, and length of a return in seconds.
+    - `moves`, `left_out`, `days`: numbers of returns, of returns left out at gaps, and of daily returns.
+    - `first`, `last`: period in seconds since the Unix epoch. `window`: length in seconds of the returns
+      that crash correlations use.
+    - `prices`, `pairs`, `markets`: figures of each price, each pair of prices and each market, with 95%
+      intervals. `to_frame()` returns all figures as one table.
+    - `measured`: values of scenario fields, with their origin, for `write_scenario`.
+
+    Raises BackstopError for an unknown law, and if the history is too short.
     """
     if law is not None and law not in LAWS:
         raise BackstopError(f"law: {law!r} is not one of: {', '.join(LAWS)}")
@@ -126,7 +146,10 @@ def calibrate(
 
 
 def find_priced_assets(book: VaultBook) -> dict[TypeAssets, str]:
-    """Return the assets of the types with debt, the largest debt first, each with its symbol."""
+    """Return the assets of the collateral types with debt, largest debt first, each with its symbol.
+
+    Raises BackstopError if no vault has debt.
+    """
     found = {vault.symbol for _, vault in book.rows if vault.debt}
     if not found:
         raise BackstopError(f"{book.name}: no vault has debt; expected one with debt")
@@ -138,7 +161,7 @@ def find_priced_assets(book: VaultBook) -> dict[TypeAssets, str]:
 
 
 def _parse_block_time(text: str | None, every: int) -> int:
-    """Return the length of a block as `write_scenario` would take it, seconds."""
+    """Return the length of a block [seconds]; without a text, the distance of prices but at most 60."""
     if text is None:
         return min(every, BLOCK)
     try:
@@ -148,7 +171,10 @@ def _parse_block_time(text: str | None, every: int) -> int:
 
 
 def _group_by_correlation(moves: LogReturns) -> list[tuple[str, ...]]:
-    """Group prices that have their extremes together: each joins the first that it goes with, or is alone."""
+    """Group prices that have their extreme returns together.
+
+    A price joins the first group whose first price has a correlation of COMPANY or more with it.
+    """
     groups: list[list[str]] = []
     for symbol in moves.symbols:
         column = moves.get_returns(symbol)
@@ -166,7 +192,7 @@ def _group_by_correlation(moves: LogReturns) -> list[tuple[str, ...]]:
 def _flag_moves_without_jumps(
     moves: LogReturns, groups: Sequence[Sequence[str]], law: str
 ) -> npt.NDArray[np.bool_]:
-    """Return which moves have no jump: the jumps of a group come together as they are drawn."""
+    """Return a flag for each step that says whether no group of prices jumps in it."""
     calm = np.ones(len(moves.table), dtype=bool)
     for group in groups if law == "jumps" else ():
         jumped = estimate_move_jump_probabilities(
@@ -183,7 +209,7 @@ def _compute_correlation(one: Floats, other: Floats) -> float:
 
 
 def _estimate_group_price_figures(moves: LogReturns, group: Sequence[str], law: str) -> list[PriceFigures]:
-    """Measure the prices of one group by a law; a price that never moves has a volatility of 0."""
+    """Return the figures of the prices of one group; a price that never moves has a volatility of 0."""
     places = [moves.symbols.index(symbol) for symbol in group]
     table = moves.table[:, places]
     # Stretches are cut out of the table; the index keeps the units of the whole.
@@ -223,7 +249,10 @@ def _estimate_group_price_figures(moves: LogReturns, group: Sequence[str], law: 
 
 
 def _estimate_degrees(whole: StudentTails, parts: Sequence[StudentTails]) -> Figure:
-    """Return the degrees with the interval of their reciprocal; an end at a bound of the law is none."""
+    """Return the degrees of freedom with an interval, which is computed on their reciprocal.
+
+    An end at a bound of the allowed degrees is None.
+    """
     inverse = compute_figure_with_jackknife_interval(
         1 / whole.degrees, [1 / each.degrees for each in parts], "as it is"
     )

@@ -10,7 +10,10 @@ from backstop.studies.comparison.run_comparison_lines import Line
 
 
 def collect_discount_sale_figures(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return number, principal [rad], payments and bonus [wad] of a run's sales; None without such a type."""
+    """Return number, principal [rad], payments and bonus [wad] of a run's discount sales.
+
+    None if no type is sold at a discount. Amounts are texts.
+    """
     if not any("discount_sales" in entry for entry in summary["collateral_types"]):
         return None
     totals = sum_discount_sales(summary)
@@ -23,7 +26,7 @@ def collect_discount_sale_figures(summary: Mapping[str, Any]) -> dict[str, Any] 
 
 
 def sum_unbooked_debt(summary: Mapping[str, Any]) -> int:
-    """Return debt beyond its collateral's worth on the market at a run's end, not booked as a loss [rad]."""
+    """Return debt beyond its collateral's market worth at a run's end that is not booked as a loss [rad]."""
     return sum(int(entry["underwater_rad"]) for entry in summary["collateral_types"])
 
 
@@ -33,12 +36,12 @@ def has_discount_sales(comparison: Mapping[str, Any]) -> bool:
 
 
 def has_sales_at_once(comparison: Mapping[str, Any]) -> bool:
-    """Return whether any run of a comparison sells vaults in the call that liquidates them."""
+    """Return whether any run of a comparison sells vaults in the same call that liquidates them."""
     return has_discount_sales(comparison) or any(row.get("pools") for row in comparison["presets"])
 
 
 def list_discount_sale_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
-    """List the lines about sales at a discount; none where no run has such a type."""
+    """Return the table lines on discount sales; empty if no run has such a type."""
     if not has_discount_sales(comparison):
         return []
     return [
@@ -49,7 +52,10 @@ def list_discount_sale_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
 
 
 def list_unbooked_debt_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
-    """List the line about losses that are not booked at the end; none where no run sells at once."""
+    """Return the table line on losses that are not booked at the end.
+
+    Empty if no run sells vaults in the call that liquidates them.
+    """
     if not has_sales_at_once(comparison):
         return []
     return [Line("owed beyond collateral, not booked", "unbooked_rad", "rad")]

@@ -52,7 +52,7 @@ _LINES = [
 
 
 class GuardRun(NamedTuple):
-    """Run to make: the guard's name, its title, and the scenario with it."""
+    """Run of a scenario with one guard: the guard's name, its title, and the changed scenario."""
 
     guard: str
     title: str
@@ -60,12 +60,12 @@ class GuardRun(NamedTuple):
 
 
 def list_nonzero_table_lines(comparison: Mapping[str, Any]) -> list[Line]:
-    """List the lines of a scenario's table, without those that are zero in every run."""
+    """Return the lines of a scenario's table that are not zero in every run."""
     return [line for line in _LINES if any(int(row[line.figure] or 0) for row in comparison["runs"])]
 
 
 def list_guard_scenario_names() -> list[str]:
-    """List the library's scenarios that name guards to try."""
+    """Return the names of the library's scenarios that list guards under `tries`."""
     return [
         name
         for name in scenario_names()
@@ -74,7 +74,10 @@ def list_guard_scenario_names() -> list[str]:
 
 
 def build_guard_runs(name_or_file: str) -> list[GuardRun]:
-    """Build and check a scenario's runs: without guards, with each alone, and with all of several."""
+    """Return the checked runs of a scenario: without guards, with each guard alone, and with all guards.
+
+    Raises BackstopError if the scenario lists no guards.
+    """
     top, name = read_unchecked_scenario_fields(name_or_file)
     if "tries" not in top.read_mapping_entries():
         raise BackstopError(f"the scenario {name!r} names no guards under `tries`")
@@ -90,7 +93,7 @@ def build_guard_runs(name_or_file: str) -> list[GuardRun]:
 
 
 def _merge_guard(top: Field, changes: Mapping[str, Field]) -> Field:
-    """Merge a guard's parameters, keepers and unsafe settings into a scenario's document."""
+    """Return a scenario's document with a guard's parameters, keepers and unsafe settings merged in."""
     entries = dict(top.read_mapping_entries())
     for name in ("parameters", "keepers", "unsafe"):
         if name in changes:
@@ -113,10 +116,10 @@ def compare_guards(
     log: Callable[[str], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run every try of every scenario; write a run directory for each, and the comparison.
+    """Run each scenario without guards, with each guard and with all; return the comparison.
 
-    The comparison is written after each scenario. A later call resumes: a scenario that is finished, whole,
-    and made with the same program and files is not run again.
+    A run directory is written for each run, and the comparison after each scenario. A later call resumes. A
+    finished scenario is not run again if its files are intact and program and inputs are the same.
     """
     planned = {
         each[0].scenario.name: each for each in map(build_guard_runs, names)
@@ -153,7 +156,7 @@ def _run_guard_variants(
     progress: Progress,
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Run every try of a scenario and compare them."""
+    """Run all variants of a scenario, and return their comparison."""
     results = []
     for attempt in guard_runs:
 
@@ -180,9 +183,9 @@ def _run_guard_variants(
 def _load_finished(
     comparison: Mapping[str, Any], made_with: Mapping[str, str], out: Path, log: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Return the scenarios that an earlier call finished and that still hold, by name.
+    """Return, by name, the comparisons of scenarios that an earlier call finished and that are still valid.
 
-    A scenario holds if its files are as they were written, and the program and the scenario are the same.
+    A comparison is valid if its files are unchanged, and program and scenario are the same.
     """
     file = out / "guards.json"
     if not file.exists():
@@ -237,15 +240,15 @@ def _build_guard_comparison(guard_runs: Sequence[GuardRun], results: Sequence[Ru
 
 
 def build_guard_row(attempt: GuardRun, result: RunResult) -> dict[str, Any]:
-    """Collect the figures of one run.
+    """Return the figures of one run.
 
-    Bad debt is the recognised amount, less recoveries outside the stages, plus the debt that vaults and
+    Bad debt is the recognised amount less recoveries outside the stages, plus the debt that vaults and
     auctions would not repay at the last market price. A liquidation is false if its collateral was worth at
-    least the liquidation ratio times the debt that it stood for,
+    least the liquidation ratio times its principal:
 
-        lot*price*BASIS_POINTS >= principal*liquidation_ratio,
+        lot*price*BASIS_POINTS >= principal*liquidation_ratio
 
-    either at the market price of its own block (the feed was wrong), or at the last one (the price drop was
+    The price is the market price of its own block (the feed was wrong), or the last one (the price drop was
     no loss). Margins by size and calls do not count: liquidations above the ratio because of them are false
     as well.
     """
@@ -283,7 +286,7 @@ def _compute_savings(off: Mapping[str, str], row: Mapping[str, str], figure: str
 
 
 def _find_first_liquidation_times(run_result: RunResult) -> dict[tuple[int, str], int]:
-    """Return the time of each vault's first liquidation."""
+    """Return the time of the first liquidation of each vault, by (collateral type, owner)."""
     auctions = transpose_table_rows(run_result.tables, "auctions")
     found: dict[tuple[int, str], int] = {}
     keys = zip(auctions["collateral_type"], auctions["owner"], auctions["started_at"], strict=True)
@@ -293,7 +296,7 @@ def _find_first_liquidation_times(run_result: RunResult) -> dict[tuple[int, str]
 
 
 def _iter_false_liquidation_debts(parameters: Parameters, run_result: RunResult) -> Iterator[int]:
-    """Yield the debt of each false liquidation [rad]."""
+    """Yield the principal of each false liquidation [rad]."""
     state, auctions = (
         transpose_table_rows(run_result.tables, "state"),
         transpose_table_rows(run_result.tables, "auctions"),
@@ -319,7 +322,7 @@ class _Draw(NamedTuple):
 
 
 def _iter_stablecoin_draws(scenario: Scenario, run_result: RunResult) -> Iterator[_Draw]:
-    """Yield each draw that a keeper sent and a block included."""
+    """Yield each draw of stablecoins by a borrower, exploiter or bridge that a block included."""
     roles = {name: group.role for group in scenario.keepers for name in group.list_keeper_names()}
     actions = transpose_table_rows(run_result.tables, "actions")
     names = ("method", "sender_name", "args", "ok")
@@ -335,7 +338,7 @@ def _iter_stablecoin_draws(scenario: Scenario, run_result: RunResult) -> Iterato
 
 
 def write_comparison_json_and_csv(comparison: Mapping[str, Any], out: Path) -> None:
-    """Write guards.json and guards.csv into a directory."""
+    """Write guards.json and guards.csv to a directory."""
     rows = (
         ((each["scenario"], row["guard"]), row) for each in comparison["scenarios"] for row in each["runs"]
     )

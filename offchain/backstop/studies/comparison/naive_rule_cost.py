@@ -20,13 +20,13 @@ def list_party_gains_naive_over_ours(
     naive_summary: Mapping[str, Any],
     our_summary: Mapping[str, Any],
 ) -> Parties:
-    """Return each party's gain under a naive rule over ours, largest gain first [wad].
+    """Return each party's gain under a naive rule compared with our rule, largest gain first [wad].
 
-    A group's gain falls by its additional payments. Of a pool's payments, remaining depositors bore the part
-    that leaving depositors did not. All of it is in coins, also where settlement makes them worth less: their
-    holders bear that. Where vaults are sold at once, an unbooked loss has no payer yet, and keepers have
-    their profit. The gain of a stability pool's depositors is the worth of their collateral at the end less
-    their payments.
+    A group's gain falls by its additional payments. Of a pool's payments, remaining depositors bear the part
+    that leaving depositors avoid. All gains are in coins, also if settlement makes coins worth less: their
+    holders bear that. If vaults are sold at once, an unbooked loss has no payer yet, and keepers have their
+    profit. The gain of a stability pool's depositors is their collateral's worth at the end less their
+    payments.
     """
     found: dict[str, int] = {}
     left = {
@@ -54,19 +54,19 @@ def list_party_gains_naive_over_ours(
 
 
 def _sum_leavers_worth(summary: Mapping[str, Any], pool: str) -> int:
-    """Return the final balances of depositors that leave a pool [wad of coins], rounded down."""
+    """Return the final balances of depositors who leave a pool [wad of coins], rounded down."""
     leavers = (each for each in summary["members"] if each["pool"] == pool and each["leaves"])
     worth = int((summary["settlement"] or {}).get("coin_worth_ray") or 0) or RAY
     return sum(int(each["end_wad"]) for each in leavers) * RAY // worth
 
 
 def list_gainers(found: Parties) -> list[tuple[str, int]]:
-    """List the parties with a gain of a coin or more, each with its gain [wad]."""
+    """Return the parties that gain a coin or more, each with its gain [wad]."""
     return [(name, gain) for name, gain in _parse_party_gains(found) if gain >= 10**18]
 
 
 def list_payers(found: Parties) -> list[tuple[str, int]]:
-    """List the parties with a loss of a coin or more, largest loss first [wad]."""
+    """Return the parties that lose a coin or more, largest loss first [wad]."""
     return [(name, -gain) for name, gain in reversed(_parse_party_gains(found)) if gain <= -(10**18)]
 
 

@@ -54,12 +54,15 @@ DAY = 86_400
 
 
 def list_comparison_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
-    """List all lines of a comparison."""
+    """Return all table lines of a comparison: on vaults, and on the margin market if there is one."""
     return [*list_vault_line_specs(comparison), *list_margin_figure_line_specs(comparison)]
 
 
 def list_vault_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
-    """List the lines about vaults; a group that is in no preset's waterfall has none."""
+    """Return the table lines on vaults that have a figure in at least one run.
+
+    A group that is in no preset's waterfall has no line.
+    """
     asked = {
         entry["group"] for row in comparison["presets"] for entry in row["loss_paid_by"] if entry["present"]
     }
@@ -103,7 +106,7 @@ def list_vault_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
 
 
 def list_margin_figure_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
-    """List the lines about the margin market, if the scenario has one."""
+    """Return the table lines on the margin market; empty if no run has one."""
     if not any(row["margin"] for row in comparison["presets"]):
         return []
 
@@ -129,7 +132,7 @@ def list_margin_figure_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
 
 
 def _list_margin_evasion_line_specs() -> list[Line]:
-    """List the lines about winners that evade ADL, compared with the same run without evasion."""
+    """Return the table lines on winners who evade ADL, compared with the same run without evasion."""
     found = [
         ("winners that evade", "dodgers", "count"),
         ("  calls tried", "tried", "count"),
@@ -163,10 +166,29 @@ def compare(
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run a scenario under each preset; write a run directory for each, and the comparison.
+    """Run a scenario under each preset, and return a comparison of who pays the losses.
 
-    A preset with naive rules runs once more for each of them, with our rule in its place. With `dodgers`,
-    basis points of the winners in a margin market, it runs once more, and these winners evade ADL.
+    A preset with naive rules is run again for each naive rule, with our rule in its place.
+
+    - `scenario`: name or file.
+    - `presets`: presets from `load_presets`.
+    - `host`: chain for the contracts: "revm", "py-evm", "anvil" or "hardhat".
+    - `seed`: seed of all draws.
+    - `out`: folder for a run directory per run, compare.json and compare.csv.
+    - `aftermath`: seconds with constant prices after the scenario's end, in which late payments show.
+    - `dodgers`: share [basis points] of the winners in a margin market who evade ADL in a further run of
+      each preset. It needs a scenario with a margin market.
+    - `command`: command line that the run directories record.
+    - `progress`: function that is called with done, total and text.
+    - `stop`: function that returns True to interrupt.
+
+    The result is the content of compare.json:
+
+    - `presets`: a row for each preset, with its losses, `loss_paid_by` (payments by group), sales, times,
+      `exit_race` (gain of leavers over stayers), claims and `margin`.
+    - `naive`: cost of each naive rule by party (`preset`, `rule`, `parties`).
+    - `scenario`, `title`, `description`, `seed`, `host`, `started_at`, `ended_at`, `aftermath_seconds`:
+      the input.
     """
     # All of them are read before anything runs.
     laid = [
@@ -220,9 +242,9 @@ def compare(
 
 
 def with_margin_winner_evaders(scenario: Scenario, evader_share_bps: int) -> Scenario:
-    """Return the scenario with a share of its winners selected as evaders [bps], still inactive.
+    """Return the scenario with a share [bps] of its winners selected as evaders, who are still inactive.
 
-    Raise BackstopError if the scenario has no margin market.
+    Raises BackstopError if the scenario has no margin market.
     """
     if not evader_share_bps:
         return scenario
@@ -236,12 +258,12 @@ def with_margin_winner_evaders(scenario: Scenario, evader_share_bps: int) -> Sce
 
 
 def enable_winner_evasion(scenario: Scenario) -> Scenario:
-    """Return the scenario with its selected winners evading ADL."""
+    """Return the scenario in which the selected winners evade ADL."""
     return replace(scenario, margin_book=replace(scenario.margin_book, dodges=True))
 
 
 def compare_margin_winner_evasion(idle_run: RunResult, evading_run: RunResult) -> dict[str, Any]:
-    """Compare evading winners' results with a run in which the same winners are idle."""
+    """Return the results of winners who evade ADL, beside a run in which the same winners are idle."""
     before, after = idle_run.summary["margin"]["dodgers"], evading_run.summary["margin"]["dodgers"]
     return {
         **after,
@@ -259,14 +281,14 @@ def compare_margin_winner_evasion(idle_run: RunResult, evading_run: RunResult) -
 
 
 def _compute_evaders_borne_share_bps(result: RunResult) -> int | None:
-    """Return the evaders' part of all losses on gains [bps]; None if gains bore none."""
+    """Return the evaders' share of all losses that gains bear [bps]; None if gains bear none."""
     margin = result.summary["margin"]
     borne = sum(int(margin[f"{kind}_wad"]) for kind in ("taken", "cut"))
     return int(margin["dodgers"]["borne_wad"]) * BASIS_POINTS // borne if borne else None
 
 
 def list_all_runs(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return all runs of a comparison, to say whether model and chain agreed in them."""
+    """Return all runs of a comparison, for the check that model and chain agreed in each."""
     return [*comparison["presets"], *comparison["naive"], *_list_evasion_runs(comparison)]
 
 
@@ -282,7 +304,7 @@ def compute_naive_rule_cost(
     our_row: Mapping[str, Any],
     our_result: RunResult,
 ) -> dict[str, Any]:
-    """Compute the cost of a preset's naive rule by party, compared with a run under our rule."""
+    """Return the cost of a preset's naive rule by party, compared with a run under our rule."""
     return {
         "preset": row["preset"],
         "rule": rule,
@@ -296,7 +318,7 @@ def compute_naive_rule_cost(
 
 
 def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
-    """Collect the figures of a run under a preset."""
+    """Return the figures of a run under a preset."""
     summary = result.summary
     losses, types = summary["losses"], summary["collateral_types"]
     covered = {entry["stage"]: int(entry["rad"]) for entry in losses["covered"]}
@@ -361,11 +383,11 @@ def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
 
 
 def collect_margin_figures(result: RunResult) -> dict[str, Any] | None:
-    """Collect the margin market's figures; None without one.
+    """Return the figures of a run's margin market; None without one.
 
-    Positions count at the marks at which they were closed. `excess_wad` is worked out from the positions of
-    all, event by event: lots that were closed though the other side had as many. An engine that closes whole
-    positions closes `greedy_excess_wad` more of the same accounts.
+    Positions count at the mark prices at which they were closed. `excess_wad` is the worth of lots that were
+    closed although the other side had as many lots. It is computed from all position events. An engine that
+    closes whole positions closes `greedy_excess_wad` more of the same accounts.
     """
     margin = result.summary["margin"]
     if margin is None:
@@ -397,12 +419,15 @@ def collect_margin_figures(result: RunResult) -> dict[str, Any] | None:
 
 
 def _compute_gain_share_taken_bps(cycle: Mapping[str, str]) -> int:
-    """Return the share of its gains that a side gave in a cycle [bps], rounded up."""
+    """Return the share of a side's gains that losses took in a cycle [bps], rounded up."""
     return -(-int(cycle["borne_wad"]) * BASIS_POINTS // int(cycle["gained_wad"]))
 
 
 def _measure_forced_closes(result: RunResult) -> dict[str, Any]:
-    """Compute from events what was closed by force, and how long after the first seizure all was final."""
+    """Return the worth of forced closes and their excess [wad], and when all losses were final.
+
+    The time counts from the first seizure [seconds].
+    """
     sizes: dict[tuple[str, int], int] = {}
     lots: dict[int, list[int]] = {}
     closed = excess = facing = 0
@@ -452,10 +477,10 @@ def _sum_claims(claims: Sequence[Mapping[str, str]], figure: str) -> str | None:
 def _measure_loss_times_and_mean_wait(
     result: RunResult, end: int
 ) -> tuple[int | None, int | None, int | None]:
-    """Return when the first loss came, when the last was closed, and a coin's mean wait [seconds].
+    """Return the times of the first loss and of the last payment, and a coin's mean wait [seconds].
 
-    Amounts under a coin count as nothing, as some stages round their payments down. Losses that are open at
-    the end count until then.
+    Open amounts below one coin count as paid, as some stages round their payments down. Losses that are open
+    at the end wait until `end`.
     """
     flows = transpose_table_rows(result.tables, "waterfall")
     first, closed, created, left, since, weighted = None, None, 0, 0, 0, 0
@@ -478,9 +503,9 @@ def _measure_loss_times_and_mean_wait(
 def list_leaver_gains_over_stayers(
     members: Sequence[Mapping[str, Any]], equity_summary: Mapping[str, str] | None, start_time: int
 ) -> list[dict[str, Any]]:
-    """Compute each pool's final balance of the leaver beyond a stayer with the same deposit.
+    """Return, for each pool, the leaver's final balance beyond that of a stayer with an equal deposit.
 
-    Amounts are in wad of stablecoin, with equity at its price of the end.
+    Amounts are in wad of stablecoin, with equity at its last price.
     """
     found = []
     for contract, _, _ in POOLS.values():
@@ -515,7 +540,7 @@ def _compute_leaver_gain_over_stayer(
 
 
 def write_comparison_files(comparison: Mapping[str, Any], out: Path) -> None:
-    """Write compare.json and compare.csv into a directory."""
+    """Write compare.json and compare.csv to a directory."""
     rows = (((row["preset"],), row) for row in comparison["presets"])
     files = {
         "compare.json": json.dumps(comparison, indent=2, sort_keys=True) + "\n",

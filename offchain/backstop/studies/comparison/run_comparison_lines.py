@@ -11,7 +11,7 @@ from backstop.model.arithmetic import RAD, WAD
 
 
 class Line(NamedTuple):
-    """Line of a table: its title, and a figure of each run."""
+    """Line of a comparison table: its title, and the dotted path of a figure in each run."""
 
     title: str
     figure: str  # path in the run's part of the comparison
@@ -19,7 +19,7 @@ class Line(NamedTuple):
 
 
 def read_figure(row: Mapping[str, Any], path: str) -> int | None:
-    """Return a run's figure at a path, or None if the run has none."""
+    """Return a run's figure at a dotted path; None if the run has none."""
     here: Any = row
     for part in path.split("."):
         if here is not None:
@@ -28,9 +28,9 @@ def read_figure(row: Mapping[str, Any], path: str) -> int | None:
 
 
 def as_csv(key: Sequence[str], shown: Sequence[Line], rows: Iterable[tuple[Sequence[str], Any]]) -> str:
-    """Write a row for each run: the columns `key`, then all digits of each figure.
+    """Return a CSV table with a row for each run: the columns `key`, then each figure with all digits.
 
-    Stablecoins are decimal numbers, times are in seconds.
+    Stablecoins are decimal numbers; times are in seconds.
     """
     found = io.StringIO()
     writer = csv.writer(found, lineterminator="\n")

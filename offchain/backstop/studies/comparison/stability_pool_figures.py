@@ -10,7 +10,7 @@ from backstop.studies.comparison.run_comparison_lines import Line
 
 
 def collect_stability_pool_figures(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the totals of a run's pools, amounts as text; None if the run has no pool."""
+    """Return the totals of a run's stability pools, amounts as text; None if the run has no pool."""
     totals = sum_stability_pool_figures(summary)
     if totals is None:
         return None
@@ -19,7 +19,7 @@ def collect_stability_pool_figures(summary: Mapping[str, Any]) -> dict[str, Any]
 
 
 def list_stability_pool_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
-    """List the lines about stability pools; none where no run has such a type."""
+    """Return the table lines on stability pools; empty if no run has one."""
     if not any(row.get("pools") for row in comparison["presets"]):
         return []
     return [

@@ -61,7 +61,7 @@ _MICRO = {"rad": RAD // 10**6, "wad": WAD // 10**6}
 
 @dataclass(frozen=True)
 class SystemJob:
-    """One run of a comparison, by a key; a whole system has a folder for its run directory."""
+    """Run of a comparison of systems, with its key; runs of whole systems have a folder."""
 
     key: str
     scenario: Scenario
@@ -72,14 +72,14 @@ class SystemJob:
 
 
 def name_cell(mechanism: str, order: str) -> str:
-    """Return the key of the run of a mechanism under an order of losses."""
+    """Return the key of the run with this liquidation mechanism and this order of losses."""
     return f"{mechanism}+{order}"
 
 
 def run_system_job(shared: tuple[int, int, str], job: SystemJob) -> dict[str, Any]:
-    """Run a job and return its figures, or the reason for which it cannot run.
+    """Run a job, and return its figures; with `can_fail`, return the reason if it cannot run.
 
-    `shared` are the seed, the aftermath [s] and the command that a run directory names.
+    `shared` has the seed, the aftermath [seconds] and the command that a run directory records.
     """
     seed, aftermath, command = shared
     try:
@@ -111,10 +111,11 @@ def compare_systems(
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run each mechanism under each order of losses, and write systems.json and systems.csv.
+    """Run each liquidation mechanism under each order of losses, and return the comparison.
 
-    Whole systems also leave a run directory each. Runs at a scaled input, and the `paths` of each system, are
-    of the model alone, which the runs on the host show to be exact. A run that was finished before is read.
+    The results are written to systems.json and systems.csv, with a run directory for each whole system. Runs
+    with a scaled input, and the `paths` of each system, use the model alone. Results of earlier finished runs
+    are reused.
     """
     check_path_count(paths)
     alike = find_equal_orders(scenario, presets)
@@ -159,7 +160,10 @@ def compare_systems(
 
 
 def check_path_count(paths: int) -> None:
-    """Raise BackstopError for a number of paths that bounds no expected shortfall; 0 is no path study."""
+    """Raise BackstopError if the paths are too few for an interval of the expected shortfall.
+
+    0 means no study of paths and is allowed.
+    """
     if 0 < paths < LEAST_PATHS:
         raise BackstopError(
             f"--paths {paths}: an expected shortfall at {LEVEL * 100}% needs {LEAST_PATHS} paths or more"
@@ -167,7 +171,7 @@ def check_path_count(paths: int) -> None:
 
 
 def find_equal_orders(scenario: str, presets: Sequence[Preset]) -> dict[str, str]:
-    """Return, by preset name, the first preset with an equal order of losses, which shares its run."""
+    """Return, by preset name, the first preset with an equal order of losses; both share one run."""
     found: dict[str, str] = {}
     days: list[tuple[str, Scenario]] = []
     for each in presets:
@@ -192,7 +196,7 @@ def _list_jobs(
     *,
     has_inputs: bool,
 ) -> Iterator[SystemJob]:
-    """Yield all runs: whole systems first, then other pairs of parts, ratios, inputs and paths."""
+    """Yield all runs: whole systems, other pairs of parts, other ratios, scaled inputs and paths."""
     whole = {each.name: apply_preset(each, scenario) for each in presets}
     for name, day in whole.items():
         yield SystemJob(name, day, host, folder=out / name)
@@ -220,7 +224,7 @@ def _name_input_run(system: str, input_name: str, factor: Fraction) -> str:
 
 
 def name_path_run(system: str, path: int) -> str:
-    """Return the key of the run of a whole system on a path."""
+    """Return the key of the run of a whole system on one path."""
     return f"{system}.path.{path}"
 
 
@@ -232,7 +236,10 @@ def _run_jobs(
     progress: Progress,
     stop: Callable[[], bool],
 ) -> dict[str, dict[str, Any]]:
-    """Run the jobs that have no file yet; return the figures of all by key."""
+    """Run the jobs without a stored result, and return the figures of all jobs by key.
+
+    Raises RunInterruptedError if `stop` returns True before the end.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = {
         each.key: json.loads(path.read_text(encoding="utf-8"))
@@ -256,11 +263,11 @@ def _run_jobs(
 
 
 def split_difference(cells: Mapping[str, Mapping[str, Any]], one: str, other: str) -> dict[str, Any]:
-    """Split each difference between two systems into the effects of the mechanism and of the order of losses.
+    """Split each difference between two systems into the effects of mechanism and order of losses.
 
-    An effect is the mean of two differences, with the other part of the first system and of the second, so
-    that both effects add up to the whole (the Shapley value of two parts). Amounts are in the figure's unit;
-    the mechanism's effect is rounded down.
+    An effect is the mean of two differences, with the other part of either system. Both effects thus add up
+    to the whole (Shapley value of two parts). Amounts are in the figure's unit; the mechanism's effect is
+    rounded down.
     """
     figures = {}
     for line in FIGURES:
@@ -283,7 +290,7 @@ def split_difference(cells: Mapping[str, Mapping[str, Any]], one: str, other: st
 def _rank_inputs(
     system: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return for each figure the inputs that move it most, with its values at half and at double."""
+    """Return, for each figure, the inputs that change it most, with its values at half and at double."""
     found: dict[str, list[dict[str, Any]]] = {}
     for line in FIGURES:
         now, moved = int(row[line.figure]), []
@@ -303,10 +310,10 @@ def _rank_inputs(
 def estimate_over_paths(
     names: Sequence[str], rows: Mapping[str, Mapping[str, Any]], paths: int, longest: int
 ) -> dict[str, Any]:
-    """Estimate mean and expected shortfall of each figure over paths, and the excess over the last system.
+    """Estimate mean and expected shortfall of each figure, and the excess over the last system.
 
-    Money is in millionths of a coin. All systems meet the same paths, so that each path is its own control.
-    An interval of a time ends at the `longest` that a path may take [s], at the latest.
+    Amounts of money are in millionths of a coin. All systems meet the same paths. `longest` is the most time
+    that a path can take [seconds], which bounds the intervals of times.
     """
     level = float(LEVEL)
     systems: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -342,7 +349,7 @@ def estimate_over_paths(
 
 
 def _clip_interval(estimate: Estimate, least: int, most: int) -> Estimate:
-    """Return an estimate with an interval that is clipped to the possible range."""
+    """Return an estimate whose interval is clipped to `least` and `most`."""
     low, high = (
         None if end is None else float(min(max(end, least), most)) for end in (estimate.low, estimate.high)
     )
@@ -353,7 +360,7 @@ def _clip_interval(estimate: Estimate, least: int, most: int) -> Estimate:
 
 
 def list_payer_lines(comparison: Mapping[str, Any]) -> list[Line]:
-    """List a line for each group that bears a coin or more under any system."""
+    """Return a table line for each group that bears a coin or more under at least one system."""
     own = [comparison["cells"][name_cell(each["preset"], each["preset"])] for each in comparison["systems"]]
     return [
         Line(f"  {title}", f"borne.{name}", "rad")
@@ -363,7 +370,7 @@ def list_payer_lines(comparison: Mapping[str, Any]) -> list[Line]:
 
 
 def write_system_files(comparison: Mapping[str, Any], out: Path) -> None:
-    """Write systems.json, and systems.csv with a row for each mechanism under each order of losses."""
+    """Write systems.json and systems.csv, with a row for each mechanism under each order of losses."""
     names = [each["preset"] for each in comparison["systems"]]
     rows = (((one, other), comparison["cells"][name_cell(one, other)]) for one in names for other in names)
     lines = [*FIGURES, *list_payer_lines(comparison)]

@@ -59,7 +59,7 @@ PAYER_TITLES = {
 
 
 def collect_system_figures(result: RunResult) -> dict[str, Any]:
-    """Return the figures of a run and the amounts that each group bore, as text."""
+    """Return a run's figures for the comparison of systems, and the amount that each group bears, as text."""
     summary = result.summary
     losses, types = summary["losses"], summary["collateral_types"]
     unbooked = sum_unbooked_debt(summary)
@@ -89,9 +89,10 @@ def collect_system_figures(result: RunResult) -> dict[str, Any]:
 
 
 def measure_insolvency(result: RunResult) -> tuple[int, bool]:
-    """Return the time from the first insolvent block to the end of the last [s], and solvency at the end.
+    """Return how long a run was insolvent [seconds], and whether it is solvent at the end.
 
-    A shortfall under one coin counts as none, as some stages round their payments down.
+    The time is from the first insolvent block to the end of the last. A shortfall below one coin counts as
+    none, as some stages round their payments down.
     """
     system = transpose_table_rows(result.tables, "system")
     times = system["timestamp"]

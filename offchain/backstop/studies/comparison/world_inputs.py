@@ -20,7 +20,7 @@ FACTORS = (HALF, DOUBLE)
 
 
 class WorldInput(NamedTuple):
-    """An input: its name in files, its title, and the change of a scenario by a factor."""
+    """Input of a scenario that no system decides: name, title, and a function that scales it."""
 
     name: str
     title: str
@@ -28,10 +28,10 @@ class WorldInput(NamedTuple):
 
 
 def scale_owner_margins(scenario: Scenario, factor: Fraction) -> Scenario:
-    """Return the scenario with every owner's collateral beyond the initial ratio times a factor.
+    """Return the scenario with each vault's collateral beyond the initial ratio times a factor.
 
-    The initial ratio, at which owners may draw, is the same under every system, so that all of them meet the
-    same book. Debts stay. Vaults below that ratio at the opening price stay as they are.
+    The initial ratio, at which owners may draw, is equal under all systems, so that all have the same vaults.
+    Debts stay. Vaults below that ratio at the opening price stay unchanged.
     """
     initial = {each.symbol: each.initial_ratio for each in scenario.parameters.collateral_types}
     prices = scenario.first_prices | dict(scenario.opened_at)
@@ -73,7 +73,7 @@ def scale_depths(scenario: Scenario, factor: Fraction) -> Scenario:
 
 
 def scale_recoveries(scenario: Scenario, factor: Fraction) -> Scenario:
-    """Return the scenario with the time in which a market recovers times a factor."""
+    """Return the scenario with the recovery time of every market times a factor."""
     return replace(
         scenario,
         markets={
@@ -123,7 +123,10 @@ INPUTS = (
 
 
 def list_scaled_scenarios(scenario: Scenario) -> list[tuple[WorldInput, Fraction, Scenario]]:
-    """List the scenario with each input halved and doubled, without inputs that it does not have."""
+    """Return (input, factor, scenario) with each input halved and doubled.
+
+    Inputs that the scenario does not have are left out.
+    """
     found = []
     for each in INPUTS:
         for factor in FACTORS:

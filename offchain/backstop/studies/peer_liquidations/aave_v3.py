@@ -57,14 +57,17 @@ STATE_FIELDS = ("scaled_supply", "scaled_debt", "collateral", "borrowing", "defi
 
 
 def liquidate_aave_v3_position(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the account before, then the amounts of `liquidationCall` and the remainders, or the refusal.
+    """Compute Aave v3's `liquidationCall`, and return its amounts and the account's state after it.
 
-    Collateral is rounded down and debt up, in units and in the base currency. Where this collateral and this
-    debt are both at least 2,000 and health is above 0.95, at most half of the account's debt is repaid;
-    otherwise all of this reserve's. The fee is a part of the bonus, rounded up; the liquidator keeps the
-    remainder. A remainder of both sides has to be at least 1,000 on each. If the seized collateral is worth
-    the whole account's collateral, all debts are burned in this call, and the unpaid part becomes a deficit
-    of its reserve.
+    `case` has the fields of LIQUIDATE_FORM. The result has `account` (collateral, debt and health before) and
+    `status`, which is "ok" or the contract's error. If "ok", it has `out` (amounts) and `reserves_after`.
+
+    Collateral is rounded down and debt up, in units and in the base currency. If this collateral and this
+    debt are both worth 2,000 or more and health is above 0.95, at most half of the account's debt is repaid.
+    Otherwise all debt of this reserve may be. The fee is a part of the bonus, rounded up, and the liquidator
+    keeps the rest. If both collateral and debt remain, each must be worth 1,000 or more. If the seized
+    collateral is all that the account has, its debts are burned, and the unpaid part becomes a deficit of its
+    reserve.
     """
     check_field_forms(case, LIQUIDATE_FORM, "aave")
     for name in ("seize", "repay"):
@@ -78,9 +81,10 @@ def liquidate_aave_v3_position(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compute_account(reserves: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
-    """Return collateral and debt [base currency], and health [wad], the largest integer without a debt.
+    """Return an account's collateral and debt [base currency] and its health [wad].
 
-    Health is the collateral at its thresholds over the debt, rounded half up, then down to the unit.
+    Health is the collateral at its thresholds over the debt, rounded half up, then down to the unit. Without
+    debt it is the largest uint256.
     """
     collateral = weighted = debt = 0
     for reserve in reserves:
@@ -139,7 +143,10 @@ def _liquidate_account(
 def _compute_most_repaid(
     asset: Mapping[str, Any], owed: Mapping[str, Any], all_debt: int, health: int
 ) -> int:
-    """Return the most that may be repaid [units]: the reserve's debt, or half of the account's, down."""
+    """Return the largest debt that a liquidation may repay [units].
+
+    That is the reserve's debt, or half of the account's debt, rounded down.
+    """
     debt = _get_debt(owed)
     value = _ceil_base_value(debt, owed)
     collateral = _floor_base_value(_get_supply(asset), asset)
@@ -151,9 +158,9 @@ def _compute_most_repaid(
 
 
 def _compute_seizure(asset: Mapping[str, Any], owed: Mapping[str, Any], repaid: int) -> tuple[int, int, int]:
-    """Return repaid debt, collateral for the liquidator, and the fee in collateral [units].
+    """Return (repaid debt, collateral for the liquidator, fee in collateral) [units].
 
-    Collateral is rounded down; where there is too little of it, all goes, and its price is rounded up.
+    Collateral is rounded down. If there is too little, all of it is seized, and its price is rounded up.
     """
     bonus, balance = asset["bonus"], _get_supply(asset)
     asset_unit, owed_unit = 10 ** asset["decimals"], 10 ** owed["decimals"]
@@ -168,17 +175,21 @@ def _compute_seizure(asset: Mapping[str, Any], owed: Mapping[str, Any], repaid: 
 
 
 def _check_rest(asset: Mapping[str, Any], owed: Mapping[str, Any], debt: int, collateral: int) -> None:
-    """Refuse a rest of both sides of which one is worth less than 1,000, debt rounded up, collateral down."""
+    """Raise PeerRefusalError if debt and collateral remain and either is worth less than 1,000.
+
+    The worth of debt is rounded up, that of collateral down.
+    """
     value = min(_ceil_base_value(debt, owed), _floor_base_value(collateral, asset))
     if debt > 0 and collateral > 0 and value < LEAST_REST:
         raise PeerRefusalError("MustNotLeaveDust")
 
 
 def eliminate_aave_v3_deficit(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the amount that `eliminateReserveDeficit` covers and the remainders, or the refusal.
+    """Compute Aave v3's `eliminateReserveDeficit`: the covered amount and the state after it.
 
-    At most the deficit is covered, by burning the coverer's supply, rounded up; the underlying stays with
-    lenders. A coverer with a debt of its own is refused.
+    `case` has the fields of DEFICIT_FORM. The result's `status` is "ok" or the contract's error. At most the
+    deficit is covered. The payer's supply is burned, rounded up, and the underlying tokens stay with lenders.
+    A payer with a debt is refused.
     """
     check_field_forms(case, DEFICIT_FORM, "aave_deficit")
     if case["amount"] == 0:
@@ -200,12 +211,12 @@ def eliminate_aave_v3_deficit(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _get_supply(reserve: Mapping[str, Any]) -> int:
-    """Return the supplied amount, rounded down."""
+    """Return the supplied amount of a reserve [units], rounded down."""
     return int(reserve["scaled_supply"] * reserve["supply_index"] // RAY)
 
 
 def _get_debt(reserve: Mapping[str, Any]) -> int:
-    """Return the owed amount, rounded up."""
+    """Return the owed amount of a reserve [units], rounded up."""
     return div_up(reserve["scaled_debt"] * reserve["debt_index"], RAY)
 
 

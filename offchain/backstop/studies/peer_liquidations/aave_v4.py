@@ -39,7 +39,7 @@ WHOLE_FORM = {"in": AMOUNTS_FORM, "collaterals": INTEGER, "borrows": INTEGER, "r
 
 @dataclass(frozen=True)
 class _Terms:
-    """Collateral, debt and units of a case, with the bonus of this sale [basis points]."""
+    """Collateral, debt and units of a case, with the liquidation bonus of this sale [bps]."""
 
     case: Mapping[str, Any]
     bonus: int
@@ -53,19 +53,23 @@ class _Terms:
         return int(10 ** self.case["debt_dec"])
 
     def convert_to_shares(self, assets: int) -> int:
-        """Return the collateral's shares in the hub, rounded down."""
+        """Return the hub's shares for an amount of collateral assets, rounded down."""
         return int(assets * (self.case["S"] + VIRTUAL_SHARES) // (self.case["A"] + VIRTUAL_ASSETS))
 
     def floor_assets(self, shares: int) -> int:
-        """Return the shares' assets, rounded down."""
+        """Return the assets of these shares, rounded down."""
         return int(shares * (self.case["A"] + VIRTUAL_ASSETS) // (self.case["S"] + VIRTUAL_SHARES))
 
     def ceil_assets(self, shares: int) -> int:
-        """Return the shares' assets, rounded up."""
+        """Return the assets of these shares, rounded up."""
         return div_up(shares * (self.case["A"] + VIRTUAL_ASSETS), self.case["S"] + VIRTUAL_SHARES)
 
     def compute_seized_shares(self, drawn: int, premium: int) -> int:
-        """Return the shares sold for a debt; assets and shares are rounded down, against the liquidator."""
+        """Return the collateral shares that a liquidator gets for a repaid debt.
+
+        The debt is drawn shares and premium [ray of units]. Assets and shares are rounded down, against the
+        liquidator.
+        """
         debt = drawn * self.case["index"] + premium
         numerator = debt * self.case["debt_price"] * self.collateral_unit * self.bonus
         return self.convert_to_shares(
@@ -73,7 +77,10 @@ class _Terms:
         )
 
     def is_debt_dust(self, drawn: int, premium: int) -> bool:
-        """Return whether drawn shares are left, and all that is left is worth less than 1,000."""
+        """Return whether the debt left after this repayment is worth less than 1,000.
+
+        False if no drawn shares are left.
+        """
         if drawn >= self.case["drawn"]:
             return False
         rest = (self.case["drawn"] - drawn) * self.case["index"] + self.case["premium_ray"] - premium
@@ -81,7 +88,10 @@ class _Terms:
         return bool(value < LEAST_REST_VALUE * RAY * self.debt_unit)
 
     def is_collateral_dust(self, shares: int) -> bool:
-        """Return whether shares are left, and their assets, rounded down, are worth less than 1,000."""
+        """Return whether the collateral left after a sale of these shares is worth less than 1,000.
+
+        Its assets are rounded down. False if no shares are left.
+        """
         if shares >= self.case["shares"]:
             return False
         rest = self.floor_assets(self.case["shares"] - shares)
@@ -89,11 +99,11 @@ class _Terms:
 
 
 def compute_liquidation_bonus(case: Mapping[str, Any]) -> dict[str, int]:
-    """Return the worth of collateral per repaid debt [basis points, 10**4 is no bonus].
+    """Return `out`: the worth of collateral per repaid debt [bps], where 10,000 is no bonus.
 
-    `in` is (health of the most, factor, health, most). At the health of the most and under it, the bonus is
-    the most; from there to a health of 1 it falls on a line to the factor's part of the most. Rounded down to
-    whole basis points, at the lower end and on the line.
+    `in` is (health of the largest bonus, factor, health, largest bonus). At the first health and below, the
+    bonus is the largest one. From there to a health of 1 it falls linearly to `factor` times the largest
+    bonus. It is rounded down to whole basis points, at the lower end and on the line.
     """
     check_field_forms(case, {"in": (INTEGER,) * 4}, "aave_v4_bonus")
     return {"out": _compute_bonus(*case["in"])}
@@ -107,10 +117,10 @@ def _compute_bonus(full_bonus_health: int, factor: int, health: int, most: int) 
 
 
 def compute_debt_to_target(case: Mapping[str, Any]) -> dict[str, int]:
-    """Return the debt to sell so that the account reaches the target [ray of units], rounded up.
+    """Return `out`: the debt to repay so that the account reaches the target health, rounded up.
 
-    `in` is (value of all debt [ray], unit, price, collateral factor, bonus, health, target). The target is
-    above bonus * collateral factor, as the settings ensure.
+    The unit is ray of units. `in` is (value of all debt [ray], unit, price, collateral factor, bonus, health,
+    target). The target is above bonus * collateral factor, as the settings ensure.
     """
     check_field_forms(case, {"in": (INTEGER,) * 7}, "aave_v4_to_target")
     return {"out": _compute_debt_to_target(*case["in"])}
@@ -124,10 +134,10 @@ def _compute_debt_to_target(
 
 
 def evaluate_deficit(case: Mapping[str, Any]) -> dict[str, int]:
-    """Return 1 if the sale leaves a deficit, else 0.
+    """Return `out`: 1 if a liquidation leaves a deficit, else 0.
 
-    `in` is (collateral reserve emptied, debt reserve emptied, collaterals before, borrows before): the last
-    collateral is gone, and debt is left in this reserve or in another.
+    `in` is (collateral reserve emptied, debt reserve emptied, collaterals before, borrows before). There is a
+    deficit if the last collateral is gone, and debt is left in this reserve or another.
     """
     check_field_forms(case, {"in": (INTEGER,) * 4}, "aave_v4_deficit")
     return {"out": int(_has_deficit(*case["in"]))}
@@ -138,11 +148,11 @@ def _has_deficit(is_collateral_emptied: bool, is_debt_emptied: bool, collaterals
 
 
 def compute_liquidation_amounts(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the collateral [shares] and debt of a sale, and its price `paid` [units], or the refusal.
+    """Return `out`: collateral shares, repaid debt and payment of a liquidation, or the error.
 
-    Premium is repaid before drawn shares. A remainder of this debt worth less than 1,000 is repaid too; such
-    a remainder of collateral is sold too, unless the debt is repaid in full. The liquidator's cover has to
-    suffice. Debt is rounded up, collateral down; the fee is a part of the bonus, rounded up.
+    Premium is repaid before drawn shares. A debt that would remain with a worth below 1,000 is repaid too.
+    Such collateral is sold too, unless the debt is repaid in full. The liquidator's `cover` must pay for it.
+    Debt is rounded up, collateral down. The fee is a part of the bonus, rounded up.
     """
     check_field_forms(case, {"in": AMOUNTS_FORM}, "aave_v4_amounts")
     try:
@@ -174,7 +184,10 @@ def _compute_amounts(case: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _choose_debt(terms: _Terms) -> tuple[int, int]:
-    """Return drawn shares and premium [ray] to repay: to the target, as far as covered, all if dust stays."""
+    """Return the drawn shares and the premium [ray] to repay.
+
+    The account reaches its target health, as far as `cover` pays. All debt is repaid if dust would remain.
+    """
     case, index = terms.case, terms.case["index"]
     goal = _compute_debt_to_target(
         case["debt_value_ray"],
@@ -198,9 +211,10 @@ def _choose_debt(terms: _Terms) -> tuple[int, int]:
 
 
 def _sell_all_collateral(terms: _Terms) -> tuple[int, int, int]:
-    """Return all collateral shares, and the drawn shares and premium [ray] that pay for them, rounded up.
+    """Return all collateral shares, and the drawn shares and premium [ray] that pay for them.
 
-    Without a bonus the roundings can ask for more than is drawn: then all debt is repaid, and less is sold.
+    The debt is rounded up. Without a bonus, rounding may ask for more than is drawn. Then all debt is repaid,
+    and less is sold.
     """
     case, supplied = terms.case, terms.case["shares"]
     worth = terms.ceil_assets(supplied) * case["col_price"] * terms.debt_unit
@@ -215,12 +229,12 @@ def _sell_all_collateral(terms: _Terms) -> tuple[int, int, int]:
 
 
 def liquidate_aave_v4_position(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the amounts of a whole `liquidationCall`, and the deficit that it reports, or the refusal.
+    """Compute Aave v4's whole `liquidationCall`: amounts, reported deficit and health after it.
 
-    A refusal comes in the order of the contract. `deficit_ray` is the remaining debt [ray of units], 0
-    without a deficit; it is left out if other debts, which a case only counts, are reported too. `hf_after`
-    is the account's health [wad], rounded down, None without a debt; it is left out with several collaterals,
-    since a case lacks their amounts.
+    An error is returned in the order of the contract's checks. `deficit_ray` is the remaining debt [ray of
+    units], 0 without a deficit. It is left out if other debts are reported too, as a case only counts them.
+    `hf_after` is the account's health [wad], rounded down, and None without a debt. It is left out with
+    several collaterals, as a case lacks their amounts.
     """
     check_field_forms(case, WHOLE_FORM, "aave_v4_whole")
     before = case["in"]
@@ -246,9 +260,10 @@ def liquidate_aave_v4_position(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compute_final_health(case: Mapping[str, Any], out: Mapping[str, int], debt_value: int) -> int:
-    """Return the health of an account with one collateral [wad], rounded down, by its debt's value [ray].
+    """Return the health after a liquidation of an account with one collateral [wad], rounded down.
 
-    Assets that leave the hub take shares with them, rounded up; shares that are handed over stay in it.
+    `debt_value` is in ray. Assets that leave the hub take shares with them, rounded up. Shares that are
+    transferred stay in the hub.
     """
     before = case["in"]
     assets, shares = before["A"] + VIRTUAL_ASSETS, before["S"] + VIRTUAL_SHARES
@@ -261,9 +276,9 @@ def _compute_final_health(case: Mapping[str, Any], out: Mapping[str, int], debt_
 
 
 def select_whole_outcome(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a recorded case that `liquidate_aave_v4_position` returns.
+    """Return the fields of a recorded case that `liquidate_aave_v4_position` computes.
 
-    Deficits are recorded by asset, as texts: the result has their sum, if it is of one debt.
+    The case has deficits by asset, as texts. The result has their sum, if it is of one debt.
     """
     outcome = {field: case[field] for field in ("out", "in_deficit") if field in case}
     if "deficit_ray" in case and (case["borrows"] == 1 or not case.get("in_deficit")):
@@ -279,7 +294,10 @@ def select_whole_outcome(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_liquidatable(case: Mapping[str, Any]) -> None:
-    """Refuse as `liquidationCall` does before it computes anything, in its order."""
+    """Raise PeerRefusalError if `liquidationCall` would revert before it computes amounts.
+
+    The checks have the contract's order.
+    """
     if case["cover"] == 0:
         raise PeerRefusalError("InvalidDebtToCover")
     if case["shares"] == 0:
@@ -293,7 +311,7 @@ def _check_liquidatable(case: Mapping[str, Any]) -> None:
 
 
 def _check_amounts(case: Mapping[str, Any], out: Mapping[str, int]) -> None:
-    """Refuse as the hub does: to send no asset for the liquidator's shares, or to take no debt back."""
+    """Raise PeerRefusalError if the hub would send no asset for shares, or take no debt back."""
     before, shares = case["in"], out["liquidator_shares"]
     assets = shares * (before["A"] + VIRTUAL_ASSETS) // (before["S"] + VIRTUAL_SHARES)
     if shares > 0 and assets == 0 and not case["receive_shares"]:

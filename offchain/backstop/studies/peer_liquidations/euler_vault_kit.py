@@ -39,12 +39,12 @@ LIQUIDATE_FORM = {
 
 
 def liquidate_euler_position(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `liquidate` moves and leaves, or the refusal; nothing moves where the position is healthy.
+    """Compute Euler's `liquidate`, and return its amounts and the state after it, or the error.
 
-    `desired` is the debt to take over, 2**256 - 1 as much as may be. All quotients are rounded down, against
-    the liquidator where they are collateral and for him where they are debt. Debt that is left once no
-    collateral has any balance is taken from lenders at once, if its value before was at least 1e6 and the
-    vault does so.
+    `case` has the fields of LIQUIDATE_FORM. `desired` is the debt to take over; 2**256 - 1 means as much as
+    possible. Nothing moves if the position is healthy. All quotients are rounded down: against the liquidator
+    for collateral, for him for debt. If no collateral is left, lenders lose the remaining debt at once. This
+    requires a debt value of at least 1e6 before, and a vault that socialises losses.
     """
     check_field_forms(case, LIQUIDATE_FORM, "euler")
     get_listed_item(case["collaterals"], case["seize"], "euler, field 'seize'")
@@ -58,9 +58,10 @@ def liquidate_euler_position(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compute_most_repaid(case: Mapping[str, Any], debt: int, debt_value: int) -> tuple[int, int]:
-    """Return the most debt that may be taken over [units], and its collateral [shares]; both 0 if healthy.
+    """Return the most debt that may be taken over [units], and its collateral [shares].
 
-    Adjusted collateral equal to the debt is not healthy. Collateral without a value goes for nothing.
+    Both are 0 if the position is healthy. Adjusted collateral equal to the debt is not healthy. Collateral
+    without a value is free.
     """
     adjusted = sum(_get_value(each) * each["ltv"] // BASIS_POINTS for each in case["collaterals"])
     if debt_value == 0 or adjusted > debt_value:
@@ -82,7 +83,7 @@ def _compute_most_repaid(case: Mapping[str, Any], debt: int, debt_value: int) ->
 def _limit_to_desired(case: Mapping[str, Any], repaid: int, seized: int) -> tuple[int, int]:
     """Return debt and collateral for the liquidator's desired amount, pro rata and rounded down.
 
-    Raise PeerRefusalError if more is desired than can be repaid, or less is seized than `least`.
+    Raises PeerRefusalError if more is desired than can be repaid, or if less than `least` is seized.
     """
     desired = case["desired"]
     if desired != MAX_UINT256:
@@ -126,5 +127,5 @@ def _settle_liquidation(
 
 
 def _get_value(collateral: Mapping[str, Any]) -> int:
-    """Return the oracle's value of the whole balance, rounded down."""
+    """Return the oracle's value of the whole collateral balance, rounded down."""
     return int(collateral["balance"] * collateral["price"] // WAD)

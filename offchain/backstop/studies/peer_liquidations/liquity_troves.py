@@ -17,7 +17,10 @@ from backstop.studies.peer_liquidations.vector_case import PeerRefusalError
 
 @dataclass
 class Trove:
-    """A vault: its amounts without redistributions, its stake, and the sums at its last change."""
+    """Vault of Liquity: amounts, stake, and the global sums at the last change.
+
+    The amounts exclude redistributions since that change.
+    """
 
     collateral: int
     debt: int
@@ -28,7 +31,7 @@ class Trove:
 
 @dataclass(frozen=True)
 class TroveSplit:
-    """The parts of a closed trove: for the pool, for other troves, for the caller and for the owner."""
+    """Parts of a liquidated trove: for the stability pool, other troves, the caller and the owner."""
 
     offset_debt: int
     pool_collateral: int
@@ -39,14 +42,14 @@ class TroveSplit:
 
 
 class OffsetPool(Protocol):
-    """A stability pool of either version, which takes debt over for collateral."""
+    """Stability pool that takes over debt for collateral (interface of both versions)."""
 
     def offset_debt(self, debt: int, collateral: int) -> None: ...
 
 
 @dataclass
 class TroveBook:
-    """All troves of a system."""
+    """All troves of a Liquity system, with the collateral and debt of its pools."""
 
     troves: dict[str, Trove] = field(default_factory=dict)
     surplus: dict[str, int] = field(default_factory=dict)
@@ -63,7 +66,10 @@ class TroveBook:
     default_debt: int = 0
 
     def open_trove(self, owner: str, collateral: int, debt: int) -> None:
-        """Add a trove, with a stake as if it had borne its part of all redistributions, rounded down."""
+        """Add a trove with its stake.
+
+        The stake is scaled, rounded down, as if the trove had taken its part in all redistributions.
+        """
         stake = collateral
         if self.collateral_snapshot:
             stake = collateral * self.stakes_snapshot // self.collateral_snapshot
@@ -73,7 +79,7 @@ class TroveBook:
         self.active_debt += debt
 
     def add_collateral(self, owner: str, collateral: int) -> None:
-        """Add an owner's collateral, apply the trove's redistributions, and set its stake anew."""
+        """Add collateral to an owner's trove, apply its pending redistributions, and renew its stake."""
         trove, pending = self.troves[owner], self.get_pending(owner)
         self.default_collateral -= pending[0]
         self.default_debt -= pending[1]
@@ -83,14 +89,14 @@ class TroveBook:
         self.open_trove(owner, trove.collateral + pending[0] + collateral, trove.debt + pending[1])
 
     def get_totals(self) -> tuple[int, int]:
-        """Return collateral and debt of all troves."""
+        """Return the collateral and the debt of all troves [wad]."""
         return (
             self.active_collateral + self.default_collateral,
             self.active_debt + self.default_debt,
         )
 
     def get_pending(self, owner: str) -> tuple[int, int]:
-        """Return collateral and debt that redistributions gave the trove, each rounded down."""
+        """Return collateral and debt that redistributions added to a trove [wad], each rounded down."""
         trove = self.troves[owner]
         return (
             trove.stake * (self.collateral_sum - trove.collateral_sum) // WAD,
@@ -98,16 +104,19 @@ class TroveBook:
         )
 
     def get_entire(self, owner: str) -> tuple[int, int]:
-        """Return collateral and debt of the trove, with redistributions."""
+        """Return the collateral and debt of a trove with pending redistributions [wad]."""
         trove, (collateral, debt) = self.troves[owner], self.get_pending(owner)
         return trove.collateral + collateral, trove.debt + debt
 
     def compute_ratio(self, owner: str, price: int) -> int:
-        """Return the trove's collateral over its debt, rounded down."""
+        """Return the ratio of a trove's collateral to its debt [wad], rounded down."""
         return compute_collateral_ratio(*self.get_entire(owner), price)
 
     def close_trove(self, owner: str, only_trove_reason: str) -> None:
-        """Remove a liquidated trove and its stake; all that it has is in the active pool then."""
+        """Remove a liquidated trove and its stake, and move its redistributions to the active pool.
+
+        Raises PeerRefusalError with `only_trove_reason` for the last trove.
+        """
         if len(self.troves) == 1:
             raise PeerRefusalError(only_trove_reason)
         collateral, debt = self.get_pending(owner)
@@ -118,7 +127,10 @@ class TroveBook:
         self.total_stakes -= self.troves.pop(owner).stake
 
     def redistribute_trove(self, collateral: int, debt: int) -> None:
-        """Redistribute collateral and debt to the remaining stakes; remainders are carried over."""
+        """Redistribute collateral and debt to the remaining troves, in proportion to their stakes.
+
+        Rounding errors are carried over to the next redistribution.
+        """
         if debt == 0:
             return
         collateral_part, self.collateral_error = divmod(
@@ -133,19 +145,22 @@ class TroveBook:
         self.default_debt += debt
 
     def pay_surplus(self, owner: str, collateral: int) -> None:
-        """Put collateral aside that the owner may claim."""
+        """Set collateral aside for an owner, who may claim it."""
         if collateral:
             self.surplus[owner] = self.surplus.get(owner, 0) + collateral
             self.active_collateral -= collateral
 
     def pay_compensation(self, collateral: int) -> None:
-        """Send the caller's collateral, and remember stakes and collateral for troves to come."""
+        """Pay collateral to the caller, and take the snapshots that scale stakes of later troves."""
         self.active_collateral -= collateral
         self.stakes_snapshot = self.total_stakes
         self.collateral_snapshot = self.active_collateral + self.default_collateral
 
     def book_liquidation(self, pool: OffsetPool, splits: Sequence[TroveSplit]) -> int:
-        """Book closed troves at once: the pool, then other troves; return the caller's collateral."""
+        """Apply the splits of liquidated troves, and return the collateral paid to the caller.
+
+        The stability pool takes its part first, other troves the rest.
+        """
         offset_debt = sum(split.offset_debt for split in splits)
         pool_collateral = sum(split.pool_collateral for split in splits)
         if offset_debt:
@@ -161,13 +176,16 @@ class TroveBook:
 
 
 def compute_collateral_ratio(collateral: int, debt: int, price: int) -> int:
-    """Return collateral at its price over debt [wad], rounded down, the largest integer without a debt."""
+    """Return the worth of collateral over debt [wad], rounded down.
+
+    Without debt it is the largest uint256.
+    """
     return collateral * price // debt if debt else MAX_UINT256
 
 
 @dataclass(frozen=True)
 class DepositSnapshot:
-    """A deposit as it was at its last change, with product, scale and sums of that time."""
+    """Value of a deposit at its last change, with the pool's product, scale and sums at that time."""
 
     value: int = 0
     product: int = 1

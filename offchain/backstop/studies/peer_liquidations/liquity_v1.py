@@ -50,7 +50,10 @@ OPERATION_FORMS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass
 class _Pool:
-    """The stability pool: total, collateral, and product and sums from which each deposit is computed."""
+    """Stability pool of Liquity v1.
+
+    Each deposit is computed from the pool's product and sums.
+    """
 
     total: int = 0
     collateral: int = 0
@@ -62,7 +65,10 @@ class _Pool:
     deposits: dict[str, DepositSnapshot] = field(default_factory=dict)
 
     def get_deposit(self, owner: str) -> tuple[int, int]:
-        """Return value and collateral gain, rounded down; a value under a billionth of the former is 0."""
+        """Return a deposit's value and its collateral gain [wad], rounded down.
+
+        A value below a billionth of the deposit is 0.
+        """
         deposit = self.deposits.get(owner)
         if not deposit:
             return 0, 0
@@ -74,7 +80,7 @@ class _Pool:
         return value, deposit.value * gains // deposit.product // WAD
 
     def change_deposit(self, owner: str, value: int, gain: int) -> None:
-        """Store a new value, and send the whole collateral gain."""
+        """Store a deposit's new value, and pay its whole collateral gain."""
         self.deposits.pop(owner, None)
         if value:
             self.deposits[owner] = DepositSnapshot(value, self.product, self.scale, (self.sums[self.scale],))
@@ -83,14 +89,18 @@ class _Pool:
         self.collateral -= gain
 
     def get_offset_limit(self) -> int:
-        """Return the debt that the pool can take: one coin and the last rounding error stay."""
+        """Return the debt that the pool can take over [wad].
+
+        One coin must stay. The result is 0 if it is within the last rounding error.
+        """
         limit = self.total - min(LEAST_IN_POOL, self.total)
         return 0 if limit * WAD <= self.loss_error else limit
 
     def offset_debt(self, debt: int, collateral: int) -> None:
-        """Offset debt for collateral: a coin's loss is rounded up, against depositors, its gain down.
+        """Take over debt for collateral.
 
-        Rounding errors are set off in the next offset.
+        The loss per coin is rounded up, against depositors, and the gain down. Rounding errors count in the
+        next offset.
         """
         if debt >= self.total:
             raise PeerRefusalError("panic")
@@ -113,7 +123,7 @@ class _Pool:
         self.collateral += collateral
 
     def decrease_total(self, amount: int) -> None:
-        """Decrease the pool's coins; one coin has to stay."""
+        """Decrease the pool's coins; raise PeerRefusalError if less than one coin would stay."""
         if self.total - amount < LEAST_IN_POOL:
             raise PeerRefusalError("Withdrawal must leave totalBoldDeposits >= MIN_LUSD_IN_SP")
         self.total -= amount
@@ -121,7 +131,7 @@ class _Pool:
 
 @dataclass(frozen=True)
 class ClosedTrove:
-    """A liquidated trove: its ratio then [wad], whether in recovery mode, and its parts."""
+    """Liquidated trove: its ratio at that time [wad], the mode, and its parts."""
 
     owner: str
     ratio: int
@@ -131,7 +141,10 @@ class ClosedTrove:
 
 @dataclass
 class LiquityV1System:
-    """Troves, stability pool and price [wad]; without recovery mode all liquidations are in normal mode."""
+    """Troves, stability pool and price [wad] of Liquity v1.
+
+    Without recovery mode, all liquidations are in normal mode.
+    """
 
     has_recovery_mode: bool = True
     price: int = 0
@@ -140,15 +153,18 @@ class LiquityV1System:
     closed: list[ClosedTrove] = field(default_factory=list)
 
     def compute_system_ratio(self) -> int:
-        """Return all collateral over all debt [wad]."""
+        """Return the worth of all collateral over all debt [wad]."""
         return compute_collateral_ratio(*self.book.get_totals(), self.price)
 
     def is_in_recovery(self) -> bool:
-        """Return whether the system is under 150% and has recovery mode."""
+        """Return whether the system's ratio is below 150%; False if it has no recovery mode."""
         return self.has_recovery_mode and self.compute_system_ratio() < RECOVERY_RATIO
 
     def apply_operation(self, operation: Mapping[str, Any]) -> list[int] | None:
-        """Carry out one operation; return what is paid, or None where nothing can be."""
+        """Apply one operation of a sequence, and return the amounts paid.
+
+        None if the operation pays nothing. Raises PeerRefusalError if the contracts would revert.
+        """
         kind = operation["op"]
         if kind == "price":
             self.price = operation["price"]
@@ -186,7 +202,10 @@ class LiquityV1System:
         return [gain]
 
     def _liquidate_batch(self, batch: list[str]) -> list[int]:
-        """Liquidate troves in order against the remaining pool, then book all at once."""
+        """Liquidate the troves of these owners in order, and return the caller's collateral and coins.
+
+        The pool's remaining capacity counts for each trove. All splits are then applied at once.
+        """
         if not batch:
             raise PeerRefusalError("TroveManager: Calldata address array must not be empty")
         book, left = self.book, self.pool.get_offset_limit()
@@ -213,11 +232,12 @@ class LiquityV1System:
         return [paid, COIN_COMPENSATION * len(closed)]
 
     def _split_trove(self, owner: str, ratio: int, left: int, system_ratio: int | None) -> TroveSplit | None:
-        """Close a trove that may be liquidated and return its split, or None.
+        """Close a trove and return its split; None if it may not be liquidated.
 
-        `system_ratio` is None in normal mode. In recovery mode the last trove stays, and a trove of 100% or
-        less is spread whole. One from 110% up to the system's ratio goes to the pool, if that can take all
-        its debt, for 110% of it in collateral, rounded down; the owner may claim the rest.
+        `left` is the debt that the pool can still take. `system_ratio` is None in normal mode. In recovery
+        mode the last trove stays, and a trove of 100% or less is redistributed whole. A trove from 110% up to
+        the system's ratio goes to the pool, if that can take all its debt. The pool then gets 110% of the
+        debt in collateral, rounded down, and the owner may claim the rest.
         """
         book = self.book
         if system_ratio is not None and len(book.troves) == 1:
@@ -243,7 +263,7 @@ class LiquityV1System:
         )
 
     def describe_state(self, depositors: list[str]) -> dict[str, Any]:
-        """Return the state in the vectors' fields; there is one epoch, 0."""
+        """Return the state in the fields of the test vectors, whose epoch is always 0."""
         book, pool = self.book, self.pool
         return {
             "pool": [pool.product, pool.scale, 0, pool.sums[pool.scale], pool.total, pool.collateral],
@@ -262,10 +282,11 @@ class LiquityV1System:
 
 
 def play_liquity_v1_sequence(case: Mapping[str, Any], *, has_recovery_mode: bool = True) -> dict[str, Any]:
-    """Return outcome, payments and the whole state after each operation of a sequence.
+    """Return outcome, payments and state after each operation of a sequence on Liquity v1.
 
-    A refused operation changes nothing. No contract of Liquity v1 is without recovery mode. Raise
-    VectorCaseError for a sequence of the deployment of 2021 (`deployed`), which has other rules.
+    A refused operation changes nothing. No contract of Liquity v1 lacks recovery mode; `has_recovery_mode` is
+    for comparisons. Raises VectorCaseError for a sequence of the deployment of 2021 (`deployed`), which has
+    other rules.
     """
     check_field_forms(case, SEQUENCE_FORM, "liquity1")
     if case["deployed"]:

@@ -57,7 +57,7 @@ def _build_sums() -> defaultdict[int, int]:
 
 @dataclass
 class _Pool:
-    """The stability pool: total, collateral, yield, and product and sums, which give each deposit."""
+    """Stability pool: total, collateral, yield, and the product and sums that give each deposit."""
 
     total: int = 0
     collateral: int = 0
@@ -71,7 +71,10 @@ class _Pool:
     stashed: dict[str, int] = field(default_factory=dict)
 
     def get_deposit(self, owner: str) -> tuple[int, int, int]:
-        """Return value, collateral gain and yield gain, rounded down; gains at most what the pool has."""
+        """Return a deposit's value, its collateral gain and its yield gain [wad], rounded down.
+
+        Gains are at most what the pool has.
+        """
         deposit = self.deposits.get(owner)
         if not deposit:
             return 0, 0, 0
@@ -90,9 +93,10 @@ class _Pool:
         )
 
     def change_deposit(self, owner: str, change: int, has_claim: bool) -> list[int]:
-        """Change a deposit, pay its gains or keep them; return collateral and coins paid, net of the change.
+        """Add `change` to a deposit, and return the collateral and coins paid to its owner.
 
-        Kept collateral is set aside, kept yield joins the deposit. `change` is negative for a withdrawal.
+        `change` is negative for a withdrawal, and coins paid are net of it. With `has_claim` gains are paid.
+        Otherwise collateral is set aside, and yield is added to the deposit.
         """
         value, collateral, earned = self.get_deposit(owner)
         kept = 0 if has_claim else earned
@@ -111,7 +115,7 @@ class _Pool:
         return [paid, earned - kept - change]
 
     def add_yield(self, amount: int) -> None:
-        """Share yield out, rounded down; below one coin of deposits it waits."""
+        """Distribute yield to the deposits, rounded down; it waits while deposits are below one coin."""
         amount += self.yield_waiting
         if amount == 0:
             return
@@ -123,7 +127,7 @@ class _Pool:
         self.yield_sums[self.scale] += self.product * amount // self.total
 
     def offset_debt(self, debt: int, collateral: int) -> None:
-        """Take debt over for collateral; product and sums are rounded down, and nothing is carried on."""
+        """Take over debt for collateral; product and sums are rounded down, without carried errors."""
         self.collateral_sums[self.scale] += self.product * collateral // self.total
         numerator = self.product * (self.total - debt)
         product = numerator // self.total
@@ -148,7 +152,10 @@ class _Branch:
     pool: _Pool = field(default_factory=_Pool)
 
     def apply_operation(self, operation: Mapping[str, Any]) -> list[int] | None:
-        """Carry out one operation; return what is paid, or None where nothing can be."""
+        """Apply one operation of a sequence, and return the amounts paid.
+
+        None if the operation pays nothing. Raises PeerRefusalError if the contracts would revert.
+        """
         kind, owner = operation["op"], operation.get("who", "")
         if kind == "price":
             self.price = operation["price"]
@@ -189,7 +196,10 @@ class _Branch:
         return [stash, 0]
 
     def _liquidate_batch(self, batch: list[str]) -> list[int]:
-        """Liquidate troves in order against the remaining pool, then book all at once."""
+        """Liquidate the troves of these owners in order, and return the caller's collateral and WETH.
+
+        The pool's remaining capacity counts for each trove. All splits are then applied at once.
+        """
         if not batch:
             raise PeerRefusalError("EmptyData")
         book, splits = self.book, []
@@ -204,11 +214,11 @@ class _Branch:
         return [book.book_liquidation(self.pool, splits), WETH_COMPENSATION * len(splits)]
 
     def _split_trove(self, owner: str, left: int) -> TroveSplit:
-        """Close a trove and return its split: the pool first, up to `left`, then other troves.
+        """Close a trove and return its split: the pool takes debt up to `left`, other troves the rest.
 
-        Each takes its debt with its penalty in collateral, rounded down, as far as there is any; compensation
-        is of the pool's part only. The remainder of the pool's part goes to the spread part if needed,
-        otherwise to the owner.
+        Each part gets its debt with its penalty in collateral, rounded down, as far as collateral remains.
+        The caller's compensation is from the pool's part only. Collateral that the pool does not get goes to
+        the other part if needed, otherwise to the owner.
         """
         book = self.book
         collateral, debt = book.get_entire(owner)
@@ -228,11 +238,11 @@ class _Branch:
         return TroveSplit(offset_debt, pool_collateral, spread_debt, spread_collateral, compensation, surplus)
 
     def _price_debt(self, debt: int, penalty: int) -> int:
-        """Return the collateral worth a debt with its penalty, rounded down."""
+        """Return the collateral worth a debt with its penalty [wad], rounded down."""
         return debt * (WAD + penalty) // self.price
 
     def describe_state(self, depositors: list[str]) -> dict[str, Any]:
-        """Return the state in the vectors' fields."""
+        """Return the state in the fields of the test vectors."""
         book, pool = self.book, self.pool
         return {
             "pool": [
@@ -254,7 +264,7 @@ class _Branch:
 
 
 def play_liquity_v2_sequence(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return outcome, payments and the whole state after each operation of a sequence on one branch."""
+    """Return outcome, payments and state after each operation of a sequence on a Liquity v2 branch."""
     check_field_forms(case, SEQUENCE_FORM, "liquity2")
     return play_operations(case, _Branch(case["mcr"], *case["penalty"]), OPERATION_FORMS, "liquity2")
 
@@ -263,10 +273,11 @@ URGENT_FORM = {"price": INTEGER, "amount": INTEGER, "batch": [TEXT]}
 
 
 def redeem_liquity_v2_urgently(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return collateral received, coins burned and troves after `urgentRedemption`, after a shutdown.
+    """Compute Liquity v2's `urgentRedemption` after a shutdown.
 
-    Troves are taken in the caller's order, as often as he names them, for 102 % of the debt in collateral,
-    rounded down; where a trove has less, all of it, for the debt that it is worth, rounded down.
+    The result has `status`, `out` (collateral received, coins burned) and `troves_after`. Troves are redeemed
+    in the caller's order, as often as named, for 102% of the debt in collateral, rounded down. If a trove has
+    less, all its collateral is paid, for the debt that it is worth, rounded down.
     """
     check_field_forms(case, URGENT_FORM, "liquity2_urgent")
     troves = {}

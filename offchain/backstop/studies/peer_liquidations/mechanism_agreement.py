@@ -27,12 +27,15 @@ BASE_UNIT = 10**10
 
 
 class NotCoveredError(Exception):
-    """The mechanism has no terms for the case; the text says why."""
+    """Error for a case that a fixed-discount sale of Backstop cannot represent; its text says why."""
 
 
 @dataclass(frozen=True)
 class SaleCase:
-    """A peer's case in the mechanism's terms, and the peer's sale; None where it refuses."""
+    """Liquidation of another system, expressed as a fixed-discount sale of Backstop.
+
+    `expected` is the other system's result; None if it refuses the liquidation.
+    """
 
     terms: Terms
     position: Position
@@ -44,13 +47,13 @@ class SaleCase:
 
     @property
     def is_under_bonus(self) -> bool:
-        """True where the vault is worth no more than debt and bonus, so that ours sells it whole."""
+        """True if the vault is worth no more than debt and bonus, so that Backstop sells it whole."""
         return quote_position(self.terms, self.position).is_under_bonus
 
 
 @dataclass(frozen=True)
 class PeerSale:
-    """Amounts moved by a peer's liquidation [its smallest units]."""
+    """Amounts moved by another system's liquidation [smallest units]."""
 
     repaid: int
     seized: int  # with the fee
@@ -59,7 +62,10 @@ class PeerSale:
 
 
 def convert_sale(case: SaleCase, sale: Sale) -> PeerSale:
-    """Return a sale of ours in the peer's units; the payment is rounded up, the loss down."""
+    """Return a sale of Backstop in the units of the other system.
+
+    The payment is rounded up, the loss down.
+    """
     position, unit = case.position, case.debt_unit
     principal = sale.normalized_debt * position.accumulated_rate
     lost = max(0, principal - sale.paid * RAY)
@@ -74,7 +80,11 @@ def convert_sale(case: SaleCase, sale: Sale) -> PeerSale:
 def _build_position(
     collateral: int, debt: int, price: int, threshold: int, floor: int, collateral_unit: int, debt_unit: int
 ) -> Position:
-    """Return the vault of amounts in units; the threshold is in basis points, the floor in stablecoins."""
+    """Return a vault with these amounts in units.
+
+    `threshold` is in basis points, `floor` in stablecoins. Raises NotCoveredError if no liquidation ratio has
+    this threshold, or if amounts exceed the contract's limits.
+    """
     ratio = _WHOLE // threshold
     if compute_threshold(ratio) != threshold:
         raise NotCoveredError("no liquidation ratio in basis points has this threshold")
@@ -86,9 +96,10 @@ def _build_position(
 
 
 def build_morpho_case(case: Mapping[str, Any]) -> SaleCase:
-    """Return a case of `morpho_liquidate`; a unit of the loan token is 10**9 wei, so that prices are whole.
+    """Return a case of the vectors `morpho_liquidate` as a sale of Backstop.
 
-    A liquidation by shares repays what they are worth, rounded down.
+    A unit of the loan token is 10**9 wei, so that prices are whole. A liquidation by shares repays their
+    worth, rounded down. Raises NotCoveredError for a case that a sale cannot represent.
     """
     result = morpho_blue.liquidate_morpho_position(case)
     if result["status"] != "ok":
@@ -111,7 +122,10 @@ def build_morpho_case(case: Mapping[str, Any]) -> SaleCase:
 
 
 def build_euler_case(case: Mapping[str, Any]) -> SaleCase:
-    """Return a case of `euler` with one collateral and a debt with a price of one."""
+    """Return a case of the vectors `euler` as a sale of Backstop.
+
+    It must have one collateral and a debt with a price of one. Raises NotCoveredError for other cases.
+    """
     result = euler_vault_kit.liquidate_euler_position(case)
     if len(case["collaterals"]) != 1 or case["debt_price"] != WAD:
         raise NotCoveredError("several collaterals, or a debt whose price is not one")
@@ -135,7 +149,10 @@ def build_euler_case(case: Mapping[str, Any]) -> SaleCase:
 
 
 def build_aave_v3_case(case: Mapping[str, Any]) -> SaleCase:
-    """Return a case of `aave` with one collateral, and one debt with a price of one."""
+    """Return a case of the vectors `aave` as a sale of Backstop.
+
+    It must have one collateral, and one debt with a price of one. Raises NotCoveredError for other cases.
+    """
     reserves = case["reserves"]
     used = [each for each in reserves if each["collateral"] and each["scaled_supply"]]
     owed = [each for each in reserves if each["borrowing"]]
@@ -172,9 +189,10 @@ def build_aave_v3_case(case: Mapping[str, Any]) -> SaleCase:
 
 
 def build_aave_v4_case(case: Mapping[str, Any]) -> SaleCase:
-    """Return a case of `aave_v4_whole` with one collateral, and one debt with a price of one.
+    """Return a case of the vectors `aave_v4_whole` as a sale of Backstop.
 
-    Amounts are assets; the hub's shares are ignored, and a premium is part of the debt.
+    It must have one collateral, and one debt with a price of one. Raises NotCoveredError for other cases.
+    Amounts are assets, not the hub's shares. A premium is part of the debt.
     """
     if case["collaterals"] != 1 or case["borrows"] != 1 or case["in"]["debt_price"] != 10**8:
         raise NotCoveredError("several collaterals or debts, or a debt whose price is not one")
@@ -212,10 +230,10 @@ def build_aave_v4_case(case: Mapping[str, Any]) -> SaleCase:
 
 
 def list_differences(case: SaleCase, sale: Sale) -> list[str]:
-    """Return the fields in which a sale differs from the peer's by more than the roundings of both.
+    """Return a text for each field in which a sale differs from the expected one beyond rounding.
 
-    Amounts of debt may differ by the case's tolerance and the worth of two units of collateral; amounts of
-    collateral by two units and the collateral that the tolerance buys.
+    Debt may differ by the case's tolerance and the worth of two units of collateral. Collateral may differ by
+    two units and the collateral that the tolerance buys.
     """
     assert case.expected is not None
     position, found = case.position, convert_sale(case, sale)
@@ -241,7 +259,7 @@ CASE_BUILDERS = {
 
 
 def plan_or_none(plan: Any, case: SaleCase) -> Sale | None:
-    """Return the sale that a plan function makes of a case; None if it refuses, or would sell nothing."""
+    """Return the sale that a plan function makes of a case; None if it reverts or sells nothing."""
     try:
         sale: Sale = plan(case.terms, case.position, case.max_collateral, case.max_repay)
     except RevertError:

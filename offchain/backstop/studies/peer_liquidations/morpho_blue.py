@@ -45,22 +45,22 @@ ACCRUE_FORM = {
 
 
 def compute_incentive_factor(lltv: int) -> int:
-    """Return the worth of collateral per repaid debt [wad]: a constant of the market.
+    """Return the worth of collateral per repaid debt in a market with this limit `lltv` [wad].
 
-    It is 1 / (1 - 0.3 * (1 - lltv)), at most 1.15; product and quotient are rounded down.
+    It is 1 / (1 - 0.3 * (1 - lltv)), at most 1.15. Product and quotient are rounded down.
     """
     return min(MAX_INCENTIVE_FACTOR, WAD * WAD // (WAD - INCENTIVE_CURSOR * (WAD - lltv) // WAD))
 
 
 def liquidate_morpho_position(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the amounts of `liquidate` and the remainders [units], or the refusal, after accrual.
+    """Compute Morpho Blue's `liquidate` after accrual, and return its amounts and remainders [units].
 
-    One of `seized_in` and `shares_in` is 0. A position is healthy if its collateral at the price (rounded
-    down) times the lltv (rounded down) reaches its debt (rounded up). By collateral, worth, repayment and
-    shares are each rounded up; by shares, assets, worth and collateral each down. Both are against the
-    liquidator, which pays the assets of the shares rounded up. With the last of the collateral, lenders
-    absorb the remaining debt at once. An amount above the borrower's debt or collateral is a panic, and an
-    amount from 2**128 is refused.
+    `status` is "ok" or the contract's error. `case` has the fields of LIQUIDATE_FORM; one of `seized_in` and
+    `shares_in` is 0. A position is healthy if its collateral at the price (rounded down) times the lltv
+    (rounded down) reaches its debt (rounded up). By collateral, worth, repayment and shares are each rounded
+    up. By shares, assets, worth and collateral are each rounded down. Both are against the liquidator, who
+    pays the assets of the shares, rounded up. If no collateral is left, lenders absorb the remaining debt at
+    once. An amount above the borrower's debt or collateral panics, and an amount from 2**128 is refused.
     """
     check_field_forms(case, LIQUIDATE_FORM, "morpho_liquidate")
     try:
@@ -112,10 +112,11 @@ def _liquidate_position(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def accrue_morpho_interest(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return totals and the fee recipient's shares after `accrueInterest` over `elapsed` seconds.
+    """Compute Morpho Blue's `accrueInterest` over `elapsed` seconds.
 
-    Growth is three terms of exp(rate * elapsed) - 1, each rounded down, as are the interest, the fee and its
-    shares. Shares of the fee are bought at the price without it, so that other lenders bear nothing of it.
+    The result has the totals (`after`) and the fee recipient's shares (`fee_shares_after`). Growth is three
+    terms of exp(rate * elapsed) - 1, each rounded down. Interest, fee and its shares are rounded down too.
+    The fee's shares are bought at the price without the fee, so that other lenders do not pay for it.
     """
     check_field_forms(case, ACCRUE_FORM, "morpho_accrue")
     supply_assets, supply_shares, borrow_assets, borrow_shares = case["before"]
@@ -133,7 +134,7 @@ def accrue_morpho_interest(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ceil_quotient(numerator: int, denominator: int) -> int:
-    """Return the quotient rounded up; panic where numerator + denominator - 1 overflows."""
+    """Return the quotient rounded up; raise a panic if numerator + denominator - 1 overflows."""
     return check_uint256(numerator + denominator - 1) // denominator
 
 

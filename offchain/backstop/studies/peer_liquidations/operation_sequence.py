@@ -16,19 +16,25 @@ OUTCOME_FIELDS = ("status", "paid", "state")
 
 
 class PeerSystem(Protocol):
-    """A whole system that operations change."""
+    """Interface of a model of a whole system (troves and stability pool) that operations change."""
 
     def apply_operation(self, operation: Mapping[str, Any]) -> list[int] | None:
-        """Carry out one operation; return what it pays, None for one that pays nothing, or refuse."""
+        """Apply an operation, and return the amounts paid; None if it pays nothing.
+
+        Raises PeerRefusalError if the system's contracts would revert.
+        """
 
     def describe_state(self, depositors: list[str]) -> dict[str, Any]:
-        """Return the state in the vectors' fields."""
+        """Return the state in the fields of the test vectors."""
 
 
 def play_operations(
     case: Mapping[str, Any], system: PeerSystem, forms: Mapping[str, Mapping[str, Any]], group: str
 ) -> dict[str, Any]:
-    """Return `ops`: outcome, payments and whole state after each operation; a refused one changes nothing."""
+    """Apply the operations of a case, and return `ops`: outcome, payments and state after each.
+
+    A refused operation changes nothing. Raises VectorCaseError for an operation of another form.
+    """
     if not isinstance(case.get("ops"), list):
         raise VectorCaseError(f"{group}, field 'ops' is {case.get('ops')!r:.60}: give a list of operations")
     outcomes = []
@@ -55,5 +61,5 @@ def _check_operation(operation: Any, forms: Mapping[str, Mapping[str, Any]], pla
 
 
 def select_operation_outcomes(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a recorded sequence says of outcome, payments and state after each operation."""
+    """Return the recorded outcome, payments and state after each operation of a sequence."""
     return {"ops": [{name: each[name] for name in OUTCOME_FIELDS if name in each} for each in case["ops"]]}

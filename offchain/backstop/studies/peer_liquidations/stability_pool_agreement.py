@@ -36,15 +36,18 @@ FUNDS = 2**112
 
 
 class ForkableSystem(System, Protocol):
-    """The model, or model and chain in lockstep, on which calls can be taken back."""
+    """System whose calls can be reverted: the model, or model and chain in lockstep."""
 
     def fork_state(self) -> AbstractContextManager[object]:
-        """Revert at the end every call made inside."""
+        """Context manager that reverts at its end every call made inside."""
 
 
 @dataclass(frozen=True)
 class PoolOperation:
-    """One operation in the pool's calls, and the peer's outcome."""
+    """Operation on another system's stability pool, as calls on our pool.
+
+    The other fields are the other system's outcome.
+    """
 
     name: str
     caller: str
@@ -57,7 +60,7 @@ class PoolOperation:
 
 @dataclass
 class PoolAgreement:
-    """The result of all sequences of a group."""
+    """Counts of compared operations and refusals, and differences, over all sequences of a group."""
 
     sequences: int = 0
     operations: int = 0  # that were compared
@@ -70,7 +73,7 @@ class PoolAgreement:
 
 
 def list_pool_creations() -> list[Creation]:
-    """Return the contracts of a naive pool with a scripted engine, in order of creation."""
+    """Return the contracts of an instant stability pool with a scripted engine, in creation order."""
     address = {
         name: compute_contract_address(get_account(f"deployer_of_{name}"), 0)
         for name in (COLLATERAL, STABLECOIN, ENGINE, POOL)
@@ -87,7 +90,7 @@ def list_pool_creations() -> list[Creation]:
 
 
 def build_pool_model() -> ModelSystem:
-    """Return the model of these contracts alone."""
+    """Return the model of the stability pool's contracts alone."""
     world = World(GENESIS, 1)
     for creation in list_pool_creations():
         add_contract_model(world, creation)
@@ -95,11 +98,11 @@ def build_pool_model() -> ModelSystem:
 
 
 def build_liquity_v2_operations(case: Mapping[str, Any]) -> Iterator[PoolOperation]:
-    """Yield a sequence of `liquity2` in the pool's calls.
+    """Yield the operations of a Liquity v2 sequence as calls on our stability pool.
 
-    A batch is one sale to the pool, of the debt and collateral that the function's book took over from all
-    its troves, since v2 books a batch at once. A refused batch has no unsafe trove, and no trove's opening is
-    refused: neither reaches the pool.
+    A batch of liquidations is one sale to the pool, of the debt and collateral that the pool took over from
+    all its troves, as v2 applies a batch at once. A refused batch has no unsafe trove, so that it makes no
+    call.
     """
     total = collateral = 0
     outcomes = liquity_v2.play_liquity_v2_sequence(case)["ops"]
@@ -139,11 +142,11 @@ CASE_BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[PoolOperation
 
 
 def read_state(system: System, members: Iterable[str]) -> tuple[list[int], dict[str, list[int]]]:
-    """Return the state of the pool and its members, in the order of Liquity v2's vectors [wad].
+    """Return the state of the stability pool and of its members [wad].
 
-    The pool: product, scale, both sums of the scale, coins, collateral, income shared and income waiting.
-    Income shared is the pool's stablecoin beyond its coins and the income that waits. A member: coins,
-    collateral and income since the last call, stashed collateral.
+    The order is that of Liquity v2's vectors. The pool has product, scale, both sums of the scale, coins,
+    collateral, income shared and income waiting. Income shared is the pool's stablecoin beyond its coins and
+    the waiting income. A member has coins, collateral and income since the last call, and stashed collateral.
     """
     tables, pool = system.snapshot()[POOL], system.addresses[POOL]
     product, coins, scale, _ = system.view(POOL, "state")
@@ -165,7 +168,10 @@ def read_state(system: System, members: Iterable[str]) -> tuple[list[int], dict[
 def replay_pool_sequences(
     name: str, cases: Sequence[Mapping[str, Any]], system: ForkableSystem
 ) -> PoolAgreement:
-    """Play sequences of a group on the contracts of `list_pool_creations`, each from their first state."""
+    """Replay the sequences of a group on our stability pool, and return counts and differences.
+
+    `name` is a key of CASE_BUILDERS. Each sequence starts from the first state of `system`.
+    """
     agreement = PoolAgreement()
     for number, case in enumerate(cases):
         with system.fork_state():
@@ -215,7 +221,7 @@ def _replay_sequence(
 
 
 def _fund_accounts(system: System, members: Iterable[str]) -> None:
-    """Give members and the payer coins, which the pool may pull, and the engine collateral."""
+    """Mint coins for members and the payer, approve the pool, and mint collateral for the engine."""
     calls = [Action(COLLATERAL, "mint", (system.addresses[ENGINE], FUNDS), PAYER)]
     for owner in (*members, PAYER):
         calls.append(Action(ENGINE, "mint_coins", (owner, FUNDS), PAYER))
@@ -225,7 +231,7 @@ def _fund_accounts(system: System, members: Iterable[str]) -> None:
 
 
 def _apply_calls(system: System, calls: Iterable[Action]) -> str:
-    """Apply calls up to the first that is refused, and return its reason; an empty text if none is."""
+    """Apply calls until one is refused, and return its reason; "" if none is refused."""
     for call in calls:
         outcome = system.apply(call)
         if not outcome.ok:

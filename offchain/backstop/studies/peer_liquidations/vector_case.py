@@ -14,22 +14,22 @@ INTEGER, FLAG, TEXT = "an integer from 0 to 2**256 - 1", "true or false", "a tex
 
 
 class VectorCaseError(BackstopError):
-    """A case that lacks a field, has one of another form, or one that its group does not know."""
+    """Error for a test vector with a missing or unknown field, or a field of another form."""
 
 
 class PeerRefusalError(Exception):
-    """A call that the peer's contracts refuse, for a reason as the vectors have it."""
+    """Error for a call that another system's contracts would revert, with the vectors' reason."""
 
     def __init__(self, reason: str) -> None:
-        """Keep the contract's text or error name, or `panic` for checked arithmetic."""
+        """Store the contract's revert text or error name, or `panic` for checked arithmetic."""
         super().__init__(reason)
         self.reason = reason
 
 
 def check_field_forms(value: Any, form: Any, place: str, is_inner: bool = False) -> None:
-    """Raise VectorCaseError, with the place, unless the value has the form.
+    """Raise VectorCaseError, with the place, if the value does not have the form.
 
-    A case may have other fields, of its outcome; an object inside it has the fields of its form and no other.
+    A case may have further fields, for its outcome. An object inside a case (`is_inner`) may not.
     """
     if isinstance(form, Mapping):
         _check_object(value, form, place, is_inner)
@@ -60,7 +60,7 @@ def _check_object(value: Any, form: Mapping[str, Any], place: str, is_inner: boo
 
 
 def describe_form(form: Any) -> str:
-    """Return the form in words."""
+    """Return a description of a form in words, for error messages."""
     if isinstance(form, Mapping):
         return f"an object with {', '.join(form)}"
     if isinstance(form, tuple):
@@ -69,14 +69,14 @@ def describe_form(form: Any) -> str:
 
 
 def get_listed_item(items: list[Any], number: int, place: str) -> Any:
-    """Return the item of this number, from 0; raise VectorCaseError if there is none."""
+    """Return the item at an index from 0; raise VectorCaseError if there is none."""
     if number >= len(items):
         raise VectorCaseError(f"{place} is {number}: there are {len(items)}, numbered from 0")
     return items[number]
 
 
 def check_uint256(value: int) -> int:
-    """Return the value; refuse as checked arithmetic does (`panic`) below 0 or from 2**256."""
+    """Return the value; raise PeerRefusalError("panic") if it is below 0 or from 2**256 on."""
     if not 0 <= value <= MAX_UINT256:
         raise PeerRefusalError("panic")
     return value

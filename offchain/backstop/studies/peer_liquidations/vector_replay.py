@@ -28,7 +28,7 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class VectorDifference:
-    """A field of a case that the function gives otherwise than the peer's contracts did."""
+    """Field of a test vector whose computed value differs from the recorded value."""
 
     group: str
     case: int
@@ -37,13 +37,16 @@ class VectorDifference:
     found: Any
 
     def __str__(self) -> str:
-        """Return one line."""
+        """Return the difference as one line of text."""
         return f"{self.group}, case {self.case}, {self.field}: expected {self.expected}, found {self.found}"
 
 
 @dataclass(frozen=True)
 class VectorGroup:
-    """One group of vectors: its function, and which fields of a case are inputs, outcome and remarks."""
+    """Group of test vectors: the function that computes a case, and the names of its fields.
+
+    The fields are inputs, outcome and remarks.
+    """
 
     compute: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     inputs: frozenset[str]
@@ -52,7 +55,7 @@ class VectorGroup:
     select_outcome: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     def get_recorded_outcome(self, case: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the fields of the case that the function has to give."""
+        """Return the recorded fields of a case that the function must reproduce."""
         if self.select_outcome:
             return self.select_outcome(case)
         return {field: case[field] for field in self.outcome if field in case}
@@ -123,10 +126,10 @@ GROUPS: Mapping[str, VectorGroup] = {
 
 
 def read_vector_groups(path: Path) -> dict[str, list[Any]]:
-    """Return the cases of each group in a file of JSON, plain or gzipped.
+    """Return the cases of each group of test vectors in a JSON file, plain or gzipped.
 
-    The file has {group: {"about": text, "cases": [...]}}. A text beside the groups is a remark. Raise
-    BackstopError, one line, for a file that is missing, cut off or of another form.
+    The file has {group: {"about": text, "cases": [...]}}. A text beside the groups is a remark. Raises
+    BackstopError if the file is missing, cut off or of another form.
     """
     try:
         raw = path.read_bytes()
@@ -151,10 +154,10 @@ def read_vector_groups(path: Path) -> dict[str, list[Any]]:
 
 
 def replay_vector_group(name: str, cases: Sequence[Mapping[str, Any]]) -> list[VectorDifference]:
-    """Return every field in which the group's function differs from the recorded cases, numbered from 0.
+    """Compute each recorded case of a group, and return every field that differs from the record.
 
-    Raise BackstopError for an unknown group, and VectorCaseError for a case that lacks a field, has one of
-    another form, one that the group does not know, or no outcome: nothing of a case is ignored.
+    Cases are numbered from 0. Raises BackstopError for an unknown group. Raises VectorCaseError for a case
+    that lacks a field or an outcome, or has a field of another form or an unknown one.
     """
     if name not in GROUPS:
         raise BackstopError(f"group {name!r} is unknown; expected one of {', '.join(GROUPS)}")
@@ -186,7 +189,7 @@ def _check_case_fields(group: VectorGroup, case: Any, place: str) -> None:
 
 
 def _iter_differing_fields(expected: Any, found: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
-    """Yield place, expected and found value of each plain value that differs, in order of the fields."""
+    """Yield place, expected and found value of each plain value that differs, in field order."""
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         for field in [*expected, *(field for field in found if field not in expected)]:
             inner = f"{place}.{field}" if place else str(field)

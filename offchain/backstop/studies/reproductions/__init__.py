@@ -34,7 +34,10 @@ _STEMS = {
 
 
 def run_reproduction(name: str, seed: int = 1) -> Reproduction:
-    """Reproduce one result; raise BackstopError for an unknown name. The seed decides all draws."""
+    """Run the reproduction of a published result, and return its table of figures.
+
+    `name` is one of NAMES; other names raise BackstopError. `seed` decides all draws.
+    """
     if name not in NAMES:
         known = describe_choices(name, NAMES, "docs/explanation/reproductions/README.md")
         raise BackstopError(f"reproduction {name!r} is unknown; {known}")

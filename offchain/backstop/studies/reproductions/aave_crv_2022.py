@@ -97,7 +97,10 @@ LEAST_RATIO_CHANGE = "threshold rounded the other way"
 
 
 def reproduce_result(seed: int, paths: int = PATHS) -> Reproduction:
-    """Play the account as assumed, on `paths` drawn paths of prices, and with each change."""
+    """Simulate the account's liquidation, and compare its figures with the published outcome.
+
+    The runs are the base assumptions, `paths` random price paths, and each changed assumption.
+    """
     base = load_changed_scenario(FILE, {})
     as_assumed = play_sales(base, seed)
     drawing = load_changed_scenario(FILE, DRAWN)
@@ -130,7 +133,10 @@ def reproduce_result(seed: int, paths: int = PATHS) -> Reproduction:
 
 
 def _build_published_rows(as_assumed: SaleFigures, everything: Sequence[SaleFigures]) -> list[FigureRow]:
-    """Compare the day as assumed by a factor of two, and the range over all runs."""
+    """Return rows that compare figures with the published ones.
+
+    The base run must agree within a factor of two. A second row gives the range over all runs.
+    """
     factor = build_ratio_tolerance(2)
     compared: tuple[tuple[str, Callable[[SaleFigures], Fraction], str, str, int], ...] = (
         ("bad debt", lambda each: each.bad_debt, "bad_debt", "CRV", 1),
@@ -157,7 +163,10 @@ def _build_published_rows(as_assumed: SaleFigures, everything: Sequence[SaleFigu
 
 
 def compute_account_loss(figures: SaleFigures) -> Fraction:
-    """Return the account's worth before liquidations less its worth at the end, at market prices [USD]."""
+    """Return the account's net worth before liquidations less its net worth at the end [USD].
+
+    Both are valued at market prices.
+    """
     collateral, debt_left = PUBLISHED["collateral"], max(Fraction(0), figures.debt - OTHER_DEBT)
     debt = figures.repaid + figures.booked + debt_left
     left = max(Fraction(0), collateral - figures.sold - debt_left * LAST_PRICE)
@@ -165,10 +174,13 @@ def compute_account_loss(figures: SaleFigures) -> Fraction:
 
 
 def compute_mean_price(figures: SaleFigures) -> Fraction:
-    """Return the mean oracle price [USD for one CRV] of the liquidations that took all collateral."""
+    """Return the mean oracle price of the liquidations, if they took all collateral [USD per CRV]."""
     return PUBLISHED["collateral"] / (BONUS * figures.repaid)
 
 
 def compute_bad_debt_from_mean_price(debt: Fraction, mean_price: Fraction) -> Fraction:
-    """Return the CRV that stays owed once all collateral is sold at this mean oracle price and the bonus."""
+    """Return the debt that stays after all collateral is sold at this oracle price [CRV].
+
+    The liquidators' bonus is deducted.
+    """
     return debt - PUBLISHED["collateral"] / (BONUS * mean_price)

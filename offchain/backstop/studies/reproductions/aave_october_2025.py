@@ -92,36 +92,45 @@ OTHER_PROTOCOLS = ("morpho", "fluid", "euler")
 
 
 class Day(NamedTuple):
-    """One book's day, and the further share of debt that cannot be liquidated."""
+    """Figures of the day for one random set of accounts.
+
+    `fixed_share` is the share of debt that moves with its collateral, and so cannot be liquidated.
+    """
 
     figures: SaleFigures
     fixed_share: Fraction = FIXED_SHARE
 
     @property
     def liquidated(self) -> Fraction:
-        """Debt repaid by liquidators over all debt at the start [%]."""
+        """Debt repaid by liquidators as a share of all debt at the start [%]."""
         figures = self.figures
         debt = figures.repaid + figures.booked + figures.debt
         return 100 * (1 - self.fixed_share) * figures.repaid / debt
 
     @property
     def bonus(self) -> Fraction:
-        """Bonus, the protocol's part included, over debt repaid [%]; 0 without a liquidation."""
+        """Liquidation bonus with the protocol's fee, as a share of debt repaid [%].
+
+        0 without a liquidation.
+        """
         return _compute_percent(self.figures.bonus + self.figures.fee, self.figures.repaid)
 
     @property
     def fee(self) -> Fraction:
-        """The protocol's part of the bonus [%]; 0 without a liquidation."""
+        """Protocol's fee as a share of the liquidation bonus [%]; 0 without a liquidation."""
         return _compute_percent(self.figures.fee, self.figures.bonus + self.figures.fee)
 
     @property
     def deficit(self) -> Fraction:
-        """Bad debt over debt repaid [%]; 0 without a liquidation."""
+        """Bad debt as a share of debt repaid [%]; 0 without a liquidation."""
         return _compute_percent(self.figures.bad_debt, self.figures.repaid)
 
 
 def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
-    """Play the day on `books` drawn books as assumed, and on as many for each changed assumption."""
+    """Simulate 10 October 2025 on `books` random sets of accounts, and compare with published shares.
+
+    The same seeds are run under each changed assumption.
+    """
     seeds = range(seed, seed + books)
     as_assumed = play_books(load_changed_scenario(FILE, {}), seeds)
     changed = {name: play_books(load_changed_scenario(FILE, each), seeds) for name, each in CHANGES.items()}
@@ -144,12 +153,18 @@ def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
 
 
 def play_books(scenario: Scenario, seeds: Sequence[int]) -> list[Day]:
-    """Play one drawn book for each seed."""
+    """Run the scenario once per seed, and return the figures of each run.
+
+    A seed draws the accounts.
+    """
     return [Day(play_sales(scenario, seed)) for seed in seeds]
 
 
 def _build_published_rows(as_assumed: Sequence[Day], everything: Sequence[Day]) -> list[FigureRow]:
-    """Compare shares: to the range of the books as assumed, and to that with changes."""
+    """Return rows that compare the median share with the published share.
+
+    The bound is the range over the base runs, and in a second row the range over all runs.
+    """
     snapshot = PUBLISHED["liquidated_of_snapshot"] / PUBLISHED["debt_of_snapshot"]
     liquidated, bonuses = PUBLISHED["liquidated"], PUBLISHED["bonuses"]
     compared: tuple[tuple[str, Callable[[Day], Fraction], Fraction, int], ...] = (

@@ -52,14 +52,17 @@ SOURCES = (
 
 
 def reproduce_result(seed: int) -> Reproduction:
-    """Reproduce the haircut and the claims; the seed does not matter, as nothing is drawn."""
+    """Compare the haircut and the claims of the Bitfinex loss with the published figures.
+
+    Nothing is drawn, so that `seed` has no effect.
+    """
     with open_lockstep_deployment(_build_parameters(), _to_timestamp(OPENED)) as here:
         rows = _compare_customer_haircuts_with_history(here) + _compare_claim_redemptions(here)
     return Reproduction("bitfinex", "Bitfinex, August 2016 to April 2017", SOURCES, rows)
 
 
 def _compare_customer_haircuts_with_history(deployment: LockstepDeployment) -> list[FigureRow]:
-    """Share the loss among all customers, and compare their haircuts and claims."""
+    """Share the loss among all customers, and return rows that compare their haircuts and claims."""
     _open_customers(deployment)
     before = {who: _read_savings_worth(deployment, who) for who in CUSTOMERS}
     _book_stolen_amount_as_deficit(deployment)
@@ -102,7 +105,7 @@ def _compare_customer_haircuts_with_history(deployment: LockstepDeployment) -> l
 
 
 def _compare_claim_redemptions(deployment: LockstepDeployment) -> list[FigureRow]:
-    """Apply the published steps, and compare the claims that each redeems, converts or leaves."""
+    """Apply the published redemptions and conversions of claims, and return a row for each figure."""
     trader, rows = deployment.get_contract_or_account_address("trader"), []
     deployment.apply_call(
         "Stablecoin",
@@ -150,7 +153,7 @@ def _compare_claim_redemptions(deployment: LockstepDeployment) -> list[FigureRow
 def _build_redemption_row(
     name: str, paid: int, owed: int, published_percent: Fraction, source: int
 ) -> FigureRow:
-    """Compare a holder's payment with the published share of its claim."""
+    """Return a row that compares a holder's payment with the published share of its claim [%]."""
     share = Fraction(100 * paid, owed)
     return build_row(
         f"{name}, of a holder's claim",
@@ -167,9 +170,9 @@ def _build_redemption_row(
 
 
 def _build_parameters() -> Parameters:
-    """Build a deployment in which Savings bear all of a loss at once, without fees or rewards.
+    """Return parameters in which Savings bear all of a loss at once, without fees or rewards.
 
-    Claims convert at one dollar.
+    Claims convert to equity at one dollar.
     """
     only = CollateralParameters("USDX", 18, 900_000_000, 100, 15_000, 15_100, 0, 900_000_000)
     free = replace(only, auction=replace(only.auction, tip=0, chip=0))
@@ -184,7 +187,7 @@ def _build_parameters() -> Parameters:
 
 
 def _open_customers(here: LockstepDeployment) -> None:
-    """Set prices, make the customers' deposits, and fund the redemptions."""
+    """Report prices, deposit the customers' stablecoins in Savings, and fund the redemptions."""
     for _ in range(2):
         for market in (SAFE, STOLEN, EQUITY_MARKET):
             here.report_price(market, RAY)
@@ -213,7 +216,10 @@ def _open_customers(here: LockstepDeployment) -> None:
 
 
 def _book_stolen_amount_as_deficit(deployment: LockstepDeployment) -> None:
-    """Open a debt of the stolen amount and make its collateral worthless, so that it has no buyer."""
+    """Create a deficit of the stolen amount.
+
+    A vault draws that amount, its collateral becomes worthless, and its auction ends without a buyer.
+    """
     for _ in range(2):
         deployment.report_price(STOLEN, RAY)
     deployment.open_vault("thief", STOLEN, 2 * LOST * WAD, LOST * WAD)
@@ -231,7 +237,7 @@ def _book_stolen_amount_as_deficit(deployment: LockstepDeployment) -> None:
 def _repay_claims_and_collect(
     deployment: LockstepDeployment, date: tuple[int, int, int], repaid_share: Fraction
 ) -> int:
-    """Redeem a share of the outstanding claims and return the trader's payment [wei]."""
+    """Redeem a share of the outstanding claims at a date, and return the trader's payment [wei]."""
     _advance_to_date(deployment, date)
     before = deployment.read_view(
         "Stablecoin", "balanceOf", deployment.get_contract_or_account_address("trader")
@@ -255,7 +261,7 @@ def _repay_claims_and_collect(
 
 
 def _convert_claims_to_equity(deployment: LockstepDeployment, owed: int) -> None:
-    """Convert the whale's tokens worth `owed` [wei] to equity, which is still worth a dollar."""
+    """Convert the whale's claim tokens worth `owed` [wei] to equity, which is still worth a dollar."""
     deployment.report_price(EQUITY_MARKET, RAY)
     tokens = (
         owed * deployment.read_view("Savings.Claims", "tokens") // _read_outstanding_claims_wei(deployment)
@@ -278,7 +284,7 @@ def _read_outstanding_claims(deployment: LockstepDeployment) -> Fraction:
 
 
 def _read_savings_worth(deployment: LockstepDeployment, account_name: str) -> int:
-    """Return what a customer's shares are worth [wei]: no loss waits for its cover when it is asked."""
+    """Return the worth of an account's shares in Savings [wei]."""
     shares = deployment.read_view(
         "Savings", "balanceOf", deployment.get_contract_or_account_address(account_name)
     )
@@ -290,5 +296,5 @@ def _to_timestamp(date: tuple[int, int, int]) -> int:
 
 
 def _advance_to_date(here: LockstepDeployment, date: tuple[int, int, int]) -> None:
-    """Advance time to the beginning of the day, if it has not begun."""
+    """Advance the clock to the beginning of a day; do nothing if the day has begun."""
     here.advance_time(max(0, _to_timestamp(date) - here.both.timestamp))

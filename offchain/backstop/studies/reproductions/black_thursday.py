@@ -61,7 +61,10 @@ HALF_AN_ORDER = build_ratio_tolerance(3)
 
 
 class Loss(NamedTuple):
-    """Figures of one run: stablecoins, and auctions."""
+    """Losses of one run [stablecoins] and numbers of auctions.
+
+    A purchase counts as for nothing at a fiftieth of the market's price or less.
+    """
 
     bad_debt: Fraction  # recognised
     free: Fraction  # market value of what was taken for nothing
@@ -70,7 +73,10 @@ class Loss(NamedTuple):
 
 
 def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
-    """Run each cell on `books` books, drawn from this seed on."""
+    """Simulate 12 March 2020 on `books` random sets of vaults, and compare with the published losses.
+
+    The runs combine keepers that are down or up with blocks that are full or free.
+    """
     rows: list[FigureRow] = []
     seeds = range(seed, seed + books)
     for name, file in CELLS.items():
@@ -87,13 +93,13 @@ def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
 
 
 def add_reacting_owners(scenario: Scenario, seed: int) -> Scenario:
-    """Return the scenario with owners that react by the default law; all other draws stay equal."""
+    """Return the scenario with owners that follow the default behavior; all other draws stay equal."""
     owned = replace(scenario, owners=read_default_owner_behavior(scenario.block_time))
     return replace(owned, owner_key=draw_path_outcomes(owned, seed, 0).owner_key)
 
 
 def collect_loss_figures(run_result: RunResult) -> Loss:
-    """Collect a run's figures from its tables."""
+    """Return bad debt, collateral taken for nothing, and auction counts of a finished run."""
     takes = transpose_table_rows(run_result.tables, "takes")
     names = ("auction_id", "slice_wad", "price_ray", "market_price_ray")
     free, zero = 0, set()
@@ -107,7 +113,11 @@ def collect_loss_figures(run_result: RunResult) -> Loss:
 
 
 def _build_rows(name: str, losses: Sequence[Loss], *, as_it_was: bool) -> list[FigureRow]:
-    """Compare a cell's medians; the day as it was has published figures, and the spread of its books."""
+    """Return rows with the medians of one combination of assumptions.
+
+    Only the day with keepers down and blocks full (`as_it_was`) has published figures; its range is shown
+    too.
+    """
     bad_debt = [each.bad_debt for each in losses]
     free = compute_median([each.free for each in losses])
     zero = compute_median([Fraction(100 * each.zero_bids, each.auctions) for each in losses])
@@ -147,7 +157,7 @@ def _build_rows(name: str, losses: Sequence[Loss], *, as_it_was: bool) -> list[F
 
 
 def compute_median(values: Sequence[Fraction]) -> Fraction:
-    """Return the middle value, or the mean of the middle two."""
+    """Return the median of the values; for an even number, the mean of the middle two."""
     ordered = sorted(values)
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -40,7 +40,7 @@ SOURCES = (
 
 
 class ShockCase(NamedTuple):
-    """Published scenario: the shocks that make it, and its results in per cent of the debt."""
+    """Published scenario of crvUSDrisk: its shocks, and its results in per cent of the debt."""
 
     title: str
     shocks: tuple[str, ...]
@@ -107,7 +107,7 @@ ALIKE = Fraction(1, 5)
 
 
 def reproduce_result(seed: int, paths: int = PATHS) -> Reproduction:
-    """Run `paths` paths of each scenario and compare the results."""
+    """Run `paths` paths of each scenario, and compare the ranking of the scenarios' risks."""
     ours = [
         compute_bad_and_liquidated_debt_percents(load_shocked_scenario(case.shocks), seed, paths)
         for case in CASES
@@ -130,7 +130,10 @@ def reproduce_result(seed: int, paths: int = PATHS) -> Reproduction:
 
 
 def _build_liquidity_steps_row(published: Sequence[Fraction], ours: Sequence[Fraction]) -> FigureRow:
-    """Count the steps to less liquidity, at severe volatility, that raise the average bad debt."""
+    """Return a row that compares how many steps to less liquidity raise the average bad debt.
+
+    Only scenarios with severe volatility and without growth count.
+    """
     grown = {"debt-adverse", "debt-severe"}
     chain = [
         i
@@ -146,7 +149,7 @@ def _build_liquidity_steps_row(published: Sequence[Fraction], ours: Sequence[Fra
 
 
 def load_shocked_scenario(shocks: Sequence[str]) -> Scenario:
-    """Load the neutral day with shocks of the library laid over it."""
+    """Load the neutral day, changed by these named shocks."""
     top, name = read_unchecked_scenario_fields(NEUTRAL)
     named = [Field(NEUTRAL, 0, "shocks", shock) for shock in shocks]
     entries = {**top.read_mapping_entries(), "shocks": Field(NEUTRAL, 0, "shocks", named)}
@@ -156,7 +159,10 @@ def load_shocked_scenario(shocks: Sequence[str]) -> Scenario:
 def compute_bad_and_liquidated_debt_percents(
     scenario: Scenario, seed: int, path_count: int
 ) -> tuple[Fraction, ...]:
-    """Compute the measures of a scenario, in per cent of the debt that the book opens with."""
+    """Return the mean and the 99% quantile of bad debt and of liquidated debt, in that order [%].
+
+    They are per cent of the debt that the vaults have at the start.
+    """
     names = OutcomeColumns.from_parameters(scenario.parameters).names
     rows = get_engine(Task(scenario, seed, "fast")).run_paths(0, path_count)
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
@@ -172,7 +178,10 @@ def compute_bad_and_liquidated_debt_percents(
 
 
 def rank_correlation(one: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction:
-    """Compute Spearman's rank correlation, where equal values share a rank, to a millionth."""
+    """Return Spearman's rank correlation of two samples, rounded to a millionth.
+
+    Equal values share the mean of their ranks.
+    """
     return Fraction(round(correlation(_compute_ranks(one), _compute_ranks(other)) * 10**6), 10**6)
 
 

@@ -53,7 +53,7 @@ SOURCES = (
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Bound of a speculator's leverage: lam = exp(-alpha * variance**power)."""
+    """Rule for a speculator's leverage bound: lam = exp(-alpha * variance**power)."""
 
     name: str
     alpha: float
@@ -73,7 +73,10 @@ BEHAVIOURS = (
 
 
 class ReturnsFigures(NamedTuple):
-    """Returns of ether in a published figure, and two percentiles of volatility for each behaviour."""
+    """Distribution of ether's returns in a published figure, with the volatilities read from it.
+
+    `lower` and `upper` have one percentile of the stablecoin's volatility for each behaviour.
+    """
 
     title: str
     degrees: int  # of Student's t; 0 is normal
@@ -107,7 +110,7 @@ FIGURES = (
 
 
 def reproduce_result(seed: int, paths: int = PATHS) -> Reproduction:
-    """Run all behaviours on `paths` paths of each kind of returns and compare the volatility."""
+    """Simulate all speculator behaviours on `paths` paths, and compare the stablecoin's volatility."""
     rows, stops, drawn = build_rows_of_four_spiral_steps(), list[FigureRow](), dict[int, Floats]()
     for figure in FIGURES:
         if figure.degrees not in drawn:
@@ -141,7 +144,10 @@ def _round_to_millionth_fraction(value: float) -> Fraction:
 
 
 def draw_returns(seed: int, paths: int, degrees: int) -> Floats:
-    """Draw daily log returns of ether with a mean of 0, as scenarios do: a row for each path."""
+    """Draw daily log returns of ether with a mean of 0, [path, day], with a scenario's price model.
+
+    `degrees` are the degrees of freedom of Student's t; 0 is the normal distribution.
+    """
     scenario = load_scenario(str(SCENARIO))
     path = scenario.prices["ETH"]
     assert path.model is not None
@@ -159,7 +165,11 @@ def draw_returns(seed: int, paths: int, degrees: int) -> Floats:
 def measure_stop_day_and_coin_volatility(
     returns: Floats, behaviour: Behaviour, growth: float
 ) -> tuple[Floats, Floats]:
-    """Play each path; return its last day, from 0, and the stablecoin's daily volatility until then."""
+    """Simulate a speculator on each path; return its last day and the stablecoin's daily volatility.
+
+    Days count from 0. A path stops when no debt keeps the collateral ratio. `growth` is ether's expected
+    growth.
+    """
     paths, days = returns.shape
     debt, ether, coin, price = (np.full(paths, value) for value in (DEMAND, ETHER, 1.0, 1.0))
     opening = (growth, compute_natural_log(1 + growth), DEVIATION * DEVIATION)
@@ -189,7 +199,10 @@ def measure_stop_day_and_coin_volatility(
 def choose_speculator_debt(
     debt: Floats, collateral_worth: Floats, expected_growth: Floats, leverage_bound: Floats
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return the debt that a speculator moves to, and whether one exists that keeps the ratio."""
+    """Return the debt that a speculator moves to, and whether any debt keeps the collateral ratio.
+
+    If none does within the speculator's leverage bound, the bound of 1 is used.
+    """
     lowest, highest, within = _find_debt_range(debt, collateral_worth, leverage_bound)
     forced = _find_debt_range(debt, collateral_worth, np.ones_like(leverage_bound))
     lowest, highest = np.where(within, lowest, forced[0]), np.where(within, highest, forced[1])
@@ -199,9 +212,9 @@ def choose_speculator_debt(
 def _find_debt_range(
     debt: Floats, worth: Floats, bound: Floats
 ) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """Return the debts x with RATIO*x**2 - bound*(worth + DEMAND)*x + bound*debt*DEMAND <= 0.
+    """Return the lowest and highest debt x within the leverage bound, and whether any x exists.
 
-    They are a lowest, a highest, and whether there are any.
+    The condition is RATIO*x**2 - bound*(worth + DEMAND)*x + bound*debt*DEMAND <= 0.
     """
     linear = bound * (worth + DEMAND)
     under = linear**2 - 4 * RATIO * bound * debt * DEMAND
@@ -232,7 +245,10 @@ Half a digit of the ether, 1.8, alone moves the supply by 0.09.
 
 
 def build_rows_of_four_spiral_steps() -> list[FigureRow]:
-    """Reproduce four steps: ether falls from 85 to 81, and an unbounded speculator buys back ever dearer."""
+    """Return rows that compare our steps of a deleveraging spiral with the published steps.
+
+    Ether falls from 85 to 81, and an unbounded speculator buys stablecoins back at rising prices.
+    """
     growth = np.array([1.00583])
     debt, ether, rows = DEMAND * growth, np.array([1.8]), []
     for price, *published in STEPS:

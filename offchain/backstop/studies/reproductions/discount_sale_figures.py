@@ -15,7 +15,10 @@ from backstop.studies.risk_questions.path_runner import load_with_changes
 
 
 class SaleFigures(NamedTuple):
-    """Amounts of one run in whole stablecoins, and times in seconds from the scenario's start."""
+    """Liquidations at a fixed discount in one run [stablecoins].
+
+    Times are in seconds from the scenario's start.
+    """
 
     sales: int
     sold: Fraction  # collateral, in whole coins of all types
@@ -30,7 +33,7 @@ class SaleFigures(NamedTuple):
 
     @property
     def bad_debt(self) -> Fraction:
-        """Losses that are booked, and debt that its collateral would not repay."""
+        """Booked losses, and debt beyond the collateral's worth [stablecoins]."""
         return self.booked + self.unbooked
 
     @property
@@ -42,12 +45,12 @@ class SaleFigures(NamedTuple):
 
 
 def load_changed_scenario(file: str, changes: Mapping[str, str]) -> Scenario:
-    """Load a scenario file of this package with some fields changed."""
+    """Load a scenario file of this package, with new texts for the fields at these dotted paths."""
     return load_with_changes(Path(__file__).with_name(file), changes, "change")
 
 
 def play_sales(scenario: Scenario, seed: int) -> SaleFigures:
-    """Run a scenario on the contracts, compared with the model, and collect its figures of sales."""
+    """Run a scenario on contracts and model, and return the figures of its discount sales."""
     summary, tables, _ = simulate(scenario, "revm", seed)
     types = summary["collateral_types"]
     sold = [each["discount_sales"] for each in types if "discount_sales" in each]
@@ -78,6 +81,6 @@ def play_sales(scenario: Scenario, seed: int) -> SaleFigures:
 
 
 def set_debt(scenario: Scenario, owner: str, debt: int) -> Scenario:
-    """Return the scenario in which this owner's vault owes another debt [wad]."""
+    """Return the scenario with another debt of this owner's vault [wad]."""
     vaults = tuple(replace(each, debt=debt) if each.owner == owner else each for each in scenario.vaults)
     return replace(scenario, vaults=vaults)

@@ -58,7 +58,10 @@ def rpow(base: uint256, exponent: uint256) -> uint256:
 
 
 def reproduce_result(seed: int) -> Reproduction:
-    """Recompute the arithmetic; the seed does not matter, as nothing is drawn."""
+    """Compare fees and auction prices of the contracts with figures that can be computed by hand.
+
+    Nothing is drawn, so that `seed` has no effect.
+    """
     rows = [
         *_iter_stability_fee_rows(),
         *_iter_auction_price_decay_rows(),
@@ -69,7 +72,7 @@ def reproduce_result(seed: int) -> Reproduction:
 
 
 def _iter_stability_fee_rows() -> Iterator[FigureRow]:
-    """Compute the fees on a debt of 100 after days at 5% each."""
+    """Yield rows that compare the fee on a debt of 100 after one to three days at 5% a day."""
     with _compile_vyper_power_function() as rpow:
         for days, published in ((1, "5"), (2, "10.25"), (3, "15.7625")):
             owed = Fraction(100 * (rpow(FIVE_PERCENT_A_DAY, days * DAY) - RAY), RAY)
@@ -80,7 +83,7 @@ def _iter_stability_fee_rows() -> Iterator[FigureRow]:
 
 
 def _iter_auction_price_decay_rows() -> Iterator[FigureRow]:
-    """Run an auction of the exponential curve with a first price of 100, and yield its later prices."""
+    """Yield a row that compares the price of an exponential auction after three days at -2.5% a day."""
     terms = AuctionParameters(EXPONENTIAL, 1, THREE_DAYS_AT_A_LOSS, 4 * DAY, cusp=1, buf=10_000)
     with open_lockstep_deployment(_build_parameters(terms, ratio=15_000)) as here:
         auction_id = _start_liquidation_auction(
@@ -101,7 +104,7 @@ def _iter_auction_price_decay_rows() -> Iterator[FigureRow]:
 
 
 def _iter_dss_example_auction_rows() -> Iterator[FigureRow]:
-    """Play dss's example, a vault of 40 with a debt of 100."""
+    """Yield rows that compare the auction of a vault of 40 with a debt of 100, the example of dss."""
     terms = AuctionParameters(STAIRSTEP, 90, 99 * RAY // 100, 8_400, buf=12_500, penalty=11_000)
     with open_lockstep_deployment(_build_parameters(terms, ratio=17_500)) as here:
         auction_id = _start_liquidation_auction(
@@ -114,7 +117,7 @@ def _iter_dss_example_auction_rows() -> Iterator[FigureRow]:
 
 
 def _iter_stairstep_timing_rows() -> Iterator[FigureRow]:
-    """Measure when the price reaches the market's, and 60% of the first one."""
+    """Yield rows with the time at which a stairstep auction reaches the market's price and 60%."""
     terms = AuctionParameters(STAIRSTEP, 30, 997 * RAY // 1_000, 8_400, cusp=1, buf=11_000)
     with open_lockstep_deployment(_build_parameters(terms, ratio=15_000)) as here:
         market = 99 * RAY
@@ -136,7 +139,7 @@ def _iter_stairstep_timing_rows() -> Iterator[FigureRow]:
 
 
 def _build_parameters(terms: AuctionParameters, ratio: int) -> Parameters:
-    """Build a deployment with one collateral type, without fees or rewards."""
+    """Return parameters with one collateral type, without fees or rewards."""
     free = AuctionParameters(
         terms.curve, terms.period, terms.cut, terms.tail, terms.cusp, terms.buf, terms.penalty, tip=0, chip=0
     )
@@ -147,7 +150,7 @@ def _build_parameters(terms: AuctionParameters, ratio: int) -> Parameters:
 def _start_liquidation_auction(
     deployment: LockstepDeployment, collateral: int, debt: int, price_before: int, price_after: int
 ) -> int:
-    """Open a vault at one price, liquidate it at another, and return the auction's id."""
+    """Open a vault at `price_before`, liquidate it at `price_after`, and return the auction's id."""
     for _ in range(2):
         deployment.report_price(0, price_before)
     deployment.open_vault("borrower", 0, collateral, debt)
@@ -158,7 +161,7 @@ def _start_liquidation_auction(
 
 @contextmanager
 def _compile_vyper_power_function() -> Iterator[Callable[[int, int], int]]:
-    """Compile the ledger's power function and yield a call of it [ray]."""
+    """Context manager that yields the ledger's compiled power function, rpow(base, exponent) [ray]."""
     # The compiler is slow to load, and no other reproduction needs it.
     from vyper.compiler import compile_code
     from vyper.compiler.input_bundle import FilesystemInputBundle

@@ -21,10 +21,11 @@ Number = int | Fraction
 
 @dataclass(frozen=True)
 class Bound:
-    """Largest distance of our figure from a published one, or the range that has to contain that.
+    """Largest allowed distance of our figure from a published one, or a range that must contain it.
 
-    `kind` is "by", an absolute difference; "share", one relative to the published figure; "factor", the ratio
-    of the two, either way; "range", from `value` to `highest`, for any figure of ours.
+    `kind` is "by" for an absolute difference, and "share" for one relative to the published figure. It is
+    "factor" for the ratio of both figures, either way. With "range" the published figure must lie between
+    `value` and `highest`.
     """
 
     kind: str
@@ -32,7 +33,7 @@ class Bound:
     highest: Fraction | None = None
 
     def is_satisfied(self, published: Fraction, ours: Fraction) -> bool:
-        """Return whether our figure is within the bound, the bound itself included."""
+        """Return whether both figures agree within the bound, the bound itself included."""
         if self.highest is not None:
             return self.value <= published <= self.highest
         if self.kind == "factor":
@@ -42,7 +43,7 @@ class Bound:
         return abs(ours - published) <= allowed
 
     def format_tolerance(self, unit: str) -> str:
-        """Format the bound as the table prints it."""
+        """Return the bound as text for the table, for example "10%", "factor 3" or "exact"."""
         if self.highest is not None:
             return f"{format_plain(self.value)} to {format_plain(self.highest)} {unit}".strip()
         if self.kind == "factor":
@@ -52,7 +53,7 @@ class Bound:
         return "exact" if self.value == 0 else f"{format_plain(self.value)} {unit}".strip()
 
     def as_json(self) -> list[str]:
-        """Return the kind and the exact values as text."""
+        """Return the kind and the exact values as a list of texts."""
         return [self.kind, *(str(each) for each in (self.value, self.highest) if each is not None)]
 
 
@@ -60,7 +61,7 @@ EXACT = Bound("by", Fraction(0))
 
 
 def build_absolute_tolerance(value: Number) -> Bound:
-    """Bound the absolute difference, in the figure's unit."""
+    """Return a bound on the absolute difference of both figures, in their unit."""
     return Bound("by", Fraction(value))
 
 
@@ -70,19 +71,25 @@ def build_percent_tolerance(percent: Number) -> Bound:
 
 
 def build_ratio_tolerance(value: Number) -> Bound:
-    """Bound the ratio of the two figures, either way."""
+    """Return a bound on the ratio of both figures, whichever is larger."""
     return Bound("factor", Fraction(value))
 
 
 def build_range(values: Sequence[Number], places: int = 0) -> Bound:
-    """Bound a published figure by the least and the most of these, rounded outward to so many digits."""
+    """Return a bound that requires the published figure to lie in the range of these values.
+
+    Both ends are rounded outward to `places` digits.
+    """
     unit = 10**places
     return Bound("range", Fraction(floor(min(values) * unit), unit), Fraction(ceil(max(values) * unit), unit))
 
 
 @dataclass(frozen=True)
 class FigureRow:
-    """One figure, which agrees or not only if it has a published one and a bound."""
+    """One of our figures beside the published one.
+
+    It agrees or disagrees only if there are a published figure and a bound.
+    """
 
     figure: str
     ours: Fraction
@@ -94,18 +101,18 @@ class FigureRow:
 
     @property
     def difference_from_published(self) -> Fraction | None:
-        """Ours less what is published."""
+        """Our figure less the published figure; None if nothing is published."""
         return None if self.published is None else self.ours - self.published
 
     @property
     def agrees(self) -> bool | None:
-        """True if the bound holds; None without one."""
+        """True if both figures agree within the bound; None without a bound or a published figure."""
         if self.published is None or self.bound is None:
             return None
         return self.bound.is_satisfied(self.published, self.ours)
 
     def format_cells(self) -> tuple[str, ...]:
-        """Format the row as the table prints it."""
+        """Return the texts of the row's cells, in the order of HEADER."""
 
         def shown(value: Fraction | None) -> str:
             return "" if value is None else f"{format_decimal(value, self.places)} {self.unit}".strip()
@@ -136,14 +143,20 @@ def build_row(
     places: int = 0,
     source: int = 0,
 ) -> FigureRow:
-    """Build a row from integers or fractions."""
+    """Return a row of the table; integers become fractions.
+
+    `places` is the number of printed decimals, `source` the number in the list of sources (0 for none).
+    """
     known = None if published is None else Fraction(published)
     return FigureRow(figure, Fraction(ours), known, bound, unit, places, source)
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Published result and ours; `name` is the command's word for it, sources count from 1."""
+    """Result of a reproduction: rows of published figures beside ours, with sources.
+
+    `name` is the name on the command line. Sources are numbered from 1.
+    """
 
     name: str
     title: str
@@ -153,16 +166,16 @@ class Reproduction:
 
     @property
     def compared_count(self) -> int:
-        """Number of figures that have a bound."""
+        """Number of rows with a published figure and a bound."""
         return sum(each.agrees is not None for each in self.rows)
 
     @property
     def agreed_count(self) -> int:
-        """Number of figures within their bounds."""
+        """Number of rows whose figures agree within the bound."""
         return sum(each.agrees is True for each in self.rows)
 
     def iter_lines(self) -> Iterator[str]:
-        """Yield the table as aligned Markdown, its score, and the sources."""
+        """Yield the lines of an aligned Markdown table, the count of agreements, and the sources."""
         cells = [HEADER, *(each.format_cells() for each in self.rows)]
         widths = [max(len(line[i]) for line in cells) for i in range(len(HEADER))]
         right = (1, 2, 3)
@@ -184,11 +197,11 @@ class Reproduction:
         yield from (f"- [{i}] {source}" for i, source in enumerate(self.sources, 1))
 
     def format_markdown(self) -> str:
-        """Return the title and the table in Markdown."""
+        """Return the title and the table as Markdown."""
         return f"## {self.title}\n\n" + "\n".join(self.iter_lines()) + "\n"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the exact result as text: fractions as `numerator/denominator`."""
+        """Return the exact result for JSON; fractions are texts `numerator/denominator`."""
 
         def format_fraction(value: Fraction | None) -> str | None:
             return None if value is None else str(value)
@@ -219,7 +232,10 @@ class Reproduction:
 
 
 def format_decimal(value: Number, places: int, *, sign: bool = False) -> str:
-    """Format a number with `places` digits, rounded half away from zero, thousands with commas."""
+    """Return a number with `places` decimals and commas, rounded half away from zero.
+
+    With `sign`, a positive number gets a plus sign.
+    """
     scaled = (2 * abs(Fraction(value)) * 10**places + 1) // 2
     whole, rest = divmod(int(scaled), 10**places)
     digits = f"{whole:,}" + (f".{rest:0{places}}" if places else "")
@@ -229,12 +245,15 @@ def format_decimal(value: Number, places: int, *, sign: bool = False) -> str:
 
 
 def format_plain(value: Fraction) -> str:
-    """Format a number that ends within 18 digits, without trailing zeros."""
+    """Return a number with up to 18 decimals, without trailing zeros."""
     return format_decimal(value, 18).rstrip("0").rstrip(".")
 
 
 def write_reproduction(result: Reproduction, out: Path) -> None:
-    """Write NAME.md and NAME.json into a directory; raise BackstopError if it cannot be written."""
+    """Write NAME.md and NAME.json to the directory `out`, which is created if missing.
+
+    Raises BackstopError if a file cannot be written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -59,7 +59,7 @@ _TYPE, _BOOK = "parameters.collateral_types.COIN", "vault_book.generated.COIN"
 
 
 class Tier(NamedTuple):
-    """A tier of liquidation loan-to-value, as ratios of collateral to debt."""
+    """Liquidation and initial ratio of collateral to debt for one loan-to-value limit of Morpho."""
 
     liquidation: str
     initial: str
@@ -84,7 +84,10 @@ SDEUSD_CHANGES: Mapping[str, Mapping[str, str]] = {
 
 
 def reproduce_result(seed: int) -> Reproduction:
-    """Play both markets with the fixed oracle and its assumptions, and with an oracle that follows."""
+    """Simulate both Morpho markets with a fixed oracle, and compare with the published outcome.
+
+    Both markets are also run with an oracle that follows the market.
+    """
     sdeusd = play_sales(load_changed_scenario(SDEUSD, {}), seed)
     others = [play_sales(load_changed_scenario(SDEUSD, each), seed) for each in SDEUSD_CHANGES.values()]
     xusd = {
@@ -103,7 +106,7 @@ def reproduce_result(seed: int) -> Reproduction:
 
 
 def play_xusd(tier: str, price: str, seed: int) -> SaleFigures:
-    """Play the xUSD market at this tier and last price with the fixed oracle."""
+    """Run the xUSD market with the fixed oracle, at this loan-to-value limit and last price [USD]."""
     terms = TIERS[tier]
     changes = {
         f"{_TYPE}.liquidation_ratio": terms.liquidation,
@@ -117,7 +120,10 @@ def play_xusd(tier: str, price: str, seed: int) -> SaleFigures:
 
 
 def play_following_oracle(file: str, seed: int) -> dict[str, SaleFigures]:
-    """Run a market with an oracle that reports the market's price, by each assumption about depth."""
+    """Run a market with an oracle that follows the market's price, for each assumed depth.
+
+    The keys are those of DEPTHS.
+    """
     found = {}
     for title, depth in DEPTHS.items():
         changes = {**FOLLOWING, "markets.COIN.depth": depth}
@@ -128,7 +134,10 @@ def play_following_oracle(file: str, seed: int) -> dict[str, SaleFigures]:
 
 
 def _build_sdeusd_rows(as_assumed: SaleFigures, everything: Sequence[SaleFigures]) -> list[FigureRow]:
-    """Compare liquidations exactly, and debt beyond collateral to the hundredth and to the range."""
+    """Return rows that compare the liquidations and the uncovered debt of the sdeUSD market.
+
+    Liquidations must be equal. Uncovered debt must agree within 1%, and lie in the range over all runs.
+    """
     liquidations = PUBLISHED["sdeusd_liquidations"]
     uncovered = PUBLISHED["sdeusd_debt"] - PUBLISHED["sdeusd_collateral_after"]
     title = "sdeUSD: debt beyond collateral"
@@ -142,7 +151,10 @@ def _build_sdeusd_rows(as_assumed: SaleFigures, everything: Sequence[SaleFigures
 
 
 def _build_xusd_rows(found: Mapping[tuple[str, str], SaleFigures]) -> list[FigureRow]:
-    """Compare debt beyond collateral to the prices of 4 November, and to all tiers and prices."""
+    """Return rows that compare the uncovered debt of the xUSD market.
+
+    The bound is the range over the prices of 4 November, then over all limits and prices.
+    """
     published, unit = PUBLISHED["xusd_bad_debt"], "USD"
     as_assumed = [found[XUSD_TIER, price].bad_debt for price in XUSD_PRICES]
     everything = [each.bad_debt for each in found.values()]

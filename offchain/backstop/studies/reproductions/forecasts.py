@@ -70,7 +70,7 @@ SOURCES = (
 
 
 class ForecastCase(NamedTuple):
-    """Bars with forecast price drops: a series, the earlier series of the fit if any, and the source."""
+    """Published series of price bars to forecast, and an earlier series that the fit may use too."""
 
     title: str
     series: str
@@ -87,7 +87,10 @@ CASES = (
 
 
 def reproduce_result(seed: int, books: int = BOOKS, paths: int = PATHS) -> Reproduction:
-    """Forecast the published falls, and the bad debt of 12 March 2020 on books drawn from this seed on."""
+    """Compare forecasts of price drops, and of bad debt on 12 March 2020, with published outcomes.
+
+    Bad debt is forecast on `books` random sets of vaults, with `paths` paths each.
+    """
     falls = [each for case in CASES for each in _compare_falls(case)]
     seeds = range(seed, seed + books)
     still, reacting = (
@@ -113,7 +116,7 @@ def reproduce_result(seed: int, books: int = BOOKS, paths: int = PATHS) -> Repro
 
 
 def _interleave_rows(rows: Sequence[FigureRow], twins: Sequence[FigureRow], name: str) -> list[FigureRow]:
-    """Put each twin under its row, indented by two more, with the given name."""
+    """Return each row followed by its twin, which is renamed and indented by two more spaces."""
     found: list[FigureRow] = []
     for row, twin in zip(rows, twins, strict=True):
         indent = len(row.figure) - len(row.figure.lstrip()) + 2
@@ -122,7 +125,7 @@ def _interleave_rows(rows: Sequence[FigureRow], twins: Sequence[FigureRow], name
 
 
 def _count_rows_within_bounds(name: str, rows: Iterable[FigureRow]) -> FigureRow:
-    """Count the figures within their bounds, of those that have one."""
+    """Return a row that counts how many of the given rows agree within their bounds."""
     agreed = [row.agrees for row in rows if row.agrees is not None]
     return build_row(f"within bounds: {name}", sum(agreed), unit=f"of {len(agreed)}")
 
@@ -131,7 +134,7 @@ def _count_rows_within_bounds(name: str, rows: Iterable[FigureRow]) -> FigureRow
 
 
 def compute_bar_returns(series: str) -> Floats:
-    """Return the moves from close to close of published bars, in logarithms; the first is from its open."""
+    """Return the log returns of a series of bars from close to close; the first is from its open."""
     bars = load_series(series)
     moves: Floats = np.diff(
         compute_natural_log(np.array([bars[0][1], *(bar[4] for bar in bars)], dtype=np.float64))
@@ -140,16 +143,16 @@ def compute_bar_returns(series: str) -> Floats:
 
 
 def measure_seconds_per_bar(series: str) -> int:
-    """Return how long a bar is, seconds; all bars of a series follow each other."""
+    """Return the length of a series' bars [seconds]; all bars must have the same length."""
     (found,) = {after[0] - before[0] for before, after in pairwise(load_series(series))}
     return found
 
 
 def estimate_recent_deviations(moves: Floats, opening_count: int, decay: float) -> Floats:
-    """Return the expected deviation of each move: an exponentially weighted mean of earlier squares.
+    """Return the expected deviation of each return, an exponentially weighted mean of past squares.
 
-    The mean begins at the mean square of the first `opening_count` moves, so that the deviations of those
-    moves use later data.
+    The mean begins with the mean square of the first `opening_count` returns. The deviations of these returns
+    therefore use later data.
     """
     variance = sum(float(each) * float(each) for each in moves[:opening_count]) / opening_count
     variances = np.empty(len(moves))
@@ -163,10 +166,10 @@ def estimate_recent_deviations(moves: Floats, opening_count: int, decay: float) 
 def find_exceedances(
     known: Floats, moves: Floats, first: int, refit: int, decay: float | None = None
 ) -> dict[int, list[bool]]:
-    """Return by level, from the move `first` on, whether each price drop exceeds its forecast.
+    """Return, by level, whether each return from index `first` on is below its forecast.
 
-    The law is fitted anew every `refit` moves, to `known` and to the moves so far. With `decay` it is the law
-    of moves in units of their expected deviation, estimated anew for each move.
+    The distribution is refitted every `refit` returns, to `known` and to the earlier returns. With `decay`,
+    returns are divided by their expected deviation, which is estimated anew for each return.
     """
     found: dict[int, list[bool]] = {level: [] for level in LEVELS}
     forecasts: Mapping[int, float] = {}
@@ -181,14 +184,14 @@ def find_exceedances(
 
 
 def find_most_hits_kupiec_accepts(bar_count: int, rate: Fraction) -> int:
-    """Return the most bars that may exceed a forecast without Kupiec's test rejecting it."""
+    """Return the largest number of exceedances among `bar_count` bars that Kupiec's test accepts."""
     return max(
         hits for hits in range(bar_count + 1) if kupiec_p(hits, bar_count, float(rate)) >= SIGNIFICANCE
     )
 
 
 def _compare_falls(case: ForecastCase) -> list[FigureRow]:
-    """Compare observed and expected price drops below the forecast; add the power of the test."""
+    """Return rows that compare observed and expected exceedances of forecasts, with the test's power."""
     moves = compute_bar_returns(case.series)
     known = compute_bar_returns(case.before) if case.before else np.empty(0)
     first = 0 if case.before else len(moves) // 2
@@ -211,7 +214,10 @@ def _compare_falls(case: ForecastCase) -> list[FigureRow]:
 
 
 def fit_student_model_fields(moves: Floats, step: int) -> dict[str, str]:
-    """Return Student's t of moves as the fields of a scenario's model, as `calibrate` writes them."""
+    """Return the scenario fields of a price model with Student's t, fitted to log returns.
+
+    `step` is the length of a bar [seconds]. The fields are those that `calibrate` writes.
+    """
     tails = fit_student_t(moves[:, None], moves)
     yearly = tails.deviations[0] * sqrt(YEAR / step)
     fields = {f"{MODEL}.volatility": f"{100 * yearly:.4g}% a year"}
@@ -221,7 +227,7 @@ def fit_student_model_fields(moves: Floats, step: int) -> dict[str, str]:
 
 
 def add_default_owners(day: Scenario) -> Scenario:
-    """Return the scenario with owners that react by the package's default law; prices of its paths stay."""
+    """Return the scenario with owners that follow the default behavior."""
     return replace(day, owners=read_default_owner_behavior(day.block_time))
 
 
@@ -233,7 +239,10 @@ def compute_bad_debt_by_path(
     *,
     are_owners_reacting: bool = False,
 ) -> list[Fraction]:
-    """Return the bad debt of each path of a scenario on one book, stablecoins."""
+    """Return the bad debt of each path of a scenario, for one set of vaults [stablecoins].
+
+    `field_changes` has new texts for fields at dotted paths.
+    """
     day = load_with_changes(str(HERE / scenario_file), field_changes)
     if are_owners_reacting:
         day = add_default_owners(day)
@@ -242,9 +251,10 @@ def compute_bad_debt_by_path(
 
 
 def _forecast_bad_debt(seeds: range, path_count: int, *, are_owners_reacting: bool) -> list[FigureRow]:
-    """Forecast the bad debt of 12 March 2020 by the law of its calm hours, and by that of the whole day.
+    """Return rows that compare forecasts of bad debt on 12 March 2020 with the published figure.
 
-    Rows above the bad debt at the published prices compare with the bad debt of the same owners.
+    One forecast uses the returns of the calm hours, another those of the whole day. The bad debt at the
+    published prices is computed with the same behavior of owners.
     """
     series = "eth-2020-03-12"
     moves, step = compute_bar_returns(series), measure_seconds_per_bar(series)

@@ -114,14 +114,14 @@ SHOWN_WITHOUT_RECOVERY = (
 
 
 class CrashPair(NamedTuple):
-    """One book's day with recovery mode and without."""
+    """Figures of the day for one random set of troves, with recovery mode (`on`) and without (`off`)."""
 
     on: CrashFigures
     off: CrashFigures
 
 
 def play_books(assumptions: CrashAssumptions, seeds: Sequence[int]) -> list[CrashPair]:
-    """Play one drawn book for each seed, with recovery mode and without, at the same prices."""
+    """Simulate the day once per seed, with the troves that it draws, and return the pairs of figures."""
     pairs = []
     for seed in seeds:
         reports = list_feed_reports(seed, assumptions.feed_step)
@@ -135,7 +135,10 @@ def play_books(assumptions: CrashAssumptions, seeds: Sequence[int]) -> list[Cras
 
 
 def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
-    """Play the day on `books` books as assumed, and on as many for each change of an assumption."""
+    """Simulate 19 May 2021 on the model of Liquity v1, and compare with the published outcome.
+
+    Each changed assumption is run on the same `books` seeds.
+    """
     seeds = range(seed, seed + books)
     as_assumed = play_books(AS_ASSUMED, seeds)
     changed = {name: play_books(replace(AS_ASSUMED, **change), seeds) for name, change in CHANGES.items()}
@@ -152,7 +155,10 @@ def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
 def _build_published_rows(
     as_assumed: Sequence[CrashPair], everything: Sequence[CrashPair]
 ) -> list[FigureRow]:
-    """Compare figures with recovery mode: to the range of the books as assumed, and to that with changes."""
+    """Return rows that compare medians with recovery mode with the published figures.
+
+    The bound is the range over the base runs, and in a second row the range over all runs.
+    """
     rows = []
     for title, field, known, unit in COMPARED:
         published, source = PUBLISHED[known], 2 if known == "bad_debt" else 1
@@ -168,7 +174,10 @@ def _build_published_rows(
 
 
 def _build_rows_without_recovery(pairs: Sequence[CrashPair]) -> list[FigureRow]:
-    """Return the rows of troves that recovery mode alone closed, and of the same books without it."""
+    """Return rows with the figures of the same troves without recovery mode.
+
+    The first row counts the troves that only recovery mode liquidated.
+    """
     return [
         _build_median_row("troves that recovery mode alone closed", pairs, _count_added_closings),
         *(
@@ -184,7 +193,7 @@ def _build_rows_without_recovery(pairs: Sequence[CrashPair]) -> list[FigureRow]:
 
 
 def _build_changed_rows(name: str, pairs: Sequence[CrashPair]) -> list[FigureRow]:
-    """Return the rows of one changed assumption."""
+    """Return the rows of one changed assumption, with its name."""
     return [
         _build_median_row(f"{name}: troves liquidated", pairs, attrgetter("on.liquidated")),
         _build_median_row("  in recovery mode", pairs, attrgetter("on.recovery")),
@@ -200,10 +209,10 @@ def _build_median_row(
 
 
 def _count_added_closings(pair: CrashPair) -> int:
-    """Count troves closed beyond those that are closed without recovery mode."""
+    """Return how many more troves are liquidated with recovery mode than without."""
     return pair.on.liquidated - pair.off.liquidated
 
 
 def _convert_to_coins(value: int, unit: str) -> Fraction:
-    """Return an amount of coins, or a number as it is."""
+    """Convert an amount in wad to coins; return a plain number (no unit) unchanged."""
     return Fraction(value, WAD) if unit else Fraction(value)

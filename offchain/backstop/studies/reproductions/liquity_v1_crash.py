@@ -34,7 +34,7 @@ LARGEST, DEPOSITOR = "largest", "depositors"
 
 
 class Report(NamedTuple):
-    """Price that the feed reports, and the second of the day."""
+    """Price that the feed reports [wad], and its second of the day."""
 
     at: int
     price: int
@@ -42,7 +42,10 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True)
 class CrashAssumptions:
-    """The assumptions about the day. `ratio_spread` and `are_sizes_equal` say how other troves differ."""
+    """Assumptions about the day.
+
+    `ratio_spread` and `are_sizes_equal` say how the ratios and sizes of the other troves are distributed.
+    """
 
     troves: int
     system_ratio: int  # before the day
@@ -58,7 +61,7 @@ class CrashAssumptions:
 
 
 class DrawnTrove(NamedTuple):
-    """A trove of the book, and whether its owner reacts."""
+    """Trove at the start of the day, and whether its owner adds collateral when the price falls."""
 
     owner: str
     collateral: int
@@ -68,7 +71,7 @@ class DrawnTrove(NamedTuple):
 
 @dataclass(frozen=True)
 class CrashFigures:
-    """The result of a day; amounts in wad of LUSD or ether."""
+    """Results of one simulated day; amounts are in wad of LUSD or ether."""
 
     normal: int  # troves closed in normal mode
     recovery: int  # troves closed in recovery mode
@@ -84,13 +87,16 @@ class CrashFigures:
 
     @property
     def liquidated(self) -> int:
-        """Troves closed in either mode."""
+        """Number of troves that were liquidated in either mode."""
         return self.normal + self.recovery
 
 
 @cache
 def list_feed_reports(seed: int, feed_step: int) -> list[Report]:
-    """Return the feed's reports of the day: each move of `feed_step`, and one price an hour at least."""
+    """Return the feed's reports of the day, one for each move of `feed_step` basis points.
+
+    At least one price an hour is reported.
+    """
     prices = list_prices_for_every_second(SERIES, seed)
     last = Report(0, prices[0])
     reports = [last]
@@ -102,10 +108,10 @@ def list_feed_reports(seed: int, feed_step: int) -> list[Report]:
 
 
 def draw_crash_book(assumptions: CrashAssumptions, price: int, seed: int) -> list[DrawnTrove]:
-    """Draw troves that have the assumed debt and system ratio at this price.
+    """Return random troves with the assumed debt and system ratio at this price.
 
-    Sizes follow Zipf's law in an order drawn by lot, or are equal. Ratios lie above 110% by drawn parts of
-    one distance, which brings all troves together to the system's ratio.
+    Sizes follow Zipf's law in random order, or are equal. Each ratio is 110% plus a random part of one common
+    distance, which gives the assumed ratio of the system.
     """
     dice = SeededRandom(seed, "liquity-may-2021")
     largest = assumptions.largest_collateral
@@ -128,7 +134,7 @@ def draw_crash_book(assumptions: CrashAssumptions, price: int, seed: int) -> lis
 
 
 def _draw_part(dice: SeededRandom, ratio_spread: str) -> int:
-    """Draw a part of the distance above 110%, of mean 1 [wad]: even, many low, or near the mean."""
+    """Draw a part of the distance above 110% with mean 1 [wad]: uniform, many low, or near the mean."""
     uniform = dice.draw_index(WAD)
     if ratio_spread == "low":
         return 3 * uniform * uniform // WAD
@@ -142,7 +148,10 @@ def play_crash(
     *,
     has_recovery_mode: bool = True,
 ) -> CrashFigures:
-    """Run the feed's prices on a book; at each price keepers act first, then owners that are due."""
+    """Simulate the reported prices on these troves, and return the day's figures.
+
+    After each price keepers liquidate first. Owners then add collateral if their interval has passed.
+    """
     day = _CrashDay(book, reports[0].price, assumptions, has_recovery_mode)
     looked_at = 0
     for report in reports:
@@ -154,7 +163,7 @@ def play_crash(
 
 
 class _CrashDay:
-    """System of the day, its troves in the order of their ratios, and prices at which troves were closed."""
+    """State of the day: the Liquity system, its troves in order of their ratios, and past prices."""
 
     def __init__(
         self,
@@ -176,7 +185,10 @@ class _CrashDay:
         self._sort_owners()
 
     def apply_price(self, price: int) -> None:
-        """Set a price; a watchful owner comes first, then keepers until nothing is left to liquidate."""
+        """Set the price, and liquidate until no trove can be liquidated.
+
+        A watchful owner of the largest trove adds collateral first.
+        """
         self.system.price = price
         if self.is_watchful:
             self._add_collateral(LARGEST)
@@ -197,7 +209,7 @@ class _CrashDay:
         self.was_in_recovery = self.system.is_in_recovery()
 
     def add_collateral_of_reacting_owners(self) -> None:
-        """Add collateral for each reacting owner under 150%, up to that ratio."""
+        """Add collateral to each trove of a reacting owner below 150%, up to that ratio."""
         for owner in self.reacting:
             self._add_collateral(owner)
         self._sort_owners()
@@ -209,7 +221,10 @@ class _CrashDay:
             book.add_collateral(owner, div_up(debt * RECOVERY_RATIO, self.system.price) - collateral)
 
     def _sort_owners(self) -> None:
-        """Sort owners by ratio, without a watchful owner, which is never under 150%."""
+        """Sort owners by their troves' ratio.
+
+        A watchful owner is left out, as its trove is never below 150%.
+        """
         book = self.system.book
         self.owners = sorted(
             (owner for owner in book.troves if not (self.is_watchful and owner == LARGEST)),
@@ -217,7 +232,7 @@ class _CrashDay:
         )
 
     def _list_unsafe_owners(self) -> list[str]:
-        """Return a batch of owners with liquidatable troves, the lowest ratio first; one trove stays."""
+        """Return up to BATCH owners of liquidatable troves, lowest ratio first; the last trove must stay."""
         system, limit = self.system, LEAST_RATIO
         if system.is_in_recovery():
             limit = max(limit, system.compute_system_ratio())
@@ -229,7 +244,7 @@ class _CrashDay:
         return batch
 
     def collect_figures(self) -> CrashFigures:
-        """Return the result of the day, at the last price."""
+        """Return the figures of the day, valued at the last price."""
         system, closed = self.system, self.system.closed
         high = [
             (each, price)
@@ -266,5 +281,5 @@ def _compute_forfeit(closed: ClosedTrove, price: int) -> int:
 
 
 def _compute_pool_loss(closed: ClosedTrove, price: int) -> int:
-    """Return the pool's debt from a trove beyond the worth of its collateral [LUSD], at least 0."""
+    """Return the pool's debt from a trove beyond the collateral's worth [LUSD], at least 0."""
     return max(0, closed.split.offset_debt - closed.split.pool_collateral * price // WAD)

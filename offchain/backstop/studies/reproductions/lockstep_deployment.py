@@ -18,7 +18,7 @@ from backstop.system import Action
 
 
 class LockstepDeployment:
-    """Deployment with calls that name contracts and accounts instead of addresses."""
+    """Deployment on contracts and model, with calls that use names of contracts and accounts."""
 
     def __init__(self, both: ProtocolLockstep, parameters: Parameters) -> None:
         self.both = both
@@ -29,7 +29,10 @@ class LockstepDeployment:
         return self.both.addresses.get(name) or get_account(name)
 
     def apply_call(self, contract: str, method: str, *args: Any, sender: str) -> Any:
-        """Run a call and return its value; BackstopError with the reason if it reverts."""
+        """Run a transaction on contracts and model, and return its value.
+
+        Raises BackstopError with the reason if the transaction reverts.
+        """
         outcome = self.both.apply(
             Action(contract, method, args, self.get_contract_or_account_address(sender))
         )
@@ -38,15 +41,18 @@ class LockstepDeployment:
         return outcome.value
 
     def read_view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view."""
+        """Return the value of a view function of a contract."""
         return self.both.view(contract, method, *args)
 
     def advance_time(self, seconds: int) -> None:
-        """Advance the time [seconds]."""
+        """Advance the clock by a number of seconds."""
         self.both.advance(seconds)
 
     def report_price(self, market: int, price: int) -> None:
-        """Report a price [ray] that becomes the market's next one, a step of its feed later."""
+        """Report a price [ray] by all reporters, one feed step later, and poke the feed.
+
+        The price becomes the market's next price. A second call makes it current.
+        """
         equity = self.parameters.equity
         if market == EQUITY_MARKET:
             assert equity is not None
@@ -60,7 +66,7 @@ class LockstepDeployment:
         self.apply_call("PriceFeed", "poke", market, sender="stranger")
 
     def open_vault(self, who: str, collateral_type: int, collateral: int, debt: int) -> None:
-        """Mint collateral of 18 decimals for an account, lock it and draw against it [wad]."""
+        """Mint collateral with 18 decimals, deposit it in an account's vault and draw debt [wad]."""
         symbol = self.parameters.collateral_types[collateral_type].symbol
         self.apply_call(symbol, "mint", self.get_contract_or_account_address(who), collateral, sender=who)
         self.apply_call(
@@ -76,7 +82,7 @@ class LockstepDeployment:
         self.apply_call("VaultEngine", "deposit_and_draw", *args, sender=who)
 
     def liquidate_vault(self, who: str, collateral_type: int) -> int:
-        """Liquidate a vault and return the auction's id."""
+        """Liquidate an account's vault, and return the auction's id."""
         args = (
             collateral_type,
             self.get_contract_or_account_address(who),
@@ -89,7 +95,10 @@ class LockstepDeployment:
 def open_lockstep_deployment(
     parameters: Parameters, timestamp: int = GENESIS
 ) -> Iterator[LockstepDeployment]:
-    """Open a fresh deployment at a time, and compare all state when it is closed."""
+    """Context manager that yields a new deployment on contracts and model.
+
+    All state of contracts and model is compared at the end.
+    """
     with open_host("revm", timestamp) as host:
         both = deploy_lockstep(host, parameters, check_every=0, traces=None)
         yield LockstepDeployment(both, parameters)

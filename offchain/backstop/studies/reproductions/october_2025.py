@@ -54,7 +54,7 @@ HOUSE = "PerpetualMarket"
 
 
 class Wave(NamedTuple):
-    """Burst of forced closes, in dollars rounded to the nearest."""
+    """Burst of forced closes: needed amount, taken amount and winners' profit [dollars, rounded]."""
 
     needed: int
     taken: int
@@ -68,16 +68,16 @@ WAVES = tuple(
 
 
 def compute_least_taken_from_winners(wave: Wave) -> int:
-    """Return what a wave needs, as far as its winners can pay it."""
+    """Return the amount that a wave needs, or its winners' profit if that is less [dollars]."""
     return min(wave.needed, wave.won)
 
 
 @cache
 def compute_amounts_taken_from_winners(waves: tuple[Wave, ...], policy: str) -> list[int]:
-    """Run waves in the perpetual market and return the amount taken from each wave's winners [wei].
+    """Run the waves in the perpetual market, and return the amount taken from winners in each [wei].
 
-    The failing position is smaller than half of the first winner's gain. The market has no insurance and no
-    fees.
+    `policy` is the market's rule for deleveraging. The position that fails is smaller than half of the first
+    winner's gain. The market has no insurance fund and no fees.
     """
     terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
     margin = MarginParameters((terms,), policy=policy, maker_fee=0, taker_fee=0, third_bond=0, divergence=0)
@@ -87,7 +87,7 @@ def compute_amounts_taken_from_winners(waves: tuple[Wave, ...], policy: str) -> 
 
 
 class _WaveMarket:
-    """Perpetual market with shorts that win, a long that fails, and other longs."""
+    """Perpetual market in which shorts win, one long becomes insolvent, and another long pays."""
 
     def __init__(self, here: LockstepDeployment) -> None:
         self.here, self.nonce = here, 0
@@ -98,11 +98,14 @@ class _WaveMarket:
         )
 
     def list_winner_losses_by_wave(self, waves: Sequence[Wave]) -> list[int]:
-        """Play the waves one after the other, from the same price to the same price."""
+        """Run the waves one after the other, and return the amount taken from winners in each [wei]."""
         return [self._play_wave_and_compute_taken_gains(i, wave) for i, wave in enumerate(waves)]
 
     def _play_wave_and_compute_taken_gains(self, wave_index: int, wave: Wave) -> int:
-        """Play one wave: the long loses twice its margin, a dollar a lot, and owes as much again."""
+        """Run one wave, and return the amount taken from its winners [wei].
+
+        The failing long loses twice its margin at a dollar per lot, and so owes as much as its margin.
+        """
         longs, shorts = (
             [f"long_{wave_index}", f"others_{wave_index}"],
             [f"{name}_{wave_index}" for name in WINNERS],
@@ -137,7 +140,7 @@ class _WaveMarket:
         return taken
 
     def _close_positions(self, ranked: Sequence[str]) -> None:
-        """Close positions against the insolvent account's, if the policy does so."""
+        """Close winners' positions against the insolvent account's, if the market's policy does so."""
         closer = self.here.both.model.world.contracts.get("PerpetualCloser")
         if closer is None:
             return
@@ -150,7 +153,7 @@ class _WaveMarket:
             self.here.apply_call("PerpetualCloser", "share", 0, SHORT, ascending, sender="anybody")
 
     def _close_winners(self, other: str, shorts: Sequence[str]) -> None:
-        """Close the winners' positions: against unassigned lots first, then against another long."""
+        """Close the winners' positions against unassigned lots first, then against the long `other`."""
         for name in shorts:
             long, short = self.here.read_view(HOUSE, "lots_of", 0)
             lots = -self._read_size(name)
@@ -161,7 +164,7 @@ class _WaveMarket:
                 self._submit_trade(name, other, lots - left)
 
     def _roll_cycle(self) -> None:
-        """Wait for the window, and roll."""
+        """Advance the clock by four windows, and call `advance_cycle`, which settles the market's losses."""
         margin = self.here.parameters.margin
         assert margin is not None
         self.here.advance_time(4 * margin.window)
@@ -192,18 +195,21 @@ class _WaveMarket:
         self.here.apply_call("MarginOrders", "fill", *sides, lots, sender="anybody")
 
     def _report_price(self, price: int) -> None:
-        """Report a price and update the market's mark."""
+        """Report a price [stablecoins per coin], and update the market's mark price."""
         self.here.report_price(0, price * RAY)
         self._apply_call("accrue", 0)
 
 
 def sum_excess(taken: Sequence[int], needed: Sequence[int]) -> int:
-    """Sum what was taken beyond the need, over the waves that gave more than they needed."""
+    """Return the total amount taken beyond the need, over the waves that took too much."""
     return sum(max(0, took - need) for took, need in zip(taken, needed, strict=True))
 
 
 def reproduce_result(seed: int) -> Reproduction:
-    """Compare both policies; the seed does not matter, as nothing is drawn."""
+    """Compare the venue's deleveraging of winners with the least amount that was needed.
+
+    Nothing is drawn, so that `seed` has no effect.
+    """
     needed, queue = [wave.needed for wave in WAVES], [wave.taken for wave in WAVES]
     least = [compute_least_taken_from_winners(wave) for wave in WAVES]
     share = max(Fraction(100 * compute_least_taken_from_winners(wave), wave.won) for wave in WAVES)

@@ -13,14 +13,14 @@ FOLDER = Path(__file__).parent / "published"
 
 @cache
 def load_table(name: str) -> tuple[Mapping[str, str], ...]:
-    """Return the rows of a table, by its file's name."""
+    """Return the rows of a CSV table in published/, by its name without extension."""
     lines = (FOLDER / f"{name}.csv").read_text(encoding="utf-8").splitlines()
     return tuple(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
 @cache
 def load_figures(event: str) -> Mapping[str, Fraction]:
-    """Return the figures of an event among the shortfalls, each in its own unit."""
+    """Return the published figures of an event from the table `shortfalls`, each in its own unit."""
     return {
         row["figure"]: Fraction(row["value"]) for row in load_table("shortfalls") if row["event"] == event
     }

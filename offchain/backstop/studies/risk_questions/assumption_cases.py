@@ -24,9 +24,9 @@ REACTING_OWNERS, STILL_OWNERS = "owners who react", "owners who stand still"
 
 
 def build_scenario_changes_by_name() -> Mapping[str, Callable[[Scenario], Scenario]]:
-    """Return the changes of a scenario's assumptions by name.
+    """Return functions that each change one assumption of a scenario, by the change's name.
 
-    A change returns an equal scenario if there is nothing to change.
+    A function returns an equal scenario if there is nothing to change.
     """
     return {
         "moves half as large again": _raise_volatility,
@@ -52,10 +52,10 @@ def build_scenario_changes_by_name() -> Mapping[str, Callable[[Scenario], Scenar
 
 
 def find_other_reaction(day: Scenario) -> tuple[str, Scenario] | None:
-    """Return the case with the reaction of owners that the file does not have, and its scenario.
+    """Return name and scenario of the case with the opposite reaction of owners.
 
-    Idle owners react by the package's default. None if an hour, the interval of their reactions, is no whole
-    number of blocks.
+    Owners who react become idle, and idle owners react by the package's default. None if the default's
+    interval of an hour is no whole number of blocks.
     """
     changes = build_scenario_changes_by_name()
     name = REACTING_OWNERS if day.owners is None else STILL_OWNERS

@@ -33,10 +33,25 @@ def at_risk(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> pd.DataFrame:
-    """Return chance, average and tail of bad debt: all, by type, outstanding, and unsold.
+    """Estimate chance, mean and tail of a scenario's bad debt over many paths.
 
-    Value at risk is the amount that a share of the paths does not exceed, expected shortfall the average of
-    the others. Intervals are of 95%; an end that the paths do not bound is missing.
+    - `scenario`: name, file or Scenario.
+    - `paths`, `seed`: number of paths, and the seed of all draws.
+    - `engine`: "fast", "exact" (contracts and model) or "model".
+    - `workers`: number of processes.
+    - `runner`: PathRunner to use instead of `paths`, `seed`, `engine` and `workers`.
+
+    The table has two rows (levels 95% and 99%) for all bad debt, for each type, and for outstanding and
+    unsold debt. Its columns are:
+
+    - `of`, `level_bps`: what is estimated ("all", a type, "outstanding" or "unsold"), and the level.
+    - `chance_bps`: share of paths with any amount.
+    - `mean_micro`: average over all paths, in millionths of a stablecoin.
+    - `at_risk_micro`: value at risk, the amount that a share `level_bps` of the paths does not exceed.
+    - `shortfall_micro`: expected shortfall, the average of the worse paths.
+
+    Each figure has columns for its 95% interval, for example `mean_low_micro` and `mean_high_micro`. An end
+    that the paths do not bound is missing.
     """
     run = runner or PathRunner(paths, seed, engine, workers)
     day = load_with_changes(scenario)
@@ -62,6 +77,9 @@ def at_risk(
 
 
 def build_estimate_columns(name: str, found: Estimate, unit: str, scale: int = 1) -> dict[str, int | None]:
-    """Return an estimate as three columns: `mean_micro`, `mean_low_micro`, `mean_high_micro`."""
+    """Return an estimate as three columns, for example `mean_micro`, `mean_low_micro`, `mean_high_micro`.
+
+    Values are multiplied by `scale` and rounded to integers.
+    """
     values = list(convert_estimate_to_integers(found, unit, scale).values())
     return dict(zip((f"{name}_{unit}", f"{name}_low_{unit}", f"{name}_high_{unit}"), values, strict=True))

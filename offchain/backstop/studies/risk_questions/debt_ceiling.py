@@ -46,9 +46,10 @@ _SAFE = 100  # so many times its debt is what a vault locks that is as good as s
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The largest debt within a limit, whole stablecoins: surely, most likely, and where it surely is not.
+    """Largest debt of a type within a limit of expected shortfall [whole stablecoins].
 
-    None where no size that was tried is like that; `probes` has all sizes.
+    `sure` is within the limit with its whole interval, `likely` with its estimate. `over` is the least size
+    beyond the limit with its whole interval. Each is None if no size is like that. `probes` has all sizes.
     """
 
     symbol: str
@@ -71,10 +72,28 @@ def ceiling(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> Ceiling:
-    """Find a type's largest debt with an expected shortfall within the limit [stablecoins].
+    """Find the largest debt of a collateral type with an expected shortfall within a limit.
 
-    The shortfall is that of the type's own bad debt at `level` ('95%', or bps). `sure` is the largest size
-    with its whole interval within the limit, `over` the least with its whole interval beyond.
+    All debts and collateral of the type are scaled together. The shortfall is that of the type's own bad
+    debt.
+
+    - `scenario`: name, file or Scenario.
+    - `symbol`: collateral type.
+    - `limit`: limit of the expected shortfall [stablecoins].
+    - `level`: level of the shortfall, for example "95%" or 9500 (basis points).
+    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+
+    The result has these fields, in whole stablecoins:
+
+    - `sure`: largest size whose whole interval is within the limit.
+    - `likely`: largest size whose estimate is within the limit.
+    - `over`: least size whose whole interval is beyond the limit.
+    - `probes`: table of all tried sizes, with the columns `debt_wad`, `of_today_bps`, `shortfall_micro`
+      with its interval, and `within_the_limit` ("yes", "no" or "the data cannot tell").
+    - `symbol`, `limit`: the arguments.
+
+    A size that does not exist is None. Raises BackstopError for an unknown type or one without debt, for a
+    limit below 1, and for too few paths.
     """
     run = runner or PathRunner(paths, seed, engine, workers)
     level = parse_basis_points(level, "level")
@@ -95,7 +114,7 @@ def ceiling(
 
 
 class _DebtSizes:
-    """Expected shortfalls by the size of a type's debt, in per cent of today's; each is run once."""
+    """Expected shortfalls by the size of a type's debt, in per cent of today's debt."""
 
     def __init__(self, day: Scenario, symbol: str, run: PathRunner, level: float) -> None:
         self.day, self.symbol, self.run, self.level = day, symbol, run, level
@@ -109,11 +128,11 @@ class _DebtSizes:
         self.found: dict[int, Estimate] = {}
 
     def compute_debt_at_percent(self, debt_percent: int) -> int:
-        """Return a size in whole stablecoins, rounded down."""
+        """Return the type's debt at this percentage of today's debt [whole stablecoins], rounded down."""
         return self.whole * debt_percent // 100 // WAD
 
     def estimate_shortfall_at_size(self, debt_percent: int) -> Estimate:
-        """Return the expected shortfall of a size; each is run once."""
+        """Return the expected shortfall at this percentage of today's debt; each size is run once."""
         if debt_percent not in self.found:
             day = build_scenario_with_scaled_debt(self.day, self.vaults, self.symbol, debt_percent)
             (rows,) = self.run.run_outcomes([day])
@@ -125,7 +144,10 @@ class _DebtSizes:
         return self.found[debt_percent]
 
     def find_largest_debt_size(self, is_within: Callable[[Estimate], bool]) -> int | None:
-        """Return the largest size that is within, by halving; None if the least that is tried is not."""
+        """Return the largest size [%] for which `is_within` is true, by bisection.
+
+        None if the least tried size is not within the limit.
+        """
         low, high = 0, self.most
         if self.most > 100:  # today's size is where most answers are near
             low, high = (100, self.most) if is_within(self.estimate_shortfall_at_size(100)) else (0, 100)
@@ -144,7 +166,10 @@ class _DebtSizes:
         return low or None
 
     def to_frame(self, shortfall_limit: int) -> pd.DataFrame:
-        """Return a row for each size that was tried, the least first."""
+        """Return a table with a row for each tried size, the smallest first.
+
+        `shortfall_limit` is in millionths of a stablecoin.
+        """
         rows = []
         for size, risk in sorted(self.found.items()):
             figures = convert_estimate_to_integers(risk, "micro")
@@ -162,7 +187,8 @@ class _DebtSizes:
 
 
 def compute_safe_collateral(day: Scenario, symbol: str, debt: int) -> int:
-    """Return the collateral [wad] that makes a debt [wad] as good as safe, rounded up to the token's unit."""
+    """Return the collateral [wad] that makes a debt [wad] practically safe, rounded up to the token's unit.
+    """
     terms = next(each for each in day.parameters.collateral_types if each.symbol == symbol)
     unit = 10 ** (18 - terms.decimals)
     return div_up(_SAFE * debt * RAY, day.first_prices[symbol] * unit) * unit
@@ -171,11 +197,11 @@ def compute_safe_collateral(day: Scenario, symbol: str, debt: int) -> int:
 def build_scenario_with_scaled_debt(
     scenario: Scenario, vaults: list[Vault], symbol: str, size_percent: int
 ) -> Scenario:
-    """Return a scenario with one type's debts at this percentage of the present ones, at equal ratios.
+    """Return a scenario in which one type's debts are this percentage of today's, at equal ratios.
 
-    Debts are rounded down and collateral up to the token's unit. The debt floor shrinks with the vaults, and
-    ceilings leave room for them. For a smaller book, one practically safe vault draws the difference: pools
-    and keepers need the stablecoins.
+    Debts are rounded down, and collateral up to the token's unit. The debt floor shrinks with the vaults, and
+    ceilings leave room for them. If the debt shrinks, one practically safe vault draws the difference, as
+    pools and keepers need the stablecoins.
     """
     types, book = [], [vault for vault in vaults if vault.symbol != symbol]
     for each in scenario.parameters.collateral_types:

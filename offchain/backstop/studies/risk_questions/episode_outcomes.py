@@ -41,12 +41,23 @@ def compare_episodes(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> pd.DataFrame:
-    """Return each episode's effect on a scenario's book, with reacting and with idle owners.
+    """Estimate the losses of a scenario's vaults in each historic episode of the library.
 
-    `deepest_fall_bps` is the deepest price drop of a collateral from the start. Debt liquidated and bad debt
-    are the averages of the paths, with intervals of 95%; `worst_micro` is the bad debt of the worst path.
-    Owners react by the scenario's law, or by the package's default. Two more cases have markets of half the
-    depth, and keepers without the episode's outages where it has any.
+    An episode brings its prices, gas prices and outages. Owners react by the scenario's law, or by the
+    package's default.
+
+    - `scenario`: name or file, without an episode.
+    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+
+    The table has a row for each episode and case, with the columns:
+
+    - `episode`, `case`: the cases are reacting owners, idle owners, idle owners with half the depth of
+      markets, and idle owners without the episode's outages if it has any.
+    - `deepest_fall_bps`: largest price drop of a collateral from the start.
+    - `liquidations`: average number over the paths.
+    - `liquidated_micro`, `bad_debt_micro`: averages over the paths in millionths of a stablecoin, each
+      with its 95% interval (`_low_`, `_high_`).
+    - `worst_micro`: bad debt of the worst path.
     """
     if isinstance(scenario, Scenario):
         raise BackstopError("episodes are laid over a scenario's file: give its name or path")
@@ -78,7 +89,8 @@ def compare_episodes(
 
 
 def compute_deepest_fall(day: Scenario) -> int:
-    """Return the deepest fall of a price of the episode from its first [bps], rounded up; 0 if none falls."""
+    """Return the largest price drop of a collateral from its first price [bps], rounded up; 0 if none drops.
+    """
     return max(
         -(-(first - min(path.points.values())) * BASIS_POINTS // first)
         for path in day.prices.values()

@@ -46,7 +46,7 @@ _COINS = ("seized", "added", "withdrawn")
 
 @dataclass
 class VaultHistory:
-    """History of one vault in the period; stablecoins and coins in wad."""
+    """What happened to one vault in the period: debts and coins [wad], and its liquidation."""
 
     debt: int = 0
     liquidated: int = 0
@@ -60,7 +60,7 @@ class VaultHistory:
 
 
 class HistoryComparison(NamedTuple):
-    """Tables and sentences of a comparison."""
+    """Tables and sentences that compare a simulated book with history."""
 
     figures: pd.DataFrame
     days: pd.DataFrame
@@ -85,12 +85,32 @@ def history(
     seed: int = 1,
     runner: PathRunner | None = None,
 ) -> HistoryComparison:
-    """Compare a scenario's owners with history, over the scenario's time.
+    """Compare a scenario's simulated owners with the owners' acts in history, over the scenario's time.
 
-    `events`, a file or several of one time, are read as `fit-owners` reads them (`like`: a mapping of that
-    form; the other options override it, field by field). Events before the start or after the end do not
-    count. Every path has the same prices and other draws of owners, so that the interval, which holds 95% of
-    the paths, is that of owners alone. A book with idle owners is one path.
+    The scenario needs a section `owners`. All paths have the same prices and different draws of owners, so
+    that the interval, which holds 95% of the paths, is due to owners alone. Events outside the scenario's
+    time do not count.
+
+    - `scenario`: name, file or Scenario.
+    - `events`: file or table of events, or several of the same time.
+    - `like`: name or file of a column mapping of the form `events`.
+    - `columns`, `fixed`, `decimals`, `only`, `rename`: fields that override those of the mapping.
+    - `floats`: whether amounts may be floating-point numbers, which are refused by default.
+    - `symbol`: collateral type of the events. It is needed if the scenario has several types.
+    - `paths`, `seed`, `runner`: as in `at_risk`. The fast engine runs the paths.
+
+    The result has these fields:
+
+    - `figures`: table with the columns `figure`, `of` (unit), `history`, `still` (idle owners, one path),
+      `reacting` (mean of the paths) with `low` and `high`, `within` ("yes" if the interval contains
+      history), and `factor_still` and `factor` (simulation over history).
+    - `days`: cumulative liquidated and repaid debt to the end of each day: `liquidated_history_micro`,
+      `liquidated_still_micro`, `liquidated_micro` with its interval, and the same for `repaid`.
+    - `vaults`: a row for each vault, largest debt first, with its acts in history and on the paths,
+      `chance_bps` of a liquidation, and the `difference` in words.
+    - `sentence`, `besides`: the result in a sentence, and remarks.
+
+    Raises BackstopError if no event belongs to a vault of the scenario within its time.
     """
     run = runner or PathRunner(paths, seed)
     day = load_with_changes(scenario)
@@ -108,7 +128,7 @@ def history(
 
 
 class _HistoryReplay:
-    """One scenario on its way to a comparison."""
+    """Simulation of one scenario's vaults, and their history from events."""
 
     def __init__(self, day: Scenario, symbol: str, run: PathRunner) -> None:
         self.day, self.symbol, self.run = day, symbol, run
@@ -123,7 +143,7 @@ class _HistoryReplay:
         self.prices = engine.get_market_prices(0, day.symbols.index(symbol))
 
     def compare_with_events(self, table: EventTable) -> HistoryComparison:
-        """Play the book with and without reactions, and compare each with the events."""
+        """Simulate the vaults with reacting and with idle owners, and compare both with the events."""
         begin, end, events = self.day.start, self.day.start + self.day.duration, table.events
         counted = [each for each in events if begin < each.time.value <= end]
         if not counted:
@@ -156,7 +176,10 @@ class _HistoryReplay:
     # ------------------------------------------------------------------- events
 
     def _add_change(self, change: VaultChange) -> None:
-        """Add a change to its vault's history; vaults that are not of the book are counted apart."""
+        """Add an event's change to its vault's history.
+
+        Liquidations of vaults outside the book are summed separately.
+        """
         vault, at = self.vaults.get(change.account), change.time - self.day.start
         if vault is None:
             self.strange_debt += max(0, -change.debt) if change.is_liquidation else 0
@@ -179,7 +202,7 @@ class _HistoryReplay:
         vault.withdrawn += max(0, -change.locked)
 
     def _get_price(self, at: int) -> float:
-        """Return the market's price at a time [stablecoins]."""
+        """Return the market's price, `at` seconds after the start [stablecoins]."""
         return float(self.prices[at // self.day.block_time])
 
     # -------------------------------------------------------------------- paths
@@ -190,7 +213,7 @@ class _HistoryReplay:
         return FastEngine(day, self.run.seed)
 
     def _play_paths(self, day: Scenario, paths: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the activity of each vault on each path, in the order of the book, and by day."""
+        """Return the activity of each vault on each path, in the order of the book, and the daily sums."""
         engine = self._open_engine(day)
         of_type = [
             place
@@ -210,7 +233,7 @@ class _HistoryReplay:
     # ------------------------------------------------------------------- tables
 
     def _list_figures(self, still: np.ndarray, found: np.ndarray) -> list[dict[str, Any]]:
-        """List each figure: in history, standing still, and reacting with the interval of its paths."""
+        """Return a row for each figure: history, idle owners, and reacting owners with their interval."""
         happened = list(self.vaults.values())
         measured: list[tuple[str, str, float | None, np.ndarray, np.ndarray]] = []
 
@@ -263,7 +286,7 @@ class _HistoryReplay:
         return [_build_figure(*each) for each in measured]
 
     def _list_days(self, still: np.ndarray, found: np.ndarray) -> list[dict[str, Any]]:
-        """List what was liquidated and repaid from the start to the end of each day."""
+        """Return a row for each day: debt liquidated and repaid from the start to the day's end."""
         rows = []
         was, stood, reacted = (np.cumsum(each, axis=-2) for each in (self.daily, still[0], found))
         low, high = np.percentile(reacted, _get_ends(), axis=0)
@@ -282,7 +305,7 @@ class _HistoryReplay:
         return rows
 
     def _list_vaults(self, still: np.ndarray, found: np.ndarray) -> list[dict[str, Any]]:
-        """List the vaults, the largest debt first: the acts in history, and those on the paths."""
+        """Return a row for each vault, largest debt first: its acts in history and on the paths."""
         rows = []
         for place, vault in enumerate(self.book):
             was = self.vaults[vault.owner]
@@ -307,7 +330,7 @@ class _HistoryReplay:
     # ---------------------------------------------------------------- sentences
 
     def _write_sentence(self, figures: Sequence[Mapping[str, Any]]) -> str:
-        """Return how near the reacting and the idle book come to history, in vaults and in debt."""
+        """Return a sentence that compares liquidated vaults and debt with history."""
         vaults, debt = figures[0], figures[1]
         within = "contains" if debt["within"] == "yes" else "does not contain"
         return (
@@ -341,7 +364,7 @@ class _HistoryReplay:
 
 
 def _explain_difference(was: VaultHistory, still_liquidated: bool, chance: float) -> str:
-    """Return the acts of a vault's owner, and the outcome on paths or with idle owners if it differs."""
+    """Return the owner's acts in words, with the outcome on paths or of idle owners if it differs."""
     done = [word for word, amount in (("repaid", was.repaid), ("added", was.added)) if amount] or ["waited"]
     acts = " and ".join(done)
     if was.liquidated:
@@ -354,7 +377,7 @@ def _explain_difference(was: VaultHistory, still_liquidated: bool, chance: float
 def _build_figure(
     name: str, unit: str, was: float | None, still: np.ndarray, found: np.ndarray
 ) -> dict[str, Any]:
-    """Build the row of a figure; a path without the figure (no liquidation has no price) does not count."""
+    """Return the row of a figure; paths without the figure (as no liquidation has no price) do not count."""
     known = found[~np.isnan(found)]
     low, high = (float(each) for each in np.percentile(known, _get_ends())) if len(known) else (None, None)
     mean = float(known.mean()) if len(known) else None
@@ -375,7 +398,7 @@ def _build_figure(
 
 
 def _compute_factor(figure: float | None, was: float | None) -> float | None:
-    """Return how many times history a figure is; None where either is nothing."""
+    """Return a figure as a multiple of history; None if either is missing or history is 0."""
     return round(figure / was, 2) if figure is not None and was else None
 
 
@@ -388,7 +411,7 @@ def _divide_or_nan(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _get_ends() -> tuple[float, float]:
-    """Return the percentiles between which LEVEL of the paths are."""
+    """Return the percentiles between which a share LEVEL of the paths lies."""
     outside = (BASIS_POINTS - LEVEL) / 200
     return outside, 100 - outside
 

@@ -41,11 +41,27 @@ def owners(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> pd.DataFrame:
-    """Return the owners with most debt, or by `lost` the owners with most losses on the worst paths.
+    """Return the shares of debt and of losses that the largest owners have.
 
-    The `worst` paths are run again on the model, which gives the loss of each owner's auctions to the rad.
-    Unsold collateral at a path's end is lost as in the column `bad_debt`. Vaults of one owner and type that
-    were opened under names of their own (`anna/2`) belong to that owner.
+    The worst paths are run again on the model, which gives the loss of each owner's auctions to the rad.
+    Collateral that is unsold at a path's end is lost, as in the column `bad_debt` of outcomes. Vaults of one
+    owner that were opened under numbered names (`anna/2`) belong to that owner.
+
+    - `scenario`: name, file or Scenario.
+    - `largest`: number of owners to list.
+    - `worst`: number of worst paths to run again.
+    - `by`: "debt" for the owners with most debt, "lost" for those with most losses.
+    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+
+    The table has a row for each listed owner, and one for all others. A vault that a keeper opened on a path
+    counts for the owner "opened later". The columns are:
+
+    - `owner`, `vaults`: name, and number of vaults.
+    - `debt_wad`, `debt_share_bps`, `debt_so_far_bps`: debt, its share, and the share of this and all
+      earlier rows.
+    - `lost_rad`, `lost_share_bps`, `lost_so_far_bps`: the same for the losses on the worst paths.
+
+    Shares are rounded down. Raises BackstopError for an unknown `by`, and for numbers below 1.
     """
     if largest < 1 or worst < 1:
         raise BackstopError("at least one owner and one path are needed")
@@ -70,7 +86,7 @@ def owners(
 
 
 def sum_owner_debts(vaults: Sequence[Vault]) -> tuple[dict[str, int], dict[str, int]]:
-    """Return what each owner owes [wad], and in how many vaults."""
+    """Return the debt of each owner [wad], and the number of the owner's vaults."""
     names = {vault.owner for vault in vaults}
     owed: dict[str, int] = {}
     counts: dict[str, int] = {}
@@ -84,18 +100,18 @@ def sum_owner_debts(vaults: Sequence[Vault]) -> tuple[dict[str, int], dict[str, 
 def list_largest_debtors(
     owed: Mapping[str, int], counts: Mapping[str, int], largest: int = 10
 ) -> list[dict[str, Any]]:
-    """Return a row for each of the owners with most debt, and one for all others.
+    """Return a row for each of the `largest` owners by debt, and one for all other owners.
 
-    Shares are rounded down. `owed` and `counts` are those of `sum_owner_debts`.
+    Shares are rounded down. `owed` and `counts` are the results of `sum_owner_debts`.
     """
     rows = _build_owner_rows(owed, counts, dict.fromkeys(owed, 0), largest, owed)
     return [{name: cell for name, cell in row.items() if not name.startswith("lost_")} for row in rows]
 
 
 def _iter_vault_losses_by_owner(day: Scenario, seed: int, path: int) -> Iterator[tuple[str, int]]:
-    """Yield the losses of vaults on a path, by their owners' addresses [rad].
+    """Yield (owner's address, loss) of vaults on a path [rad].
 
-    Principal in auctions at the path's end is lost, and so is debt beyond the worth of its collateral.
+    Principal in auctions at the path's end is lost, and so is debt beyond its collateral's worth.
     """
     chosen = draw_scenario(day, seed, path)
     with open_deployment_session(chosen, "model", seed) as session:
@@ -117,7 +133,10 @@ def _iter_vault_losses_by_owner(day: Scenario, seed: int, path: int) -> Iterator
 
 
 def find_owner_of_numbered_vault(vault_name: str, owner_names: set[str]) -> str:
-    """Return the owner of a vault that was opened under a name of its own."""
+    """Return the owner of a vault: `anna` for the vault `anna/2` if `anna` is an owner.
+
+    Other names are returned unchanged.
+    """
     base, slash, number = vault_name.rpartition("/")
     return base if slash and number.isdigit() and base in owner_names else vault_name
 
@@ -129,7 +148,10 @@ def _build_owner_rows(
     largest: int,
     ranking_amounts: Mapping[str, int],
 ) -> list[dict[str, Any]]:
-    """Return a row for each of the largest owners and one for all others; shares are rounded down."""
+    """Return a row for each of the largest owners, and one for all others; shares are rounded down.
+
+    `ranking_amounts` decides which owners are the largest.
+    """
     whole, gone = sum(owed.values()), sum(lost.values())
     order = sorted(owed, key=lambda owner: (-ranking_amounts[owner], -owed[owner], owner))
     groups = [(owner, [owner]) for owner in order[:largest]]

@@ -22,7 +22,7 @@ FALLS = tuple(range(500, 6_001, 500))
 
 
 class Position(NamedTuple):
-    """Vault with debt: collateral [wad], debt [rad], and its type's liquidation ratio [bps]."""
+    """Vault with debt: collateral [wad], debt [rad], and liquidation ratio of its type [bps]."""
 
     symbol: str
     locked: int
@@ -32,7 +32,10 @@ class Position(NamedTuple):
 
 
 class LoneVault(NamedTuple):
-    """Vault of no account and of stablecoin debt: worth and debt [rad], and debt by its ratio [rad, bps]."""
+    """Vault outside pooled accounts with stablecoin debt: worth [rad] and debt [rad].
+
+    `bound` is the debt times the liquidation ratio [rad, bps].
+    """
 
     worth: int
     debt: int
@@ -40,13 +43,27 @@ class LoneVault(NamedTuple):
 
 
 def falls(scenario: str | Path | Scenario, of: Sequence[int | str] = FALLS, *, seed: int = 1) -> pd.DataFrame:
-    """Return the unsafe debt after each price drop ('30%', or bps), by asset and for all together.
+    """Return the debt that becomes unsafe if one price, or all prices, drop at once.
 
-    A vault is unsafe by the contracts' own comparison, in integers. `debt_wad` is the debt of unsafe vaults,
-    and `worth_wad` the worth of their collateral at the lower price, rounded down. `missing_wad` is the sum,
-    vault by vault, of the debt beyond that, before any auction's cost. Debts are those at the opening; debts
-    in an asset that drops do so, too. In a book of pooled accounts an account is unsafe if all its
-    collateral, each by its own ratio, is worth less than all its debt: then all its vaults are counted.
+    No path is simulated: vaults are unsafe by the contracts' own comparison, in integers. Debts are those at
+    the opening; debts in an asset whose price drops shrink with it. In a book of pooled accounts, an account
+    is unsafe if its collateral, each weighted by its ratio, does not cover its debt. All its vaults count
+    then.
+
+    - `scenario`: name, file or Scenario.
+    - `of`: price drops, for example "30%" or 3000 (basis points).
+    - `seed`: seed of drawn vaults.
+
+    The table has a row for each asset (and "all") and price drop, with the columns:
+
+    - `falling`, `fall_bps`: the asset whose price drops, and the drop.
+    - `vaults`: number of unsafe vaults.
+    - `debt_wad`, `debt_share_bps`: their debt, and its share of all debt.
+    - `worth_wad`: worth of their collateral at the lower price, rounded down.
+    - `missing_wad`: sum over these vaults of debt beyond the collateral's worth, before costs of
+      auctions.
+
+    Raises BackstopError for a drop outside 0 to 9999 basis points, and for margins that depend on size.
     """
     drops = [parse_basis_points(fall, "of") for fall in of]
     for fall in drops:
@@ -73,7 +90,10 @@ def compute_fall_rows(
     of: Sequence[int],
     assets: Mapping[str, TypeAssets] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
-    """Return the rows of `falls` for vaults at given prices [ray] less each fall [bps]."""
+    """Return the rows of `falls` for these positions.
+
+    `prices` are in ray, and `of` has the price drops [bps].
+    """
     whole = sum(each.debt for each in positions)
     made = {symbol: assets.get(symbol, TypeAssets(symbol)) for symbol in prices}
     accounts: dict[str | int, list[Position]] = {}
@@ -129,9 +149,10 @@ def compute_fall_rows(
 
 
 def _sum_unsafe_lone_vaults(vaults: Sequence[LoneVault], kept: int) -> tuple[int, int, int, int]:
-    """Return the unsafe vaults at a share of the price [bps]: count, debt [rad], worth, missing [wad].
+    """Return sums over the unsafe vaults if a share `kept` [bps] of the price is left.
 
-    Worth is rounded down and the missing amount up, vault by vault.
+    They are count, debt [rad], worth of collateral and missing worth [wad]. Worth is rounded down and the
+    missing worth up, vault by vault.
     """
     count = debt = worth = missing = 0
     for before, owed, bound in vaults:
@@ -146,7 +167,7 @@ def _sum_unsafe_lone_vaults(vaults: Sequence[LoneVault], kept: int) -> tuple[int
 
 
 def _is_unsafe(account: Sequence[Position], values: Sequence[int], debts: Sequence[int]) -> bool:
-    """Return True if an account's collateral, each by its ratio, does not cover its debt."""
+    """Return whether an account's collateral, each weighted by its ratio, does not cover its debt."""
     if len(account) == 1:
         return values[0] * BASIS_POINTS < debts[0] * account[0].ratio
     covered = sum(value * BASIS_POINTS // each.ratio for value, each in zip(values, account, strict=True))

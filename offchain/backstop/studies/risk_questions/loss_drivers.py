@@ -47,7 +47,7 @@ _NAMED = 3  # keepers and types that an advice names
 
 @dataclass(frozen=True)
 class DriverCase:
-    """One changed assumption: the difference, an analyst's advice for the file, and the scenario."""
+    """Scenario with one changed assumption, and an analyst's advice on the field to measure."""
 
     key: str
     title: str
@@ -56,11 +56,11 @@ class DriverCase:
 
 
 class MissingAssumptionError(Exception):
-    """The scenario does not have the assumption; the text says why."""
+    """Error for a case whose assumption the scenario does not have; its text says why."""
 
 
 def refuse_opening_state(day: Scenario) -> None:
-    """Raise BackstopError for a scenario that begins with a state, since no case changes such a book."""
+    """Raise BackstopError if the scenario begins from a recorded state, whose vaults no case can change."""
     if day.opening is not None:
         raise BackstopError(
             f"{day.name} begins with a state, whose book no driver changes: give --no-drivers, "
@@ -69,7 +69,10 @@ def refuse_opening_state(day: Scenario) -> None:
 
 
 def build_driver_cases(task: Task) -> tuple[list[DriverCase], list[dict[str, str]]]:
-    """Build the cases of a study, and say of each assumption that it does not have why (`case`, `why`)."""
+    """Return the cases that each change one assumption of a study.
+
+    The second result lists the cases that the scenario does not allow, with `case` and `why`.
+    """
     day = task.scenario
     refuse_opening_state(day)
     day = set_depths_from_debts(day, task.seed)  # a case changes one thing, and depths would follow the book
@@ -88,7 +91,7 @@ def build_driver_cases(task: Task) -> tuple[list[DriverCase], list[dict[str, str
 
 
 def open_driver_studies(task: Task, cases: Sequence[DriverCase], paths: int, folder: Path) -> list[Study]:
-    """Open or resume the study of each case, in a study's folder."""
+    """Create or resume the study of each case, in the subfolder drivers/ of a study's folder."""
     return [
         Study.open_or_resume(replace(task, scenario=each.day), paths, folder / "drivers" / each.key)
         for each in cases
@@ -102,10 +105,10 @@ def estimate_drivers(
     outcomes: Sequence[Rows],
     missing: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """Estimate what each case changes of the expected shortfall of bad debt, as `drivers` of the summary.
+    """Estimate how each case changes the expected shortfall of bad debt, for the summary's `drivers`.
 
-    `rows` are the study's first paths, `outcomes` the same paths of each case. Money is in millionths,
-    rounded to the nearest.
+    `rows` are outcomes of the study's first paths, `outcomes` those of the same paths in each case. Amounts
+    are in millionths of a stablecoin, rounded to the nearest.
     """
     day, part = task.scenario, LEVEL / BASIS_POINTS
     base = get_column(day, rows, "bad_debt")
@@ -148,7 +151,10 @@ def _build_row(case: DriverCase, found: Difference, rows: Rows) -> dict[str, Any
 def _compare_shorter_blocks(
     day: Scenario, cases: Sequence[DriverCase], compared: Sequence[Difference]
 ) -> dict[str, Any] | None:
-    """Return whether shorter blocks change the figure beyond the paths' noise; None if not tried."""
+    """Return whether shorter blocks change the shortfall beyond the paths' noise.
+
+    None if shorter blocks were not tried.
+    """
     for case, found in zip(cases, compared, strict=True):
         if case.key == BLOCK_TIME:
             return {
@@ -163,9 +169,9 @@ def _compare_shorter_blocks(
 
 
 def _write_sentence(cases: Sequence[DriverCase], compared: Sequence[Difference]) -> str:
-    """Return a sentence with the assumption that moves the figure most, and the advice.
+    """Return a sentence on the assumption that changes the shortfall most, with the advice.
 
-    Only assumptions with an effect that the paths show are considered.
+    Only changes whose direction the paths show are considered.
     """
     sure = [
         (abs(found.change.value), -place)
@@ -225,7 +231,7 @@ def _keep_depths(day: Scenario, task: Task) -> DriverCase:
 
 
 def _list_thinning_markets(day: Scenario) -> list[str]:
-    """List the types with a market depth that falls with the price."""
+    """Return the types whose market depth falls with the price."""
     return [symbol for symbol, market in day.markets.items() if market.depth_after_fall is not None]
 
 
@@ -240,7 +246,7 @@ def _slow_recoveries(day: Scenario, task: Task) -> DriverCase:
 
 
 def _change_reaction(day: Scenario, task: Task) -> DriverCase:
-    """Return the scenario with owners reacting by the default law, or idle if they already react."""
+    """Return the case with reacting owners, or with idle owners if the file's owners react."""
     found = find_other_reaction(day)
     if found is None:
         raise MissingAssumptionError(
@@ -267,9 +273,10 @@ def _enlarge_moves(day: Scenario, task: Task) -> DriverCase:
 
 
 def _shorten_blocks(day: Scenario, task: Task) -> DriverCase:
-    """Run the same paths in shorter blocks: their prices stay at the ends of the study's blocks.
+    """Return the case with shorter blocks on the same price paths.
 
-    Gas is for each block, so that as much fits into an hour as before.
+    Prices stay at the ends of the study's blocks. The gas of a block shrinks too, so that as much gas fits
+    into an hour as before.
     """
     now = day.block_time
     parts = next((each for each in range(2, MOST_PARTS + 1) if now % each == 0), 0)
@@ -291,7 +298,10 @@ def _shorten_blocks(day: Scenario, task: Task) -> DriverCase:
 
 
 def _secure_largest_owner(day: Scenario, task: Task) -> DriverCase:
-    """Make the debt of the largest owner as good as safe; it stays, as pools and keepers hold some of it."""
+    """Return the case in which the largest owner's debt is practically safe.
+
+    The debt itself stays, as pools and keepers hold a part of its stablecoins.
+    """
     vaults = build_vaults(day, task.seed)
     owner, owed = _find_largest_owner(vaults)
     if not owed:
@@ -310,7 +320,7 @@ def _secure_largest_owner(day: Scenario, task: Task) -> DriverCase:
 
 
 def _find_largest_owner(vaults: Sequence[Vault]) -> tuple[str, int]:
-    """Return the owner with most debt in all vaults, and the debt [wad]; of equals the first by name."""
+    """Return the owner with most debt, and that debt [wad]; of equal debts, the first name."""
     names, owed = {vault.owner for vault in vaults}, dict[str, int]()
     for vault in vaults:
         owner = find_owner_of_numbered_vault(vault.owner, names)
@@ -319,7 +329,7 @@ def _find_largest_owner(vaults: Sequence[Vault]) -> tuple[str, int]:
 
 
 def _list_names(names: Sequence[str]) -> str:
-    """List the first names, and how many others there are."""
+    """Return the first three names as text, and the number of the remaining names."""
     rest = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 

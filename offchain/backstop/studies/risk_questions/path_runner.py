@@ -26,7 +26,7 @@ LEVEL = 9_500
 
 
 class PathRunner:
-    """How paths are run: how many, from which seed, on which engine, by how many processes."""
+    """Settings for runs of many paths: number, seed, engine and processes."""
 
     def __init__(
         self,
@@ -45,7 +45,10 @@ class PathRunner:
         self.workers, self.progress, self.stop = workers, progress, stop
 
     def run_outcomes(self, scenarios: Sequence[Scenario], seeds: Sequence[int] = ()) -> list[Rows]:
-        """Run the same paths of each scenario, from seeds of their own where these are given."""
+        """Run the same paths of each scenario, and return the outcome rows of each.
+
+        `seeds` gives each scenario its own seed; by default all have the runner's seed.
+        """
         tasks = [
             Task(scenario, seed, self.engine)
             for scenario, seed in zip(scenarios, seeds or [self.seed] * len(scenarios), strict=True)
@@ -59,7 +62,7 @@ class PathRunner:
             return run_all(studies, select_workers(self.workers, None), self.progress, self.stop)
 
     def need_tail(self, level: int) -> None:
-        """Raise BackstopError where the paths beyond a level [bps] are too few to bound anything."""
+        """Raise BackstopError if too few paths lie beyond a level [bps] for an interval of the shortfall."""
         least = -(-LEAST_TAIL * 10_000 // (10_000 - level))
         if self.paths < least:
             raise BackstopError(
@@ -68,7 +71,10 @@ class PathRunner:
 
 
 def parse_basis_points(value: int | str, option_name: str) -> int:
-    """Return a share in basis points: an integer is one already, a text is as in commands, '95%'."""
+    """Return a share in basis points: an integer unchanged, a text such as "95%" converted.
+
+    Raises BackstopError, with `option_name`, for a text that is no share.
+    """
     if isinstance(value, int):
         return value
     try:
@@ -84,9 +90,10 @@ def load_with_changes(
     *,
     with_book: bool = True,
 ) -> Scenario:
-    """Load a scenario with some fields changed, by their paths in the file; its book is opened anew.
+    """Load a scenario with new texts for the fields at these dotted paths.
 
-    Without its book the vaults of a file are left out (`parse_scenario`).
+    A recorded opening state is dropped, so that the vaults are opened anew. Without `with_book`, the vaults
+    of a file are left out. `what` names the changes in error messages.
     """
     if isinstance(scenario, Scenario) and not changes:
         return scenario
@@ -97,7 +104,7 @@ def load_with_changes(
 def read_changed_document(
     scenario: str | Path | Scenario, changes: Mapping[str, str], what: str = "proposal"
 ) -> tuple[Field, str]:
-    """Return a scenario's document with some fields changed, not checked, and the scenario's name."""
+    """Return a scenario's unchecked document with some fields changed, and the scenario's name."""
     if isinstance(scenario, Scenario):
         if not scenario.source:
             raise BackstopError("fields are changed in a scenario's file: give its name or path")
@@ -110,10 +117,10 @@ def read_changed_document(
 
 
 def build_vaults(scenario: Scenario, seed: int) -> list[Vault]:
-    """Return the vaults that are opened, as they are opened."""
+    """Return the scenario's vaults at its opening, as they are opened at the first prices."""
     return build_vault_book(scenario, seed, scenario.first_prices)
 
 
 def get_column(scenario: Scenario, rows: Rows, name: str) -> Sample:
-    """Return one column of outcomes."""
+    """Return one column of a scenario's outcomes, one value per path."""
     return rows[:, OutcomeColumns.from_parameters(scenario.parameters).get_index(name)]

@@ -36,10 +36,23 @@ def payers(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> pd.DataFrame:
-    """Return each group's average payment and its frequency, under own rules and each preset.
+    """Estimate how much each group pays of the bad debt, under the scenario's rules and under presets.
 
-    `share_bps` is of all bad debt of the preset's paths. `holders` is the amount still unpaid at a path's
-    end. A path ends with its last auction: the loss of that auction may be paid by the next call.
+    All rules meet the same paths. A path ends with its last auction, whose loss may still be paid by a later
+    call.
+
+    - `scenario`: name or file.
+    - `presets`: preset names with commas between them, or a group: "all", "systems" or "margin".
+    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+
+    The table has a row for each preset and group, with the columns:
+
+    - `preset`, `payer`: "as it is" stands for the scenario's own rules. The payer "holders" stands for
+      amounts that are unpaid at a path's end.
+    - `mean_micro`: average payment in millionths of a stablecoin, with its 95% interval (`_low_`,
+      `_high_`).
+    - `share_bps`: share of all bad debt under the preset, rounded down.
+    - `chance_bps`: share of paths with a payment, with its 95% interval.
     """
     if isinstance(scenario, Scenario):
         raise BackstopError("presets are laid over a scenario's file: give its name or path")

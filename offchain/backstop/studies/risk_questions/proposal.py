@@ -61,9 +61,10 @@ OTHER_PATHS = "other paths (the next seed)"
 
 @dataclass(frozen=True)
 class Proposal:
-    """The answer to a proposal; `figures`, `alone` and `sensitivity` are frames with the same columns.
+    """Answer to a proposal: figures now and as proposed, with the verdict in words.
 
-    `usage` has a row for each setting: its debt and revenue, its shortfall, whether it is efficient.
+    `figures`, `alone` and `sensitivity` are tables with the same columns for a figure. `usage` has a row for
+    each setting: its debt and revenue, its expected shortfall, and whether it is efficient.
     """
 
     title: str
@@ -104,9 +105,32 @@ def proposal(
 ) -> Proposal:
     """Compare a scenario with one in which some fields have other values, on the same paths.
 
-    `changes` are fields by their paths in the file (`parameters.collateral_types.WETH.liquidation_ratio`), or
-    another scenario's file. `level` is that of expected shortfalls ('95%', or bps); `owners` is how they
-    respond to other ratios, one of RESPONSES. A proposal that breaks a rule of settings is refused.
+    - `scenario`: name, file or Scenario.
+    - `changes`: new texts of fields by their dotted paths in the file
+      (`parameters.collateral_types.WETH.liquidation_ratio`), or another scenario's file.
+    - `level`: level of the expected shortfall, for example "95%" or 9500 (basis points).
+    - `owners`: response of vault owners to other ratios: "still", "distance" or "leverage"
+      (docs/reference/sweep-grids.md#responses-of-owners).
+    - `sensitivity`: whether the comparison is repeated under other assumptions.
+    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+
+    The result has these fields:
+
+    - `sentence`, `verdict`, `besides`: the answer in words, and remarks.
+    - `figures`: table with `figure`, `of` (a type or "all"), `now_micro`, `proposed_micro`,
+      `change_micro` with its 95% interval (`change_low_micro`, `change_high_micro`), and `verdict`.
+    - `alone`: the same for the shortfall under each change alone, with `change` and `value`.
+    - `sensitivity`: the same under other assumptions, with `world` (the assumption).
+    - `usage`: table with `setting`, `debt_wad`, `of_ceiling_bps`, `revenue_wad` if known,
+      `shortfall_micro` with its interval, and `efficient`.
+    - `measure`, `measure_says`: what `usage` compares with the shortfall, "revenue" or "debt", and a
+      sentence on it.
+    - `efficiency`, `unsafe_wad`: debt that collateral allows [bps], and debt that is unsafe at the first
+      prices, both as (now, proposed).
+    - `title`, `changes`, `before`, `owners`, `assumptions`, `facts`, `paths`, `seed`, `engine`, `level`:
+      the input, and the present values of the changed fields.
+
+    Raises BackstopError for a proposal that breaks a rule of parameters, and for too few paths.
     """
     if owners not in RESPONSES:
         raise BackstopError(f"owners: {owners!r} is not one of: {', '.join(RESPONSES)}")
@@ -219,7 +243,7 @@ def proposal(
 
 
 def _changes_book(scenario: str | Path | Scenario, changes: Mapping[str, str] | str | Path) -> bool:
-    """Return True if a proposal says anything else of the vault book."""
+    """Return whether a proposal changes the scenario's vaults."""
     if isinstance(changes, Mapping):
         return any(name.split(".")[0] == BOOK for name in changes)
     if isinstance(scenario, Scenario) and not scenario.source:
@@ -232,9 +256,9 @@ def _changes_book(scenario: str | Path | Scenario, changes: Mapping[str, str] | 
 def _build_single_changes(
     scenario: str | Path | Scenario, fields: Mapping[str, str], *, with_book: bool
 ) -> tuple[dict[str, Scenario], list[str]]:
-    """Return the scenario with each of several changes alone, and which of these a rule refuses.
+    """Return the scenario with each of several changes alone, and remarks on changes that a rule refuses.
 
-    Those that need another are left out.
+    Changes that need another change to be valid are left out.
     """
     found, refused = {}, []
     for name, value in fields.items() if len(fields) > 1 else ():
@@ -248,7 +272,7 @@ def _build_single_changes(
 
 
 def _describe_still_types(days: Sequence[Scenario], usages: Sequence[BorrowUsage]) -> list[str]:
-    """Return the types with a changed ratio and an unchanged book, in a sentence; empty if none."""
+    """Return a sentence on types whose ratio changes while their vaults stay the same; empty if none."""
     types = [day.parameters.collateral_types for day in days[:2]]
     still = [
         one.symbol
@@ -274,7 +298,10 @@ def _build_usage_rows(
     *,
     is_still: bool,
 ) -> list[dict[str, Any]]:
-    """Return what settings lend and earn against their shortfall; none is marked where the book is still."""
+    """Return a row for each setting: debt, revenue, expected shortfall, and whether it is efficient.
+
+    No setting is marked if `is_still`: the ratios change while the vaults stay the same.
+    """
     tails = [estimate_shortfall(lost, level) for lost in losses]
     marks = find_efficient(usages, [round(tail.value) for tail in tails])
     rows = []
@@ -289,7 +316,7 @@ def _build_usage_rows(
 
 
 def _list_assumptions(now: Scenario, proposed: Scenario) -> tuple[str, ...]:
-    """Return the assumptions of both scenarios, and those of the proposal alone."""
+    """Return the assumptions of the present scenario, and those that only the proposal has."""
     other = [line for line in proposed.assumptions if line not in now.assumptions]
     return (*now.assumptions, *(f"Under the proposal: {line}" for line in other))
 
@@ -297,7 +324,10 @@ def _list_assumptions(now: Scenario, proposed: Scenario) -> tuple[str, ...]:
 def _build_figure_rows(
     now: Scenario, proposed: Scenario, current_outcomes: Rows, proposed_outcomes: Rows, level: float
 ) -> list[dict[str, Any]]:
-    """Return averages and shortfalls of bad debt by type, and other effects of the proposal."""
+    """Return rows with means and shortfalls of bad debt by type, and means of other amounts.
+
+    Each row compares the present scenario with the proposal.
+    """
     measures = {
         "all": "bad_debt",
         **{symbol: f"bad_debt_{symbol}" for symbol in now.parameters.collateral_and_facilitator_names},
@@ -326,7 +356,7 @@ def _compare_total_bad_debt(
 
 
 def _build_row(found: Difference, figure: str, of: str) -> dict[str, Any]:
-    """Return a difference as integers, rounded to the nearest."""
+    """Return a row with a difference in integers, rounded to the nearest."""
     named: dict[str, float | None] = {
         "now": found.now,
         "proposed": found.proposed,
@@ -338,14 +368,14 @@ def _build_row(found: Difference, figure: str, of: str) -> dict[str, Any]:
 
 
 def _compute_unsafe_debt_at_first_prices(day: Scenario, seed: int) -> int:
-    """Return the debt that may be liquidated at the first prices, wad."""
+    """Return the debt that may be liquidated at the first prices [wad]."""
     found = falls(day, [0], seed=seed)
     together = found[found["falling"] == "all"] if len(day.symbols) > 1 else found
     return int(together["debt_wad"].iloc[0])
 
 
 def _write_shortfall_change_sentence(difference: Difference, level: int, path_count: int) -> str:
-    """Answer in one sentence."""
+    """Return a sentence on the change of the expected shortfall, with its interval."""
     what = f"the expected shortfall of bad debt at {level / 100:g}%"
     from_to = (
         f"from {_format_whole_coins(difference.now)} to "
@@ -375,7 +405,7 @@ def _write_shortfall_change_sentence(difference: Difference, level: int, path_co
 def _iter_remarks(
     figures: Sequence[Mapping[str, Any]], worlds: Sequence[Mapping[str, Any]], verdict: str
 ) -> Iterator[str]:
-    """Yield the types with another verdict than the whole, and the worlds with another answer."""
+    """Yield a sentence on the verdicts by type, and one on other assumptions with another verdict."""
     types = [row for row in figures if row["figure"] == "shortfall" and row["of"] != "all"]
     found: dict[str, list[str]] = {}
     for row in types:
@@ -394,7 +424,7 @@ def _iter_remarks(
 
 
 def _format_verdict_preceding_type_names(verdict: str) -> str:
-    """Turn a verdict towards the types that it is of."""
+    """Return a verdict in words that names of types can follow."""
     return {CANNOT_TELL: f"{CANNOT_TELL} for", SAME: f"{SAME} for"}.get(
         verdict, f"{verdict.removesuffix(' it')} that of"
     )

@@ -34,7 +34,10 @@ SCHEMA_VERSION = 1
 def answer_question(
     question: str, scenario: str, run: PathRunner, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Answer a question of QUESTIONS; return summary.json."""
+    """Return the content of summary.json: the tables and sentences that answer a question.
+
+    `question` is a key of QUESTIONS.
+    """
     tables, more = QUESTIONS[question](scenario, run, options)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -52,7 +55,7 @@ def answer_question(
 def list_question_assumptions(
     scenario: str, question: str, run: PathRunner, options: Mapping[str, Any]
 ) -> dict[str, str]:
-    """List the assumptions of an answer: the scenario's, the options of the run, and the proposal."""
+    """Return the assumptions of an answer by name: the scenario's, the run's options and the proposal's."""
     now = list_assumptions(load_with_changes(scenario), run.seed)
     found = now | {"study.question": question, "study.seed": str(run.seed)}
     if question != "falls":
@@ -88,7 +91,10 @@ def _answer_at_risk(scenario: str, run: PathRunner, options: Mapping[str, Any]) 
 
 
 def _describe_risk(opening: str, frame: pd.DataFrame) -> str:
-    """Return chance, average and expected shortfall at 95% of all bad debt, the chance in place of `{}`."""
+    """Return a sentence on chance, mean and expected shortfall at 95% of all bad debt.
+
+    The chance takes the place of `{}` in `opening`.
+    """
     first = frame.iloc[0]
     return (
         f"{opening.format(_format_percent(first['chance_bps']))} have bad debt, "
@@ -206,7 +212,7 @@ def _answer_episodes(scenario: str, run: PathRunner, options: Mapping[str, Any])
 
 
 def _describe_episode(scenario: str, name: str) -> str:
-    """Return an episode's title, and the followed price of each coin."""
+    """Return a sentence with an episode's title, and the price that each coin follows."""
     assumptions = load_with_changes(join_episode(scenario, name)).assumptions
     (follows,) = (line.removeprefix(MOVES) for line in assumptions if line.startswith(MOVES))
     return f"{load_episode(name).section['title'].text}. Prices: {follows.partition('. ')[0]}."

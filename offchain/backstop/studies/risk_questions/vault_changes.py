@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class VaultChange(NamedTuple):
-    """Changes of a vault by an event [wad]; below zero for a decrease."""
+    """Change of a vault's collateral and debt by an event [wad]; a decrease is negative."""
 
     time: int  # seconds of the epoch
     account: str
@@ -31,7 +31,7 @@ class VaultChange(NamedTuple):
 
 
 class EventTable(NamedTuple):
-    """Events of one or several files, in order of time, and the mapping of their columns."""
+    """Events of one or several files in order of time, with the mapping of their columns."""
 
     name: str
     events: Sequence[AccountEvent]
@@ -39,9 +39,10 @@ class EventTable(NamedTuple):
 
 
 def read_event_tables(sources: Source | Sequence[Source], mapping: ColumnMapping, floats: bool) -> EventTable:
-    """Read events of files with equal column mappings; refuse duplicate files, and times in blocks.
+    """Read the events of one or several files that share a column mapping, in order of time.
 
-    Events of one second are in the order of their files: the file that begins first comes first.
+    Of events in the same second, those of the file that begins first come first. Raises BackstopError for a
+    file that is given twice, for one without events, and for times in blocks.
     """
     several = list(sources) if isinstance(sources, (list, tuple)) else [sources]
     if not several:
@@ -71,7 +72,10 @@ def load_event_mapping(
     only: Mapping[str, str] | None,
     rename: Mapping[str, str] | None,
 ) -> ColumnMapping:
-    """Return a mapping of events with some of it said anew; refuse one of positions."""
+    """Return a column mapping of events, with the given fields overridden.
+
+    Raises BackstopError for a mapping of positions.
+    """
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename)
     if mapping.form != "events":
         raise BackstopError(f"like: {str(like)!r} is of positions: name a mapping with `form: events`")
@@ -81,9 +85,9 @@ def load_event_mapping(
 class VaultChangeReader:
     """Converter of events to changes of the vaults of one collateral type.
 
-    Balances after an event become changes by subtracting the vault's previous balance: the book's as the
-    scenario begins, or for other accounts the balance after earlier events. Debts of an account with vaults
-    of several types change by its liquidations alone, as other events do not name the vault.
+    A balance after an event becomes a change by subtraction of the previous balance. For vaults of the book
+    that is the balance at the start, for other accounts the balance after earlier events. If an account has
+    vaults of several types, only its liquidations change debts, as other events do not name the vault.
     """
 
     def __init__(self, day: Scenario, symbol: str, vaults: Sequence[Vault], table: EventTable) -> None:
@@ -111,7 +115,10 @@ class VaultChangeReader:
         self.has_balances = False
 
     def list_changes(self) -> list[VaultChange]:
-        """Return what events changed until the scenario's end, of accounts of the book from its start on."""
+        """Return the changes by events until the scenario's end.
+
+        Events of the book's accounts until the start are skipped, as the book contains their effect.
+        """
         begin, end = self.day.start, self.day.start + self.day.duration
         names = self._name_symbols()
         found = []
@@ -124,7 +131,7 @@ class VaultChangeReader:
         return found
 
     def list_remarks(self) -> list[str]:
-        """Return sentences on omitted events, and on interest in balances."""
+        """Return sentences on events that were left out, and on interest in balances."""
         found = []
         if self.other_collateral:
             listed = ", ".join(sorted(self.other_collateral))
@@ -139,7 +146,11 @@ class VaultChangeReader:
         return found
 
     def _name_symbols(self) -> dict[str, str]:
-        """Return what the scenario calls each token; refuse files without collateral of its type."""
+        """Return the scenario's name of each token.
+
+        Raises BackstopError if the events have other collateral than the type, or balances of several debt
+        tokens.
+        """
         changes = [change for event in self.table.events for change in event.changes]
         try:
             names = map_symbols_to_scenario_names(
@@ -165,11 +176,15 @@ class VaultChangeReader:
         return names
 
     def _is_debt_counted(self, token: str) -> bool:
-        """Return whether a token is the type's debt: its own, or without one any but other types'."""
+        """Return whether a token is the type's debt token.
+
+        For a type without an own debt token, any token counts that is not the debt of another type.
+        """
         return token == self.debt_token if self.debt_token else token not in self.foreign_tokens
 
     def _build_change(self, event: AccountEvent, names: Mapping[str, str]) -> VaultChange | None:
-        """Return what an event changed, and note the balances that it left; None if it is of other types."""
+        """Return the change by an event, and store the balances after it; None if the type does not change.
+        """
         is_liquidation, locked, debt = event.kind == "liquidation", 0, 0
         others = {names[each.symbol] for each in event.changes if not each.is_debt} - {self.collateral}
         self.other_collateral |= others
@@ -200,7 +215,10 @@ class VaultChangeReader:
         return VaultChange(event.time.value, event.account, is_liquidation, locked, debt)
 
     def _get_debt_price(self, token: str) -> int:
-        """Return the price of a debt's token as the scenario begins, ray; else the fixed one, else one."""
+        """Return the price of a debt token at the scenario's start [ray].
+
+        A token without a price has the mapping's fixed price, by default 1.
+        """
         if token not in self.prices:
             path = (self.day.asset_prices or self.day.prices).get(token)
             text = self.table.mapping.fixed.get("debt_price", "1")

@@ -10,7 +10,10 @@ from backstop.studies.stress.engines import Task, get_engine
 
 
 class Chunk(NamedTuple):
-    """Consecutive paths of one task: the task's position, the first path, how many."""
+    """Consecutive paths of one task, given to a worker at once.
+
+    `task` is the index of the task, `first` the number of the first path, `paths` the number of paths.
+    """
 
     task: int
     first: int
@@ -18,5 +21,5 @@ class Chunk(NamedTuple):
 
 
 def run_chunk(tasks: Sequence[Task], chunk: Chunk) -> Rows:
-    """Run a chunk's paths."""
+    """Run the paths of a chunk on its task's engine, and return one row of outcomes per path."""
     return get_engine(tasks[chunk.task]).run_paths(chunk.first, chunk.paths)

@@ -32,28 +32,30 @@ _AFTER = ("first_loss_at", "covered_at", "lowest_ratio", "buyers_left", "depth_m
 
 @dataclass(frozen=True)
 class OutcomeColumns:
-    """Columns of a scenario's outcomes, by its waterfall's stages and its types.
+    """Column layout of path outcomes, for the waterfall's stages and the types of a scenario.
 
-    Types are those of collateral, then facilitators.
+    The types are those of collateral, followed by facilitators. Each path has one row with these columns:
 
-    `path`: its number in the study.
-    `liquidations`: auctions of collateral that were started.
-    `liquidated_debt`: principal that went into them.
-    `bad_debt`: recognised losses of all types, and further losses when the path ends: the principal in
-        auctions, as their lots had no buyer for a day, and the debt of vaults and workouts beyond their
-        collateral's worth at the market's price. `bad_debt_TYPE`, the last columns, are those of one type.
-    `outstanding`: bad debt still unpaid when the path ended. That is before stages are called for the
-        last auction's loss, so it is an upper bound of the final unpaid loss.
-    `unsold`: debt with collateral still to be sold then: the principal in auctions, and the debt of
-        unsafe vaults. A path goes on at its last prices until there is none, for a day at most.
+    `path`: number of the path in the study.
+    `liquidations`: number of liquidations of vaults.
+    `liquidated_debt`: principal that was liquidated.
+    `bad_debt`: recognised losses of all types, and further losses when the path ends. Further losses are the
+        principal in auctions, as their lots had no buyer for a day, and the debt of vaults and workouts
+        (vaults repaid in instalments) beyond their collateral's worth at the market's price.
+    `bad_debt_TYPE`: the same for one type. These are the last columns.
+    `outstanding`: bad debt still unpaid when the path ended. The stages have not been called for the last
+        auction's loss then, so this is an upper bound of the final unpaid loss.
+    `unsold`: debt with collateral still to be sold at the end: the principal in auctions, and the debt of
+        unsafe vaults. A path continues at its last prices until this is zero, for a day at most.
     `covered_STAGE`: payments of a stage, in the order of the waterfall.
-    `first_loss_at`: when bad debt was first recognised; NEVER if none was.
-    `covered_at`: when the last outstanding loss was paid; NEVER if none was recognised, or if some is left.
-    `lowest_ratio`: the lowest ratio of collateral to debt at the end of any block, in basis points, rounded
-        down: the collateral of vaults, auctions and workouts at the market's price, over their debt and the
+    `first_loss_at`: time at which bad debt was first recognised. NEVER if no bad debt was recognised.
+    `covered_at`: time at which the last outstanding loss was paid. NEVER if no bad debt was recognised, or if
+        some is left.
+    `lowest_ratio`: lowest ratio of collateral to debt at the end of any block, in basis points, rounded down.
+        Collateral is that of vaults, auctions and workouts at the market's price. Debt is theirs and the
         outstanding loss. NO_DEBT if there never was any debt.
     `buyers_left`: stablecoins that bidders still have when the path ends.
-    `depth_missing`: missing depth of the markets then, as too few stablecoins circulate.
+    `depth_missing`: depth that the markets lack at the end, as too few stablecoins circulate.
     """
 
     stages: tuple[str, ...]
@@ -61,20 +63,23 @@ class OutcomeColumns:
 
     @classmethod
     def from_parameters(cls, parameters: Parameters) -> OutcomeColumns:
-        """Return the columns for a scenario's parameters."""
+        """Return the columns for the stages, collateral types and facilitators of these parameters."""
         return cls(
             tuple(stage.name for stage in parameters.stages), parameters.collateral_and_facilitator_names
         )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all columns, in order."""
+        """Names of all columns, in the order of a row."""
         covered = (f"covered_{stage}" for stage in self.stages)
         by_type = (f"bad_debt_{name}" for name in self.types)
         return (*_BEFORE, *covered, *_AFTER, *by_type)
 
     def get_index(self, name: str) -> int:
-        """Return the position of a column."""
+        """Return the index in a row of the column with this name.
+
+        Raises ValueError if there is no column with this name.
+        """
         return self.names.index(name)
 
     def build_row(
@@ -94,7 +99,12 @@ class OutcomeColumns:
         buyers_left: int = 0,
         depth_missing: int = 0,
     ) -> tuple[int, ...]:
-        """Build a row from amounts in rad; `bad_debt` and `lost_besides` are by type, `covered` by stage."""
+        """Return the outcome row of one path from amounts in rad.
+
+        Amounts become millionths of a stablecoin, rounded down. `bad_debt` has the recognised loss of each
+        type, `lost_besides` the further loss of each type at the end, and `covered` the payments of each
+        stage. With any further loss, the column `covered_at` is NEVER.
+        """
         left = sum(lost_besides)
         lost = [recognised + later for recognised, later in zip(bad_debt, lost_besides, strict=True)]
         return (

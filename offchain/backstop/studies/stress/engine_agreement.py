@@ -45,11 +45,11 @@ _STAGES = ("buffer", "reserve", "junior", "redistribution", "savings")
 
 
 def ignore_progress(done: int, total: int, text: str) -> None:
-    """Ignore progress."""
+    """Ignore a progress report: default for callers that show no progress."""
 
 
 class Agreement(NamedTuple):
-    """One column of both engines over many paths: its means, and the error of the fast engine."""
+    """Means of one outcome column on the exact and the fast engine, and the fast engine's error."""
 
     column: str
     exact: float  # mean
@@ -61,17 +61,17 @@ class Agreement(NamedTuple):
 
     @property
     def bias(self) -> float:
-        """Difference of the means, relative to the exact mean."""
+        """Mean of the fast engine minus that of the exact engine, relative to the exact mean."""
         return (self.fast - self.exact) / max(1.0, self.exact)
 
     @property
     def is_count_column(self) -> bool:
-        """True if the column is no money, which is in millionths of a stablecoin."""
+        """True if the column holds counts, times or ratios. Other columns hold millionths of a stablecoin."""
         return self.column in COUNTS
 
     @property
     def holds(self) -> bool:
-        """True if the error is within its stated bound."""
+        """True if the fast engine's mean error is within the bound stated for this column."""
         return self.error <= self.bound
 
 
@@ -105,14 +105,20 @@ COUNTS = "liquidations", "first_loss_at", "covered_at", "lowest_ratio"
 
 
 def random_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scenario]:
-    """Generate random days, with everything varied that the fast engine knows."""
+    """Yield `count` random variants of the stress day, each with `vaults` vaults per collateral type.
+
+    Each variant draws its own terms, stages, prices, markets, keepers, feed faults and owners from the seed.
+    """
     base = load_scenario(SCENARIO)
     for number in range(count):
         yield _vary_scenario(base, SeededRandom(seed, "agreement", number), vaults)
 
 
 def random_discount_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scenario]:
-    """Generate the same days, with most types sold at a discount, of every kind of bonus and amount."""
+    """Yield the variants of `random_scenarios` with liquidation at a fixed discount for most types.
+
+    The draws cover each kind of bonus, and each rule for the repaid amount.
+    """
     for number, scenario in enumerate(random_scenarios(count, seed, vaults)):
         dice = SeededRandom(seed, "discounts", number)
         types = tuple(
@@ -123,7 +129,10 @@ def random_discount_scenarios(count: int, seed: int, vaults: int = 150) -> Itera
 
 
 def random_pool_scenarios(kind: str, count: int, seed: int, vaults: int = 150) -> Iterator[Scenario]:
-    """Generate the same days, with stability pools of a kind for most types."""
+    """Yield the variants of `random_scenarios` with a stability pool for most collateral types.
+
+    `kind` is a key of POOL_KINDS, which gives the bounds of deposits and whether unpaid debt is written off.
+    """
     least, most, has_write_off = POOL_KINDS[kind]
     for number, scenario in enumerate(random_scenarios(count, seed, vaults)):
         dice = SeededRandom(seed, kind, number)
@@ -143,7 +152,10 @@ def random_pool_scenarios(kind: str, count: int, seed: int, vaults: int = 150) -
 
 
 def run_both_engines(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, Rows]:
-    """Run the first paths on both engines and return their rows: exact, fast."""
+    """Run the first `paths` paths on the exact and the fast engine, and return the rows as (exact, fast).
+
+    The exact engine runs on the model alone, without the contracts' bytecode.
+    """
     return ExactEngine(scenario, seed, on_bytecode=False).run_paths(0, paths), FastEngine(
         scenario, seed
     ).run_paths(0, paths)
@@ -156,7 +168,10 @@ def measure_agreement(
     workers: Workers = run_in_process,
     progress: Progress = ignore_progress,
 ) -> list[Agreement]:
-    """Compare both engines over random scenarios, with `paths` paths of each."""
+    """Run `scenarios` random scenarios on both engines, and return the agreement of each column.
+
+    `paths` is the number of paths of each scenario.
+    """
     return compare_engines(list(random_scenarios(scenarios, seed)), paths, seed, workers, progress)
 
 
@@ -168,7 +183,11 @@ def compare_engines(
     progress: Progress = ignore_progress,
     chunk: int | None = None,
 ) -> list[Agreement]:
-    """Compare both engines over `paths` paths of each scenario, which workers take `chunk` at a time."""
+    """Run paths of each scenario on both engines, and return the agreement of each column.
+
+    `paths` is the number of paths of each scenario, beginning with the first. The workers run the exact
+    engine on the model, `chunk` paths at a time (all paths if None). The fast engine runs in this process.
+    """
     tasks = [Task(scenario, seed, "model") for scenario in scenarios]
     exact = run_on_workers(tasks, paths, chunk or paths, workers, progress, "paths on both engines")
     found = [
@@ -185,7 +204,7 @@ def compare_engines(
 
 
 def join_agreements(agreements: Sequence[Sequence[Agreement]]) -> list[Agreement]:
-    """Join comparisons of equally many paths each into one of all their paths."""
+    """Join comparisons with equally many paths into the agreement of each column over all paths."""
     joined = []
     for rows in zip(*agreements, strict=True):
         exact, fast = (float(np.mean([getattr(row, side) for row in rows])) for side in ("exact", "fast"))
@@ -201,7 +220,10 @@ def join_agreements(agreements: Sequence[Sequence[Agreement]]) -> list[Agreement
 def run_on_workers(
     tasks: Sequence[Task], paths: int, chunk: int, workers: Workers, progress: Progress, text: str
 ) -> list[Rows]:
-    """Run the first paths of every task on workers and return the rows, by task."""
+    """Run the first `paths` paths of every task on the workers, and return the rows of each task.
+
+    The workers run `chunk` paths at a time. `text` describes the work to `progress`.
+    """
     chunks = [
         Chunk(place, first, min(chunk, paths - first))
         for place in range(len(tasks))
@@ -219,7 +241,10 @@ def run_on_workers(
 
 
 def _build_compared_outcome_columns(rows: Rows, scenario: Scenario) -> np.ndarray:
-    """Return COLUMNS as floats; absent times are at the end, and absent stages paid nothing."""
+    """Return the compared columns of outcomes as floats, one row per path.
+
+    A time of NEVER becomes the scenario's duration. A stage that the scenario lacks has payments of 0.
+    """
     names = OutcomeColumns.from_parameters(scenario.parameters).names
     column = {name: rows[:, i].astype(np.float64) for i, name in enumerate(names)}
     nothing = np.zeros(len(rows))
@@ -286,7 +311,7 @@ def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
 
 
 def _draw_owner_behavior(dice: SeededRandom, block_time: int) -> OwnerBehavior:
-    """Draw owners that defend and release often, so that most paths of a day have both."""
+    """Draw a behavior of owners who act often, so that most paths of a day have defence and release."""
     defend = OwnerAction(
         distances=(0, dice.draw_integer(100, 2_000)),
         chances=(
@@ -319,7 +344,7 @@ def _draw_owner_behavior(dice: SeededRandom, block_time: int) -> OwnerBehavior:
 
 
 def _draw_depth_after_fall(dice: SeededRandom) -> DepthAfterFall | None:
-    """Draw how a market's depth falls with the price; that it does not is as likely."""
+    """Draw how the market's depth falls with the price; None (constant depth) with probability one half."""
     if dice.draw_index(2):
         return None
     return DepthAfterFall(
@@ -357,7 +382,10 @@ def _vary_type(base: CollateralParameters, dice: SeededRandom) -> CollateralPara
 
 
 def _draw_discount(collateral: CollateralParameters, dice: SeededRandom) -> DiscountParameters:
-    """Draw terms that the contract takes: the largest bonus stays under the liquidation ratio."""
+    """Draw terms for liquidation at a discount that the contract accepts.
+
+    The largest bonus stays below the liquidation ratio.
+    """
     most = min(bounds.MAX_LIQUIDATION_BONUS, collateral.liquidation_ratio - BASIS_POINTS - 100)
     base = dice.draw_integer(0, min(most, 1_000))
     grown = {
@@ -383,7 +411,10 @@ def _draw_discount(collateral: CollateralParameters, dice: SeededRandom) -> Disc
 def _draw_stability_pool(
     collateral: CollateralParameters, dice: SeededRandom, has_write_off: bool
 ) -> StabilityPoolParameters:
-    """Draw terms that the contract accepts: members gain, and the penalty is under the liquidation ratio."""
+    """Draw terms of a stability pool that the contract accepts.
+
+    The penalty stays below the liquidation ratio, and the keeper's reward leaves a gain to the depositors.
+    """
     penalty = dice.draw_integer(
         100, min(bounds.MAX_LIQUIDATION_BONUS, collateral.liquidation_ratio - BASIS_POINTS - 100)
     )

@@ -15,16 +15,19 @@ from backstop.studies.stress.columns import Rows
 
 
 class Engine(Protocol):
-    """Runner of one study's paths; a row depends on the study and the path's number alone."""
+    """Interface of the engines that run paths of one study.
+
+    The row of a path depends only on the study and the path's number.
+    """
 
     def run_paths(self, first: int, count: int) -> Rows:
-        """Return the outcomes of paths first to first + count - 1."""
+        """Return the outcome rows of the paths `first` to `first + count - 1`."""
         ...
 
 
 @dataclass(frozen=True)
 class Task:
-    """Input of a study, given to every worker once."""
+    """Input of one study: scenario, seed and name of the engine. Each worker receives it once."""
 
     scenario: Scenario
     seed: int
@@ -32,7 +35,7 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of the task, which is equal where the rows are."""
+        """SHA-256 hash of scenario, seed and engine [hex]. Tasks with equal hashes have equal rows."""
         return sha256(repr((self.scenario, self.seed, self.engine)).encode()).hexdigest()
 
 
@@ -71,7 +74,10 @@ _here = local()
 
 
 def get_engine(task: Task) -> Engine:
-    """Return this thread's engine of the task, which keeps what its paths share."""
+    """Return the engine of a task, cached for the current thread.
+
+    The engine is rebuilt if the thread's last call was for another task.
+    """
     if getattr(_here, "digest", "") != task.digest:
         with translate_missing_extra_errors():
             _here.engine, _here.digest = _ENGINES[task.engine](task), task.digest

@@ -37,7 +37,7 @@ _LIQUIDATIONS = (("CollateralAuction", "AuctionStarted"), ("LiquidationEngine", 
 
 
 class OutcomeRecorder(RunRecorder):
-    """Recorder that counts what a row of outcomes needs, and nothing else."""
+    """Recorder of one path that collects only the figures of an outcome row."""
 
     def __init__(self, columns: OutcomeColumns, scenario: Scenario) -> None:
         super().__init__(scenario.symbols, columns.stages, columns.types)
@@ -64,7 +64,7 @@ class OutcomeRecorder(RunRecorder):
         outcome: Outcome,
         market_prices: tuple[int, ...],
     ) -> None:
-        """Record the liquidations of an action, and the losses that it recognised or covered."""
+        """Add the liquidations in an action's logs, and the losses that it recognised or covered."""
         for log in outcome.logs:
             if (log.contract, log.event) in _LIQUIDATIONS:
                 self.liquidations += 1
@@ -85,7 +85,7 @@ class OutcomeRecorder(RunRecorder):
             self.covered[self.stages[stage]] += amount
 
     def record_block(self, view: KeeperView, gas_price: int, pending: int) -> None:
-        """Record the state after a block: losses outstanding, and the ratio of collateral to debt."""
+        """Record the outstanding losses and the ratio of collateral to debt at the end of a block."""
         deficits = [view.get_deficit(c) for c in view.types]
         self.outstanding = sum(deficits) + self.loss_borne_by_holders
         if self.outstanding:
@@ -105,9 +105,10 @@ class OutcomeRecorder(RunRecorder):
                 self.lowest_ratio = ratio
 
     def record_end(self, run: Simulation) -> None:
-        """Record the state at the path's end: unsold debt by type, and the part of it that is lost.
+        """Record the unsold debt at the path's end, and the further loss of each type.
 
-        Also record the limits of sales: the remaining capital of bidders, and the missing depth of markets.
+        The further loss is principal in auctions, and debt of vaults and workouts beyond their collateral's
+        worth. The remaining capital of bidders and the missing depth of markets are recorded too.
         """
         view = run.build_keeper_view()
         buyers = (group for group in run.scenario.keepers if group.role == "bidder")
@@ -127,7 +128,7 @@ class OutcomeRecorder(RunRecorder):
             self.lost_besides[auction.collateral_type] += auction.principal
 
     def build_row(self, path: int) -> tuple[int, ...]:
-        """Return the outcome of the path."""
+        """Return the outcome row of the path with the number `path`."""
         return self.columns.build_row(
             path=path,
             liquidations=self.liquidations,
@@ -146,10 +147,13 @@ class OutcomeRecorder(RunRecorder):
 
 
 class ExactEngine:
-    """Engine that runs paths of one scenario one after the other."""
+    """Engine that runs the paths of one scenario on the contracts and the model, one after the other."""
 
     def __init__(self, scenario: Scenario, seed: int, *, on_bytecode: bool = True) -> None:
-        """Prepare the engine; `on_bytecode=False` leaves the contracts out and runs the model alone."""
+        """Prepare the engine; contracts are deployed when the first path runs.
+
+        With `on_bytecode=False` the contracts are left out, and paths run on the model alone.
+        """
         self.scenario = scenario
         self.seed = seed
         self.on_bytecode = on_bytecode
@@ -159,11 +163,14 @@ class ExactEngine:
         self._paths = 0
 
     def run_paths(self, first: int, count: int) -> Rows:
-        """Return the outcomes of consecutive paths."""
+        """Return the outcome rows of the paths `first` to `first + count - 1`."""
         return np.array([self.run_one_path(path) for path in range(first, first + count)], dtype=np.int64)
 
     def run_one_path(self, path: int) -> tuple[int, ...]:
-        """Return the outcome of one path, which does not depend on those that ran before."""
+        """Return the outcome row of one path, which does not depend on paths that ran before.
+
+        Raises BackstopError with the path's number if the simulation fails.
+        """
         chosen = draw_scenario(self.scenario, self.seed, path)
         tally = OutcomeRecorder(self.columns, chosen)
         try:
@@ -179,7 +186,10 @@ class ExactEngine:
         return tally.build_row(path)
 
     def _get_session(self, chosen: Scenario) -> Session:
-        """Return a session with an open book: the present one if it began with the same prices."""
+        """Return a session with the vaults opened: the cached session if its first prices are the same.
+
+        A new session is opened after PATHS_A_CHAIN paths.
+        """
         prices = [chosen.feed_prices.get(symbol, chosen.prices[symbol]) for symbol in chosen.symbols]
         begins = [price.points[0] for price in (*chosen.prices.values(), *prices)]
         if self._session is None or self._opened_at != begins or self._paths >= PATHS_A_CHAIN:

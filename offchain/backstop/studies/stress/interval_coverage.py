@@ -38,7 +38,7 @@ _CHUNK = 50
 
 
 class Coverage(NamedTuple):
-    """One figure of small studies: how often its interval holds the truth."""
+    """Share of small studies whose interval for one figure contains the true value, on both engines."""
 
     figure: str
     paths: int  # of a small study
@@ -49,7 +49,10 @@ class Coverage(NamedTuple):
 
 
 def build_shrunken_severe_day() -> Scenario:
-    """Shrink the severe day to six hours and a tenth of everything: a path takes 20 milliseconds."""
+    """Return the scenario "severe-day" shortened to six hours, with a tenth of vaults, depth and capital.
+
+    One path takes about 20 milliseconds.
+    """
     day = load_scenario(SCENARIO)
     return replace(
         day,
@@ -67,7 +70,10 @@ def build_shrunken_severe_day() -> Scenario:
 def sample_bad_debt_on_both_engines(
     paths: int, seed: int = 1, workers: Workers = run_in_process, progress: Progress = ignore_progress
 ) -> tuple[Sample, Sample]:
-    """Run many paths on both engines and return their bad debt: exact, fast."""
+    """Run the same paths on the exact and the fast engine, and return their bad debts as (exact, fast).
+
+    The bad debts are in millionths of a stablecoin, one entry per path.
+    """
     scenario = build_shrunken_severe_day()
     tasks = [Task(scenario, seed, "model")]
     (rows,) = run_on_workers(tasks, paths, _CHUNK, workers, progress, "a large study, exactly")
@@ -78,7 +84,11 @@ def sample_bad_debt_on_both_engines(
 def measure_coverage(
     exact: Sample, fast: Sample, studies: int, sizes: Sequence[int] = SIZES, seed: int = 1
 ) -> list[Coverage]:
-    """Draw small studies of each size from a large one's paths and count how often intervals hold."""
+    """Return how often intervals of small studies contain the exact engine's figure over all paths.
+
+    `exact` and `fast` are the bad debts of the same paths on each engine. For each size in `sizes`, `studies`
+    samples are drawn from these paths with replacement. A figure without any interval is left out.
+    """
     random, found = np.random.default_rng(seed), []
     for size in sizes:
         drawn = random.integers(len(exact), size=(studies, size))
@@ -123,7 +133,10 @@ def _compute_held_share(intervals_held: list[bool]) -> float:
 
 
 def _list_interval_hits(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
-    """Return, for each sample with an interval, whether it holds the truth; an open end holds everything."""
+    """Return whether the interval of each sample contains `truth`.
+
+    Samples without an interval are left out. An open end of an interval contains every value.
+    """
     found = [estimate(sample) for sample in samples]
     return [
         (low is None or low <= truth) and (high is None or truth <= high)

@@ -33,7 +33,10 @@ Weights = npt.NDArray[np.float64]
 
 
 class Difference(NamedTuple):
-    """A figure's current and proposed value, the difference with its interval, and the verdict."""
+    """Values of a figure under the current and the proposed setting, with their difference.
+
+    `change` is the difference with its interval, `verdict` its meaning in words.
+    """
 
     now: float
     proposed: float
@@ -42,9 +45,10 @@ class Difference(NamedTuple):
 
 
 def compare_paired(now: Sample, proposed: Sample, level: float | None = None) -> Difference:
-    """Compare averages, or expected shortfalls at a level, of the same paths under two settings.
+    """Compare the averages of the same paths under two settings, or their expected shortfalls at `level`.
 
-    With fewer than ten paths that differ (and count) nothing is bounded: then the data cannot tell.
+    `now` and `proposed` have one value per path. The interval of the change is None, and the verdict
+    CANNOT_TELL, if fewer than ten paths differ. For shortfalls, only differing paths in a tail count.
     """
     both = np.stack([now, proposed]).astype(np.float64)
     n = both.shape[1]
@@ -73,7 +77,10 @@ def compare_paired(now: Sample, proposed: Sample, level: float | None = None) ->
 
 
 def choose_change_verdict(change_estimate: Estimate) -> str:
-    """Return the verdict of an interval: the figure rises, falls, or neither is shown."""
+    """Return the verdict on a change by its interval: "raises it", "lowers it" or CANNOT_TELL.
+
+    The data cannot tell if the interval contains 0 or has no end.
+    """
     if (
         change_estimate.low is None
         or change_estimate.high is None
@@ -84,7 +91,10 @@ def choose_change_verdict(change_estimate: Estimate) -> str:
 
 
 def _count_differing_tail_paths(both: Weights, level: float | None) -> int:
-    """Count the paths that differ and are in the tail of either setting, where there is one."""
+    """Return how many paths differ between the settings.
+
+    With a `level`, only paths in the tail of at least one setting count.
+    """
     differ = both[0] != both[1]
     if level is not None:
         tail = ceil(round(both.shape[1] * (1 - level), 9))
@@ -95,7 +105,10 @@ def _count_differing_tail_paths(both: Weights, level: float | None) -> int:
 def _compute_differences_and_errors(
     outcome_pairs: Weights, resample_counts: Weights, level: float | None
 ) -> tuple[Weights, Weights]:
-    """Return for each row of counts the difference and its error."""
+    """Return the difference of the two settings' figures, and its standard error, for each resample.
+
+    Each row of `resample_counts` says how often the resample contains each path.
+    """
     n = outcome_pairs.shape[1]
     apart = _compute_path_contributions(
         outcome_pairs[1], resample_counts, level
@@ -108,9 +121,10 @@ def _compute_differences_and_errors(
 
 
 def _compute_path_contributions(sample: Weights, resample_counts: Weights, level: float | None) -> Weights:
-    """Return each path's part of a figure: its value, or its excess over the edge of the tail.
+    """Return each path's contribution to the average or the expected shortfall, for each resample.
 
-    The average of edge + max(0, x - edge) / (1 - level) is the expected shortfall (Rockafellar, Uryasev).
+    For the average this is the path's value. The average of edge + max(0, x - edge) / (1 - level) is the
+    expected shortfall (Rockafellar, Uryasev).
     """
     if level is None:
         return np.broadcast_to(sample, resample_counts.shape)

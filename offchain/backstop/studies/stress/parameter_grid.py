@@ -35,7 +35,7 @@ BOOK = "vault_book"
 
 @dataclass(frozen=True)
 class Axis:
-    """One dimension of the grid: its values as they are written, and the change that each makes."""
+    """Dimension of a grid: its values as text, and the change of the scenario that each value makes."""
 
     name: str
     title: str
@@ -46,7 +46,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """One setting: the position of its value on each axis, and the scenario that it makes."""
+    """Setting of a grid: the index of its value on each axis, and the resulting scenario."""
 
     places: tuple[int, ...]
     scenario: Scenario
@@ -55,7 +55,10 @@ class Point:
 
 @dataclass(frozen=True)
 class RefusedPoint:
-    """One setting that breaks a rule of settings, and is not run."""
+    """Setting of a grid that breaks a rule of parameters, and is therefore not run.
+
+    `rule` is the rule's name, `finding` says in one line what breaks it, with file and line.
+    """
 
     places: tuple[int, ...]
     rule: str
@@ -64,7 +67,7 @@ class RefusedPoint:
 
 @dataclass(frozen=True)
 class Grid:
-    """Checked grid; a setting is good enough if its expected shortfall is within the limit."""
+    """Checked grid of settings, with the limit of the expected shortfall that a setting may have."""
 
     name: str
     title: str
@@ -79,20 +82,21 @@ class Grid:
     remarks: tuple[str, ...] = ()  # of vaults that are left out
 
     def build_change(self, point: Point) -> Field:
-        """Return the part of a scenario file that makes this point of the scenario."""
+        """Return the part of a scenario file that turns the grid's scenario into this setting."""
         chosen = (axis.changes[place] for axis, place in zip(self.axes, point.places, strict=True))
         return reduce(lambda whole, change: merge_documents(whole, change, ORDERS), chosen)
 
     def get_value_texts(self, point: Point | RefusedPoint) -> tuple[str, ...]:
-        """Return a point's values, as they are written."""
+        """Return the value of each axis at this setting, as it is written in the grid file."""
         return tuple(axis.values[place] for axis, place in zip(self.axes, point.places, strict=True))
 
 
 def load_grid(path: Path, owners: str | None = None, seed: int = 1) -> Grid:
-    """Read a grid and build all its scenarios, so that errors show before anything runs.
+    """Read a grid file and build the scenarios of all its settings, so that errors show before any run.
 
-    `owners` is one of RESPONSES, and overrides the file; the seed draws the book that they hold. Settings
-    that break a rule of settings are set apart; a value that no setting may have is an error.
+    `owners` is one of RESPONSES and overrides the file. `seed` draws the vaults that responding owners hold.
+    Settings that break a rule of parameters are listed in `refused`. Raises BackstopError for invalid values,
+    and if each setting breaks a rule.
     """
     top = read_document(path)
     section = top.read_section(
@@ -142,7 +146,7 @@ def load_grid(path: Path, owners: str | None = None, seed: int = 1) -> Grid:
 
 
 def _refuse_moved_books(axes: Sequence[Axis]) -> None:
-    """Raise an error for an axis that moves the book itself, since responding owners move it already."""
+    """Raise an error if an axis changes the vaults, as responding owners already change them."""
     for axis in axes:
         entries = axis.changes[0].read_mapping_entries()
         if BOOK in entries:
@@ -153,7 +157,11 @@ def _refuse_moved_books(axes: Sequence[Axis]) -> None:
 
 
 def _share_books(grid: Grid, base: Field, name: str, seed: int) -> Grid:
-    """Return the grid with books of the same vaults in all settings, moved as the owners respond."""
+    """Return the grid with the same vaults in all its settings, changed by the owners' response.
+
+    Without a response, vaults that some setting would refuse are left out of all settings. A grid with an
+    axis that changes the vaults is returned as it was.
+    """
     scenarios = [point.scenario for point in grid.points]
     if grid.owners != STILL:
         found = build_response_books(
@@ -199,7 +207,7 @@ def _parse_axis(name: str, field: Field) -> Axis:
 
 
 def build_field_changes(origin: Field, fields_by_path: Mapping[str, Field]) -> Field:
-    """Build the part of a scenario file that has these values at these paths."""
+    """Return the part of a scenario file that has these values at these dotted paths."""
     top = Field(origin.file, origin.line, "", {})
     for path, value in fields_by_path.items():
         here = top.read_mapping_entries()
@@ -213,7 +221,7 @@ def build_field_changes(origin: Field, fields_by_path: Mapping[str, Field]) -> F
 
 
 def read_field_text_or_empty(top: Field, path: str) -> str:
-    """Return what a file says at a path; nothing where it says nothing, or more than one value."""
+    """Return the text at a dotted path of a file; "" if it is missing, null, or no single value."""
     here = top
     for name in _split_field_path(path):
         if not isinstance(here.value, dict) or name not in here.value:
@@ -223,12 +231,12 @@ def read_field_text_or_empty(top: Field, path: str) -> str:
 
 
 def _split_field_path(field_path: str) -> list[str]:
-    """Split a path into keys, where quotes keep a symbol's dots: 'types."USDC.e".initial_ratio'."""
+    """Split a dotted path into keys; quotes keep the dots of a symbol: 'types."USDC.e".initial_ratio'."""
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', field_path)]
 
 
 def describe_places(axes: Sequence[Axis], places: Sequence[int]) -> str:
-    """Return a setting's names and values, `ratio 130%, step 90 s`."""
+    """Return a setting's axis names and values as text, for example `ratio 130%, step 90 s`."""
     return ", ".join(f"{axis.name} {axis.values[place]}" for axis, place in zip(axes, places, strict=True))
 
 

@@ -71,7 +71,7 @@ _RATIOS = (".liquidation_ratio", ".initial_ratio")
 
 
 class Sweep:
-    """Studies of all settings of a grid."""
+    """Studies of all settings of a grid, stored in one folder."""
 
     def __init__(self, grid: Grid, seed: int, engine: str, paths: int, out: Path) -> None:
         self.grid = grid
@@ -83,13 +83,19 @@ class Sweep:
 
     @classmethod
     def open_or_resume(cls, grid: Grid, seed: int, engine: str, paths: int, out: Path) -> Sweep:
-        """Begin a sweep or resume it: the same settings, with as many paths or more."""
+        """Create a sweep's folder, or reopen one with the same settings and as many paths or fewer.
+
+        Raises BackstopError if the folder holds another sweep.
+        """
         sweep = cls(grid, seed, engine, paths, out)
         sweep.prepare_folder()
         return sweep
 
     def prepare_folder(self) -> None:
-        """Write sweep.json, or check it against this sweep."""
+        """Write sweep.json, or check that the folder's sweep.json describes this sweep.
+
+        Raises BackstopError if it describes another sweep, or if the folder cannot be written.
+        """
         file = self.out / "sweep.json"
         if file.exists():
             there = read_versioned_json(
@@ -103,7 +109,7 @@ class Sweep:
             raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
 
     def write_scenarios(self) -> None:
-        """Write each setting as a scenario file of its own, by which a study of it alone is made."""
+        """Write each setting as a scenario file, from which a study of that setting alone can be run."""
         folder = self.out / SETTINGS
         folder.mkdir(exist_ok=True)
         called = self.grid.scenario
@@ -122,7 +128,7 @@ class Sweep:
         write_files(folder, texts)
 
     def describe_settings(self) -> dict[str, Any]:
-        """Return sweep.json, which has to be equal for a sweep to be resumed."""
+        """Return the content of sweep.json, which must be equal for a sweep to be resumed."""
         grid = self.grid
         axes = [(axis.name, axis.title, axis.values) for axis in grid.axes]
         return {
@@ -137,7 +143,7 @@ class Sweep:
         }
 
     def run_points(self, workers: Workers, progress: Progress, stop: Callable[[], bool]) -> list[Rows]:
-        """Run the paths of every setting and return their outcomes."""
+        """Run the missing paths of every setting, and return the outcome rows of each setting."""
         studies = [
             Study.open_or_resume(task, self.paths, self.out / "points" / f"{number:04}")
             for number, task in enumerate(self.tasks)
@@ -145,7 +151,7 @@ class Sweep:
         return run_all(studies, workers, progress, stop)
 
     def write_results(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Write sweep.parquet, sweep.csv, summary.json and meta.json."""
+        """Write sweep.parquet, sweep.csv, summary.json, meta.json and the settings as scenario files."""
         rows = [_flatten_point(point) for point in summary["points"]]
         part, table = self.out / "sweep.part", pa.Table.from_pylist(rows)
         try:
@@ -162,7 +168,7 @@ class Sweep:
 
 
 def _render_book(scenario: Scenario) -> str:
-    """Return a setting's vaults as a file of vaults, exactly."""
+    """Return a setting's vaults as the text of a CSV file, with exact amounts."""
     file = StringIO()
     table = csv.writer(file, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -173,7 +179,7 @@ def _render_book(scenario: Scenario) -> str:
 
 
 def _build_book_sections(grid: Grid, point: Point, content: Mapping[str, Any], file: str) -> dict[str, Any]:
-    """Return the sections by which a setting's file has its own vaults, opening prices and depths."""
+    """Return the sections of a scenario file that set its own vaults, opening prices and market depths."""
     book: dict[str, Any] = {"file": file}
     opened_at = point.scenario.opened_at
     if len(opened_at) == len(point.scenario.symbols):  # else they follow from the rows that are opened late
@@ -188,7 +194,7 @@ def _build_book_sections(grid: Grid, point: Point, content: Mapping[str, Any], f
 
 
 def _flatten_point(point: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten a point to a row: its values by axis, its figures with joined names."""
+    """Return a setting's figures as one flat row: its values by axis, nested figures with joined names."""
     row: dict[str, Any] = dict(point["values"])
     for name, value in point.items():
         if name == "values":
@@ -204,7 +210,11 @@ def _flatten_point(point: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
-    """Build summary.json: each setting's gain, loans and losses, the front, the recommendation."""
+    """Return the content of summary.json.
+
+    It has each setting's gain, loans, losses and place on the efficient front, and the recommended setting.
+    `outcomes` has the rows of each setting.
+    """
     grid, level = sweep.grid, sweep.grid.level / BASIS_POINTS
     losses = [_get_column(point, rows, "bad_debt") for point, rows in zip(grid.points, outcomes, strict=True)]
     tails = [estimate_shortfall(lost, level) for lost in losses]
@@ -272,20 +282,20 @@ def _get_named_values(grid: Grid, point: Point | RefusedPoint) -> dict[str, str]
 
 
 def _list_warnings(grid: Grid) -> list[str]:
-    """Return what exemptions of the scenario do to settings, each once."""
+    """Return the warnings about exemptions that settings of the grid have, each once."""
     return list(dict.fromkeys(line for point in grid.points for line in describe_short_steps(point.scenario)))
 
 
 def explain_withheld_recommendation(
     grid: Grid, usages: Sequence[BorrowUsage], chosen: int | None
 ) -> str | None:
-    """Return the reason if no setting can be recommended; None otherwise.
+    """Return why no setting can be recommended; None if a setting can be.
 
-    The reason is a ratio that changes while the book does not. Owners with as much collateral at a ratio of
-    106% as at 145% are further from liquidation at 106%, so that the lowest ratio always looks safest. In
-    truth they would borrow up to the lower ratio. A book stands still between two settings of an axis of
-    ratios if each type owes and locks the same. That matters where the chosen setting is one of them, or
-    where none is chosen.
+    The reason is a ratio that changes while vaults and debts stay the same. Owners with as much collateral at
+    a ratio of 106% as at 145% are further from liquidation at 106%, so that the lowest ratio looks safest. In
+    truth they would borrow up to the lower ratio. Two settings on an axis of ratios have the same vaults if
+    each type owes and locks the same. `chosen` is the index of the best setting: the reason counts if that
+    setting is one of them, or if it is None.
     """
     for axis, same in _iter_still_groups(grid, usages):
         if chosen is not None and chosen not in same:
@@ -304,7 +314,10 @@ def explain_withheld_recommendation(
 
 
 def _iter_still_groups(grid: Grid, usages: Sequence[BorrowUsage]) -> Iterator[tuple[Axis, list[int]]]:
-    """Yield settings along an axis of ratios, all else equal, with equal debt and collateral by type."""
+    """Yield groups of settings with equal vaults that differ only on an axis of ratios.
+
+    Vaults count as equal if the debt and the collateral of each type are equal.
+    """
     for place, axis in enumerate(grid.axes):
         if not any(path.endswith(_RATIOS) for path in axis.paths):
             continue
@@ -322,11 +335,11 @@ def _get_column(point: Point, rows: Rows, name: str) -> Sample:
 
 
 def measure_book_debt_or_capital_efficiency(gain_kind: str, scenario: Scenario, usage: BorrowUsage) -> int:
-    """Return a setting's gain, by its kind.
+    """Return the gain of a setting, by the kind of gain that the grid asks for.
 
-    `efficiency` is the debt that may be drawn against a coin's worth of collateral [bps]: one over the
-    initial ratio, averaged over the types by their share of the book's debt. `debt` is the debt of the book,
-    `revenue` its stability fees of a year, both in whole stablecoins, rounded down.
+    `efficiency` is the debt that a unit of collateral value allows [bps]: one over the initial ratio,
+    averaged over the types by debt. `debt` is the debt of all vaults, and `revenue` their stability fees of a
+    year, in whole stablecoins, rounded down.
     """
     if gain_kind != "efficiency":
         return (usage.debt if gain_kind == "debt" else usage.revenue or 0) // WAD
@@ -339,7 +352,10 @@ def measure_book_debt_or_capital_efficiency(gain_kind: str, scenario: Scenario, 
 
 
 def choose_point(gains: Sequence[int], risks: Sequence[float], limit: float) -> int | None:
-    """Return the setting with the most gain within the limit; ties go to less risk."""
+    """Return the index of the setting with the largest gain whose risk is within the limit.
+
+    Of equal gains, the lower risk is chosen. None if no setting is within the limit.
+    """
     within = [number for number, risk in enumerate(risks) if risk <= limit]
     return min(within, key=lambda number: (-gains[number], risks[number], number), default=None)
 
@@ -347,10 +363,10 @@ def choose_point(gains: Sequence[int], risks: Sequence[float], limit: float) -> 
 def recommend_point(
     gains: Sequence[int], risks: Sequence[int], losses: Sequence[Sample], level: float, limit: int
 ) -> dict[str, int] | None:
-    """Recommend a setting and say how sure it is; None if none keeps to the limit.
+    """Return the recommended setting and its certainty; None if no setting is within the limit.
 
-    A bootstrap that draws the same paths for all settings tells how often other paths would have kept it
-    within the limit, or chosen it.
+    The result has the keys `point` (index), `within_limit_bps` and `chosen_bps`. A bootstrap draws the same
+    paths for all settings. These keys say in how many resamples the setting kept the limit or was chosen.
     """
     chosen = choose_point(gains, risks, limit)
     if chosen is None:
@@ -365,7 +381,7 @@ def recommend_point(
 
 
 def _list_resampled_shortfalls(losses: Sequence[Sample], level: float) -> Sample:
-    """Compute the shortfall of each setting (a column) in each resample of the paths (a row)."""
+    """Return the expected shortfall of each setting (column) in each bootstrap resample (row)."""
     n = len(losses[0])
     tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     random, found = np.random.default_rng(_SEED), []

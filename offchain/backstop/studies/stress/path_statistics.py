@@ -30,7 +30,7 @@ _ENORMOUS = compute_natural_log(1_000)
 
 
 class Estimate(NamedTuple):
-    """Figure and its interval; an end is None where the sample does not bound it."""
+    """Estimated figure with its confidence interval; an end is None where the sample does not bound it."""
 
     value: float
     low: float | None
@@ -38,7 +38,10 @@ class Estimate(NamedTuple):
 
 
 def estimate_mean_with_interval(sample: Sample) -> Estimate:
-    """Estimate the average, with the normal interval cut to the sample's range."""
+    """Estimate the mean, with the normal interval cut to the sample's range.
+
+    Both ends of the interval are None for a sample of fewer than two values.
+    """
     value = float(np.mean(sample))
     if len(sample) < 2:
         return Estimate(value, None, None)
@@ -47,7 +50,10 @@ def estimate_mean_with_interval(sample: Sample) -> Estimate:
 
 
 def estimate_share(count: int, of: int) -> Estimate:
-    """Estimate a probability by the share of paths, with Wilson's interval."""
+    """Estimate a probability from `count` hits among `of` paths, with Wilson's interval.
+
+    The value is 0 without an interval if `of` is 0.
+    """
     if of == 0:
         return Estimate(0.0, None, None)
     p, spread = count / of, Z * Z / of
@@ -57,10 +63,10 @@ def estimate_share(count: int, of: int) -> Estimate:
 
 
 def estimate_quantile(sample: Sample, level: float) -> Estimate:
-    """Estimate value at risk: the least value that a share `level` of the paths does not exceed.
+    """Estimate the value at risk: the least value that a share `level` of the paths does not exceed.
 
     The interval lies between two order statistics given by the binomial distribution, for any distribution of
-    the sample. With few paths the upper one may not exist.
+    the sample. With few paths the lower or the upper one may not exist; that end is None then.
     """
     ordered, n = np.sort(sample), len(sample)
     k = max(1, ceil(n * level - _ROUND))
@@ -77,10 +83,11 @@ def estimate_quantile(sample: Sample, level: float) -> Estimate:
 
 
 def estimate_shortfall(sample: Sample, level: float) -> Estimate:
-    """Estimate expected shortfall: the average of the worst 1 - level of the paths.
+    """Estimate the expected shortfall: the average of the worst share 1 - `level` of the paths.
 
-    The path at the edge counts in part. The interval is a studentised bootstrap of the logarithm, as plain
-    ones are too short where tails are heavy. Fewer than ten paths in the tail bound nothing.
+    The path at the edge of the tail counts in part. The interval is a studentised bootstrap of the logarithm,
+    as plain bootstraps are too short for heavy tails. With fewer than ten paths in the tail, both ends are
+    None.
     """
     n = len(sample)
     tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
@@ -111,7 +118,10 @@ def estimate_shortfall(sample: Sample, level: float) -> Estimate:
 
 
 def compute_tail_shortfall(worst: Sample, path_count: int, level: float) -> float:
-    """Return the expected shortfall of n paths, of which `worst` are more than the tail has."""
+    """Return the expected shortfall over `path_count` paths, from their worst values alone.
+
+    `worst` must have at least as many values as the tail.
+    """
     ordered = np.sort(worst)[::-1].astype(np.float64)
     return float(_compute_shortfalls(ordered, np.ones((1, len(ordered))), path_count, level)[0][0])
 
@@ -119,9 +129,9 @@ def compute_tail_shortfall(worst: Sample, path_count: int, level: float) -> floa
 def _compute_shortfalls(
     worst: Sample, counts: Sample, path_count: int, level: float
 ) -> tuple[Sample, Sample]:
-    """Return expected shortfall and standard error for each row of counts of the worst values.
+    """Return the expected shortfall and its standard error for each row of counts.
 
-    `worst` begins with the largest.
+    `worst` has the largest values in descending order. Each row of `counts` says how often each value occurs.
     """
     tail = round(path_count * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     reached = np.cumsum(counts, axis=1)
@@ -134,7 +144,7 @@ def _compute_shortfalls(
 
 
 def _binomial_probabilities(trials: int, probability: float) -> Sample:
-    """Return the binomial probabilities of 0 to n."""
+    """Return the binomial probabilities of 0 to `trials` successes."""
     i = np.arange(trials + 1)
     factorials = np.concatenate([[0.0], np.cumsum(compute_natural_log(np.arange(1.0, trials + 1)))])
     logs = (

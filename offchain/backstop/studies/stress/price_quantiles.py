@@ -22,9 +22,10 @@ MILLION = 10**6
 
 
 def compute_price_quantiles(task: Task, paths: int, worst: int) -> list[dict[str, Any]]:
-    """Return quantiles of each type's price over time and the worst path's, in millionths of the first.
+    """Return quantiles over time of each type's price, and the price on the path `worst`.
 
-    A study goes on after the scenario's time with prices standing still, which is left out.
+    Prices are in millionths of the first price. Each dictionary has `symbol`, `first_ray`, `seconds`,
+    `worst_millionths` and `fan` (one series per level). Times after the scenario's end are left out.
     """
     scenario = task.scenario
     draws = [draw_path_outcomes(scenario, task.seed, path) for path in range(min(paths, FAN_PATHS))]
@@ -53,7 +54,7 @@ def compute_price_quantiles(task: Task, paths: int, worst: int) -> list[dict[str
 
 
 def _convert_ticks_to_floats(prices: TickPrices) -> npt.NDArray[np.float64]:
-    """Return a price at each block; nine digits are exact in a float."""
+    """Return the price at each block as a float, which is exact for nine digits."""
     return prices.ticks.astype(np.float64) * float(prices.tick)
 
 

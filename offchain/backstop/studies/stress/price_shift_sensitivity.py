@@ -18,7 +18,11 @@ from backstop.studies.stress.stress_summary import convert_estimate_to_integers
 
 
 def build_shifted_tasks(task: Task, by: int) -> dict[str, Task]:
-    """Build the extra studies: all prices `by` basis points down and up, and each price alone down."""
+    """Return tasks of the same study in which prices are shifted by `by` basis points.
+
+    The keys are "down" and "up" for all prices, and "down-SYMBOL" for one price alone. The latter are left
+    out if there is only one price.
+    """
     symbols = task.scenario.price_names
     shifts = {"down": dict.fromkeys(symbols, -by), "up": dict.fromkeys(symbols, by)}
     if len(symbols) > 1:
@@ -31,7 +35,11 @@ def build_shifted_tasks(task: Task, by: int) -> dict[str, Task]:
 def estimate_price_shift_sensitivity(
     task: Task, shift_bps: int, base_outcomes: Rows, shifted_outcomes: Mapping[str, Rows]
 ) -> dict[str, Any]:
-    """Estimate slope and convexity of bad debt for 1% of all prices, and each price's own effect."""
+    """Estimate how bad debt changes with prices, on the same paths.
+
+    The result has `slope` and `convexity` for a rise of all prices by 1%, and `falls`: the increase of each
+    type's bad debt if one price alone falls by `shift_bps`.
+    """
     columns = OutcomeColumns.from_parameters(task.scenario.parameters)
     whole, percents = columns.get_index("bad_debt"), shift_bps / (BASIS_POINTS / 100)
     down, here, up = (

@@ -34,7 +34,7 @@ SCHEMA_VERSION = 1
 
 
 class Study:
-    """Outcomes of the first paths of a task, in a folder."""
+    """Outcomes of the first paths of a task, stored in a folder in chunks."""
 
     def __init__(self, task: Task, paths: int, out: Path) -> None:
         self.task = task
@@ -46,7 +46,10 @@ class Study:
 
     @classmethod
     def open_or_resume(cls, task: Task, paths: int, out: Path) -> Study:
-        """Begin a study or resume it; more paths than before extend it."""
+        """Create a study's folder, or reopen one with the same settings; more paths than before extend it.
+
+        Raises BackstopError if the folder holds another study.
+        """
         study = cls(task, paths, out)
         if not study.file.exists():
             study._create_files()
@@ -65,7 +68,7 @@ class Study:
             raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
 
     def _build_settings_json(self) -> dict[str, object]:
-        """Return study.json, which has to be equal for a study to be resumed."""
+        """Return the content of study.json, which must be equal for a study to be resumed."""
         return {
             "schema_version": SCHEMA_VERSION,
             "scenario": self.task.scenario.name,
@@ -84,21 +87,27 @@ class Study:
         progress: Progress = lambda done, total, text: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Rows:
-        """Run the paths that are missing and return all outcomes, in the order of the paths."""
+        """Run the paths that are not stored yet, and return the outcome rows of all paths in order.
+
+        Raises RunInterruptedError if `stop` returns True before the end. Finished chunks are kept.
+        """
         return run_all([self], workers, progress, stop)[0]
 
     def list_pending_chunks(self, task_index: int) -> list[Chunk]:
-        """List the missing chunks, for workers that have this task at index `task_index`."""
+        """Return the chunks that are not stored yet; `task_index` is the task's index for the workers."""
         return [
             chunk for chunk in self._iter_all_chunks(task_index) if not self._get_chunk_path(chunk).exists()
         ]
 
     def write_chunk(self, chunk: Chunk, rows: Rows) -> None:
-        """Write the outcomes of a chunk."""
+        """Write the outcome rows of a chunk to its Parquet file."""
         write_parquet_rows(self._get_chunk_path(chunk), self.columns.names, rows)
 
     def join_chunks(self) -> Rows:
-        """Join all chunks, once they are complete, and write paths.parquet."""
+        """Write the outcome rows of all chunks to paths.parquet, and return them.
+
+        All chunks must be stored.
+        """
         names = self.columns.names
         rows = np.concatenate(
             [read_parquet_rows(self._get_chunk_path(chunk), names) for chunk in self._iter_all_chunks(0)]
@@ -107,7 +116,7 @@ class Study:
         return rows
 
     def write_results(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Write summary.json and meta.json of the study."""
+        """Write summary.json and meta.json to the study's folder."""
         files = {"summary.json": summary, "meta.json": meta}
         write_files(
             self.out,
@@ -126,7 +135,11 @@ class Study:
 def run_all(
     studies: Sequence[Study], workers: Workers, progress: Progress, stop: Callable[[], bool]
 ) -> list[Rows]:
-    """Run several studies on the same workers and return their outcomes."""
+    """Run the missing paths of several studies, and return the outcome rows of each study.
+
+    All studies share the workers. Raises RunInterruptedError if `stop` returns True before the end. Finished
+    chunks are kept.
+    """
     pending = [chunk for place, study in enumerate(studies) for chunk in study.list_pending_chunks(place)]
     total = sum(study.paths for study in studies)
     done = total - sum(chunk.paths for chunk in pending)
@@ -148,7 +161,10 @@ def run_all(
 
 
 def write_parquet_rows(path: Path, column_names: Iterable[str], rows: Rows) -> None:
-    """Write a Parquet file, whole or not at all; equal rows give equal bytes."""
+    """Write outcome rows to a Parquet file atomically; equal rows give equal bytes.
+
+    Raises BackstopError if the file cannot be written.
+    """
     table = pa.table({name: pa.array(rows[:, i]) for i, name in enumerate(column_names)})
     part = path.with_suffix(".part")
     try:
@@ -160,7 +176,10 @@ def write_parquet_rows(path: Path, column_names: Iterable[str], rows: Rows) -> N
 
 
 def read_parquet_rows(path: Path, column_names: Iterable[str]) -> Rows:
-    """Read rows that write_parquet_rows has written."""
+    """Read the outcome rows that `write_parquet_rows` has written, with these columns.
+
+    Raises BackstopError if the file cannot be read or lacks a column.
+    """
     try:
         table = pq.read_table(path)
         return np.stack([table[name].to_numpy() for name in column_names], axis=1)

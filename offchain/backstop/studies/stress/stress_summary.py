@@ -48,11 +48,11 @@ def build_stress_summary(
     price_sensitivity: Mapping[str, Any] | None = None,
     drivers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Build summary.json.
+    """Return the content of summary.json of a study.
 
-    `called` is the scenario's name or file; `confirmed` are paths that were run again on the contracts;
-    `sensitivity` is how losses answer to prices, `drivers` how the tail answers to assumptions, where that
-    was asked for.
+    `scenario_name` is the scenario's name or file. `rows` has the outcome of each path. `confirmed_paths` are
+    paths that were run again on the contracts. `price_sensitivity` says how losses respond to prices,
+    `drivers` how the tail responds to assumptions; each is None if it was not asked for.
     """
     scenario, columns = task.scenario, OutcomeColumns.from_parameters(task.scenario.parameters)
     column = {name: rows[:, i] for i, name in enumerate(columns.names)}
@@ -104,11 +104,12 @@ def build_stress_summary(
 
 
 def describe_caps(task: Task, columns: OutcomeColumns, rows: Rows) -> dict[str, Any]:
-    """Describe the limits of sales at the ends of paths, as far as engines record them: paths, averages.
+    """Return how often a lack of buyers' capital or of stablecoins limited sales at a path's end.
 
-    Buyers' capital is used up where bidders have less left than the unsold debt, or less than a hundredth of
-    their initial capital. Circulating stablecoins are too few where markets lack more than a hundredth of
-    their depth. Both may be so on one path. `other` is the unsold debt where neither is.
+    Buyers' capital is used up if bidders have less left than the unsold debt, or less than a hundredth of
+    their initial capital. Stablecoins are too few if markets lack more than a hundredth of their depth. Both
+    causes may hold on one path. The cause `other` is unsold debt without either. Each cause has its number of
+    paths and the averages of unsold debt and bad debt.
     """
     column = {name: rows[:, i] for i, name in enumerate(columns.names)}
     unsold, lost, left = column["unsold"], column["bad_debt"], column["buyers_left"]
@@ -138,12 +139,15 @@ def describe_caps(task: Task, columns: OutcomeColumns, rows: Rows) -> dict[str, 
 
 
 def _round_average(sample: Sample) -> int:
-    """Return the average, to the nearest; 0 of nothing."""
+    """Return the average, rounded to the nearest integer; 0 for an empty sample."""
     return round(float(np.mean(sample))) if len(sample) else 0
 
 
 def compute_total_debt(task: Task) -> int | None:
-    """Return what all vaults owe at the opening [micro], rounded down; None where that is in a state."""
+    """Return the debt of all vaults at the opening [micro], rounded down.
+
+    None if the scenario begins from a recorded state.
+    """
     scenario = task.scenario
     if scenario.opening is not None:
         return None
@@ -152,7 +156,10 @@ def compute_total_debt(task: Task) -> int | None:
 
 
 def sum_payments_by_loss_bearer(columns: OutcomeColumns, rows: Rows) -> dict[str, Sample]:
-    """Sum what each group paid on each path, by the stages that take its money; holders bear the rest."""
+    """Return the amount that each group of loss bearers paid on each path [micro].
+
+    The group of a stage is the group whose money it takes. The group "holders" bears the outstanding losses.
+    """
     found: dict[str, Sample] = {}
     for name in GROUPS:
         stages = [stage for stage in columns.stages if get_loss_bearer(stage) == name]
@@ -168,7 +175,10 @@ def _zero_column(rows: Rows) -> Sample:
 
 
 def estimate_loss_chance_mean_and_tail(sample: Sample) -> dict[str, Any]:
-    """Estimate a kind of loss over all paths: its chance, its average and its tail."""
+    """Estimate the chance, the mean and the tail of a loss over all paths.
+
+    The result has `chance`, `mean`, `levels` (value at risk and expected shortfall) and `largest_micro`.
+    """
     return {
         "chance": convert_estimate_to_integers(
             estimate_share(int(np.count_nonzero(sample)), len(sample)), "bps", BASIS_POINTS
@@ -191,7 +201,10 @@ def estimate_loss_chance_mean_and_tail(sample: Sample) -> dict[str, Any]:
 
 
 def convert_estimate_to_integers(estimate: Estimate, unit: str, scale: int = 1) -> dict[str, int | None]:
-    """Convert an estimate to integers of a unit, rounded to the nearest."""
+    """Return an estimate times `scale`, rounded to integers.
+
+    The keys are `value_UNIT`, `low_UNIT` and `high_UNIT`. An end that is None stays None.
+    """
     names = (f"{name}_{unit}" for name in Estimate._fields)
     return {
         name: None if value is None else round(value * scale)
@@ -202,10 +215,10 @@ def convert_estimate_to_integers(estimate: Estimate, unit: str, scale: int = 1) 
 def estimate_shortfalls_from_confirmed_paths(
     path_count: int, confirmed_paths: Sequence[Mapping[str, int]]
 ) -> list[dict[str, int]]:
-    """Estimate expected shortfall on the contracts, where enough of the worst paths were run again.
+    """Return the expected shortfall on the contracts, for each level with enough confirmed paths.
 
-    Twice the paths of the tail are enough: the engines differ by far less than losses do on both sides of its
-    edge, so the worst paths on the contracts are among them.
+    Twice as many paths as the tail has are enough. The engines differ by far less than losses do around the
+    tail's edge, so that the worst paths on the contracts are among them.
     """
     exact = np.array([each["exact_micro"] for each in confirmed_paths])
     return [
@@ -219,7 +232,7 @@ def estimate_shortfalls_from_confirmed_paths(
 
 
 def _list_percentile_values(sample: Sample) -> list[dict[str, int]]:
-    """Return the percentiles by order statistics; none of an empty sample."""
+    """Return the percentiles of a sample by order statistics; an empty list for an empty sample."""
     if len(sample) == 0:
         return []
     return [
@@ -229,7 +242,11 @@ def _list_percentile_values(sample: Sample) -> list[dict[str, int]]:
 
 
 def _summarise_times(first_loss_at: Sample, covered_at: Sample) -> dict[str, Any]:
-    """Summarise when losses came and how long they were open, of the paths that had any."""
+    """Return percentiles of the time of the first loss and of the time until it was paid [s].
+
+    Only paths with a loss count. `never_covered` is the share of those paths whose losses were not all
+    covered.
+    """
     lost, covered = first_loss_at != NEVER, covered_at != NEVER
     return {
         "first_loss": _list_percentile_values(first_loss_at[lost]),
@@ -241,7 +258,7 @@ def _summarise_times(first_loss_at: Sample, covered_at: Sample) -> dict[str, Any
 
 
 def _estimate_joint_loss_chances(columns: OutcomeColumns, rows: Rows) -> list[dict[str, Any]]:
-    """Estimate, for each type with bad debt, how often each other type had some too."""
+    """Estimate, for each pair of types, the chance that one has bad debt if the other has some."""
     losses = {symbol: rows[:, columns.get_index(f"bad_debt_{symbol}")] > 0 for symbol in columns.types}
     return [
         {
@@ -261,7 +278,10 @@ def _estimate_joint_loss_chances(columns: OutcomeColumns, rows: Rows) -> list[di
 
 
 def worst_paths(columns: OutcomeColumns, rows: Rows, count: int) -> list[int]:
-    """Return the paths with the most bad debt; ties go to more outstanding, then to the first."""
+    """Return the numbers of the `count` paths with the most bad debt, worst first.
+
+    Of equal bad debts, the path with more outstanding losses comes first, then the lower number.
+    """
     keys = (rows[:, 0], -rows[:, columns.get_index("outstanding")], -rows[:, columns.get_index("bad_debt")])
     return [int(path) for path in rows[np.lexsort(keys), 0][:count]]
 
@@ -269,7 +289,7 @@ def worst_paths(columns: OutcomeColumns, rows: Rows, count: int) -> list[int]:
 def _build_worst_path_record(
     task: Task, scenario_name: str, columns: OutcomeColumns, rows: Rows
 ) -> dict[str, Any]:
-    """Describe the worst path, with the command that replays it on model and chain."""
+    """Return the number and outcome of the worst path, and the command that replays it on model and chain."""
     path = worst_paths(columns, rows, 1)[0]
     row = rows[rows[:, 0] == path][0]
     return {

@@ -18,7 +18,10 @@ MOST_VAULTS = 20_000
 
 
 def choose_confirmed_paths(scenario: Scenario) -> int:
-    """Return how many worst paths of a scenario are run again, unless it is said; none of a large book."""
+    """Return the default number of worst paths to run again on the contracts.
+
+    0 if the scenario has more than MOST_VAULTS vaults, as the run would take too long.
+    """
     vaults = len(scenario.vaults) + sum(book.vaults for book in scenario.generated.values())
     return CONFIRMED if vaults <= MOST_VAULTS else 0
 
@@ -26,7 +29,11 @@ def choose_confirmed_paths(scenario: Scenario) -> int:
 def confirm_worst_paths(
     task: Task, rows: Rows, count: int, progress: Progress, stop: Callable[[], bool]
 ) -> list[dict[str, int]]:
-    """Run the `count` worst paths on the exact engine; list their bad debt by both engines [micro]."""
+    """Run the `count` worst paths on the exact engine, and return their bad debt by both engines [micro].
+
+    Each dictionary has `path`, `engine_micro` (the study's engine) and `exact_micro`. `stop` ends the list
+    early.
+    """
     if not count:  # which needs no contracts
         return []
     columns = OutcomeColumns.from_parameters(task.scenario.parameters)

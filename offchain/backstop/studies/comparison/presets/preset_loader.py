@@ -63,7 +63,10 @@ _CLOSING, _CRANK = "deleverager", "margin_crank"
 
 @dataclass(frozen=True)
 class Preset:
-    """Terms of one system, read but not checked, which takes a scenario."""
+    """Terms of losses and liquidations of one known system, to be applied to a scenario.
+
+    The terms are read, but only checked with a scenario.
+    """
 
     name: str
     title: str
@@ -75,7 +78,7 @@ class Preset:
         """Group of the preset: SYSTEMS, ALL or MARGIN.
 
         SYSTEMS if the preset sets the sale of vaults; otherwise ALL if it sets the waterfall of all losses,
-        or MARGIN if it sets only margin losses.
+        or MARGIN if it sets only losses of the margin market.
         """
         if _has_mechanism(_read_type_terms(self.terms)):
             return SYSTEMS
@@ -83,7 +86,7 @@ class Preset:
 
     @property
     def naive_pool_names(self) -> list[str]:
-        """Names of the pools that are left at book value."""
+        """Names of the pools that depositors may leave at once at book value."""
         pools = self.terms["pools"].read_mapping_entries() if "pools" in self.terms else {}
         return [
             name
@@ -94,7 +97,7 @@ class Preset:
 
     @property
     def naive_rules(self) -> list[str]:
-        """Naive rules that the preset has, of NAIVE_RULES."""
+        """Keys of NAIVE_RULES that the preset has."""
         found = [LEAVE_AT_ONCE] if self.naive_pool_names else []
         for term, rule in _CONTRACTS.items():
             if term in self.terms and self.terms[term].text in NAIVE:
@@ -103,13 +106,22 @@ class Preset:
 
 
 def preset_names(group: str | None = None) -> list[str]:
-    """List the presets that come with the package, or those of a group."""
+    """Return the names of the package's presets, or of those in a group."""
     names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
     return [name for name in names if group is None or load_preset(name).group == group]
 
 
 def load_presets(names: str) -> list[Preset]:
-    """Load presets by names with commas between them; `all`, `systems` and `margin` stand for groups."""
+    """Load presets by their names, with commas between them.
+
+    `names` may contain names of the library, files (.yaml) and groups: "all" (orders of losses), "systems"
+    (whole systems with their own sale of vaults) and "margin" (margin markets).
+
+    Each Preset has `name`, `title`, `description`, `terms` (its unchecked fields), `group`, `naive_rules` and
+    `naive_pool_names`. `compare` and `apply_preset` apply it to a scenario.
+
+    Raises BackstopError for an unknown preset, and for a preset that is given twice.
+    """
     given = [name.strip() for name in names.split(",")]
     groups = {name: preset_names(name) for name in (ALL, SYSTEMS, MARGIN) if name in given}
     listed = [each for name in given for each in groups.get(name, [name])]
@@ -121,7 +133,10 @@ def load_presets(names: str) -> list[Preset]:
 
 
 def load_preset(name_or_file: str | Path) -> Preset:
-    """Load a preset by its name, or from a file."""
+    """Load a preset by its name in the library, or from a .yaml file.
+
+    Raises BackstopError for an unknown name, a missing file, or a file without terms.
+    """
     path = Path(name_or_file)
     if path.suffix not in (".yaml", ".yml"):
         path = LIBRARY / f"{name_or_file}.yaml"
@@ -156,11 +171,12 @@ def load_preset(name_or_file: str | Path) -> Preset:
 
 
 def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str = "") -> Scenario:
-    """Load a scenario, by name or file, with the preset's terms in place of its own.
+    """Load a scenario with the preset's terms in place of its own.
 
-    Without one of its naive rules it has ours there: caps over any window; vaults under water sold whole; a
-    stability pool with delays, which pays no more than collateral is worth; or requests, batches, cooldowns
-    as the preset `backstop` has them. Keepers flag debt in doubt where members leave.
+    With `excluded_naive_rule`, one of the preset's naive rules is replaced by ours. That is caps over any
+    window, vaults under water sold whole, or a stability pool with delays that pays no more than collateral
+    is worth. For pools that are left at once it is requests, batches and cooldowns as in the preset
+    `backstop`. Keepers flag doubtful debt if depositors leave.
     """
     load_scenario(scenario)  # its own errors are not to be blamed on the preset
     document, name = read_unchecked_scenario_fields(scenario)
@@ -204,26 +220,26 @@ def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str 
 
 
 def _read_type_terms(terms: Section) -> Mapping[str, Field]:
-    """Read what a preset says of each collateral type."""
+    """Return the fields that a preset sets in each collateral type."""
     if "of_each_type" not in terms:
         return {}
     return terms["of_each_type"].read_section((), (*_OF_TYPES, *_LOWERED, "auction")).fields_by_name
 
 
 def _has_mechanism(types: Mapping[str, Field]) -> bool:
-    """Return whether a preset says how the vaults of a type are sold: by a pool, a discount, or an auction.
+    """Return whether a preset sets how vaults are sold: by a stability pool, a discount or an auction.
 
-    A penalty alone is no mechanism: the auctions are the scenario's.
+    A penalty alone is no mechanism, as the auctions stay the scenario's.
     """
     auction = types["auction"].read_mapping_entries() if "auction" in types else {}
     return any(name in types for name in _MECHANISMS) or "curve" in auction
 
 
 def _replace_type_terms(fields: dict[str, Field], own: Mapping[str, Field]) -> None:
-    """Replace the terms of a collateral type by the preset's; a ratio and a floor are lowered at most.
+    """Replace the terms of a collateral type by the preset's.
 
-    Under a higher ratio vaults of the scenario could be unsafe from the start, under a higher floor they
-    could not be opened.
+    The liquidation ratio and the debt floor are only lowered. With a higher ratio, vaults of the scenario
+    could be unsafe from the start; with a higher floor, they could not be opened.
     """
     if _has_mechanism(own):
         # One stands in the place of the other.
@@ -243,9 +259,9 @@ def _replace_type_terms(fields: dict[str, Field], own: Mapping[str, Field]) -> N
 
 
 def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: str) -> None:
-    """Replace the terms of a margin market; where positions are closed by force, have a keeper do it.
+    """Replace the terms of the margin market, and add a keeper if the policy closes positions by force.
 
-    A preset that is about vaults as well says nothing where there is no such market.
+    Raises BackstopError if the scenario has no margin market, or no facilitator for the preset's credit line.
     """
     parameters = document["parameters"].read_mapping_entries()
     if "margin" not in parameters:
@@ -273,7 +289,7 @@ def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: st
 
 
 def _build_deleverager_group(policy_field: Field, keepers: Mapping[str, Field]) -> Field:
-    """Build a keeper group that has positions closed, at the gas price of the margin market's keepers."""
+    """Return a keeper group that closes positions, at the gas price of the margin market's keepers."""
     made = {"role": Field(policy_field.file, policy_field.line, f"keepers.{_CLOSING}.role", _CLOSING)}
     for fields in keepers.values():
         crank = fields.read_mapping_entries()

@@ -41,7 +41,7 @@ def combine_presets(mechanism: Preset, order: Preset) -> Preset:
 
 
 def drop_liquidation_ratio(preset: Preset) -> Preset:
-    """Return a preset without its liquidation ratio and debt floor: the scenario's stay."""
+    """Return a preset without its liquidation ratio and debt floor, so that the scenario's values stay."""
     terms = dict(preset.terms.fields_by_name)
     types = {
         name: field for name, field in _read_entries(preset, _TYPES).items() if name not in THRESHOLD_TERMS
@@ -58,6 +58,6 @@ def _read_entries(preset: Preset, name: str) -> dict[str, Field]:
 
 
 def _build_section_field(preset: Preset, name: str, entries: dict[str, Field]) -> Field:
-    """Return a section with other entries, at the place of the preset's own."""
+    """Return a section with other entries, at the file and line of the preset's section."""
     own = preset.terms[name]
     return Field(own.file, own.line, own.path, entries)

@@ -26,7 +26,7 @@ ENDLESS = 1e300
 
 @njit(cache=True)
 def update_prices(terms: Table, system: Table, auctions: Table, now: float) -> None:
-    """Update the price of every open auction for this block."""
+    """Set the current price of each open auction, and whether it needs a reset."""
     last_type, last_elapsed, decay = -1, 0.0, 0.0
     for a in range(system.auctions):
         auction = auctions[a]
@@ -52,10 +52,11 @@ def _plan_take(
     money: float,
     virtual: float,
 ) -> tuple[float, float, float, float]:
-    """Plan the take of about `amount` with the largest profit: profit, amount to ask, bought, paid.
+    """Return the most profitable purchase of about `amount` from an auction.
 
-    A take is worth what a market of coins and money pays for it, or the outside price where there are no
-    coins.
+    The result is (profit, amount to ask, bought, paid). The bought collateral is worth the proceeds of its
+    sale on a market with the reserves `coins` and `money`. If `coins` is 0, it is worth the outside price
+    `market`. The profit is -1 and the other entries 0 if no purchase is possible within `budget`.
     """
     price, best = auction.price, (-1.0, 0.0, 0.0, 0.0)
     for way in range(4):
@@ -84,7 +85,10 @@ def _plan_take(
 
 @njit(cache=True)
 def sink_heap_entry(keys: Floats, places: Integers, count: int, root: int) -> None:
-    """Sink an entry in a heap of `count`: the least key is on top, of equal keys the first place."""
+    """Sift the entry at `root` down a binary heap of `count` entries, in place.
+
+    The least key is on top; of equal keys, the lower place.
+    """
     key, place, at = keys[root], places[root], root
     while True:
         child = 2 * at + 1
@@ -116,9 +120,10 @@ def add_resale_take_wishes(
     places: Integers,
     markets: Floats,
 ) -> None:
-    """Choose the takes that a taker sells on the market at once with a profit, the cheapest first.
+    """Plan a flash taker's purchases from auctions that it resells on the market at once, cheapest first.
 
-    `markets` has the coins and money of each market, less the amounts of the chosen takes.
+    Each purchase must earn `cost` and the group's least profit. `markets` holds the coins and money of each
+    local market, and is updated in place by the planned sales.
     """
     count = 0
     for a in range(system.auctions):
@@ -169,7 +174,10 @@ def add_bidder_take_wishes(
     block: int,
     budgets: Floats,
 ) -> None:
-    """Choose the takes that bidders pay with their own money and keep; `budgets` gets the remainders."""
+    """Plan the auction purchases of bidders, who pay with their own money and keep the collateral.
+
+    `budgets` is filled in place with the money that each bidder of the group has left.
+    """
     for i in range(group.first, group.first + group.number):
         budgets[i] = keepers[i].budget
     least = cost + group.profit
@@ -209,7 +217,7 @@ def choose_ends(
     old: Table,
     block: int,
 ) -> None:
-    """Choose the auctions to close, first those that are sold out, and those to reset."""
+    """Plan a keeper's calls that close auctions, those that are sold out first, or reset their price."""
     for sold_out in (True, False):
         for a in range(system.auctions):
             auction = auctions[a]
@@ -234,7 +242,10 @@ def choose_ends(
 
 @njit(cache=True)
 def quote_take(terms: Table, auction: Table, amount: float, now: float) -> tuple[float, float]:
-    """Return what a take buys and pays at the present price; zeros if it would revert."""
+    """Return (bought collateral, payment) of a purchase from an auction at the present price.
+
+    Both are 0 if the purchase would revert.
+    """
     if auction.target == 0.0 or auction.lot == 0.0:
         return 0.0, 0.0
     elapsed = now - auction.since
@@ -249,7 +260,11 @@ def quote_take(terms: Table, auction: Table, amount: float, now: float) -> tuple
 def book_take(
     terms: Table, kind: Table, system: Table, auction: Table, vault: Table, bought: float, paid: float
 ) -> None:
-    """Book a take: principal is repaid first, then the penalty goes to the buffer."""
+    """Apply a purchase from an auction to the state.
+
+    The payment repays principal first; the rest is penalty, which goes to the type's buffer. If the target is
+    met, the unsold collateral returns to the vault.
+    """
     rest, left = auction.target - paid, auction.lot - bought
     if rest <= ROUNDING * auction.target:
         rest = 0.0
@@ -268,14 +283,17 @@ def book_take(
 
 @njit(cache=True)
 def _release_principal(kind: Table, system: Table, principal: float) -> None:
-    """Book principal as no longer under auction."""
+    """Subtract repaid or lost principal from the type's and the system's principal under auction."""
     kind.in_auction = max(0.0, kind.in_auction - principal)
     system.in_auction = max(0.0, system.in_auction - principal)
 
 
 @njit(cache=True)
 def close_auction_and_book_loss(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
-    """End an auction that can repay no more: its principal is a loss, its lot salvage."""
+    """End an auction that can repay no more: recognise its principal as a loss, and set its lot aside.
+
+    Do nothing while the lot may still be sold.
+    """
     if auction.target == 0.0:
         return
     principal = max(0.0, auction.target - auction.penalty)
@@ -294,7 +312,10 @@ def close_auction_and_book_loss(terms: Table, kind: Table, system: Table, auctio
 
 @njit(cache=True)
 def reset_auction(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
-    """Restart the price of an auction, for a reward of penalty that has come in."""
+    """Restart the price of an auction that is over, and reward the caller.
+
+    The reward is at most the penalty that the auction has received. Do nothing if the auction needs no reset.
+    """
     price, elapsed = get_higher_current_or_next_price(kind, now), now - auction.since
     old = auction_price(terms, auction.top, elapsed)
     if auction.lot == 0.0 or price == 0.0 or not needs_reset(terms, auction.top, old, elapsed):
@@ -309,7 +330,7 @@ def reset_auction(terms: Table, kind: Table, system: Table, auction: Table, now:
 
 @njit(cache=True)
 def forget_ended(system: Table, auctions: Table) -> None:
-    """Remove ended auctions and close the gaps that they leave."""
+    """Remove ended auctions from the table in place, and keep the order of the remaining auctions."""
     kept = 0
     for a in range(system.auctions):
         if auctions[a].target > 0.0:

@@ -37,7 +37,10 @@ _OF_EQUITY = ("recap_bidder", "surplus_bidder", "treasurer")
 
 
 def refuse_unsupported(scenario: Scenario) -> None:
-    """Refuse what the engine would silently get wrong; docs/reference/stress-engines.md lists omissions."""
+    """Raise BackstopError if the scenario has a feature that the fast engine does not support.
+
+    docs/reference/stress-engines.md lists features that the engine leaves out without an error.
+    """
     parameters = scenario.parameters
     for group in scenario.keepers:
         if group.role not in ROLES and group.role not in _IDLE and group.role not in _OF_EQUITY:

@@ -28,7 +28,7 @@ ACCRUAL = 1.001
 
 @njit(cache=True)
 def compute_bonus_factor(terms: Table, health: float) -> float:
-    """Compute the worth of collateral per repaid debt, by the contract's terms at a health."""
+    """Return the worth of collateral that a buyer gets per unit of repaid debt, at this health of a vault."""
     if terms.max_discount > 0.0:
         return 1 / max(health, 1 - terms.max_discount)
     if terms.cursor > 0.0:
@@ -43,9 +43,10 @@ def compute_bonus_factor(terms: Table, health: float) -> float:
 def plan_sale(
     terms: Table, vault: Table, rate: float, price: float, most_coins: float, most_paid: float
 ) -> tuple[float, float, float, float]:
-    """Plan a sale within a buyer's limits: collateral, the fee in it, principal, and payment.
+    """Return a discount sale within the buyer's limits, as (collateral, fee in it, principal, payment).
 
-    Zeros if it would be refused.
+    `most_coins` limits the collateral, `most_paid` the payment. All are 0 if the contract would refuse the
+    sale.
     """
     debt, worth = vault.debt * rate, vault.locked * price
     health = min(1.0, worth * terms.threshold / debt)
@@ -74,7 +75,7 @@ def plan_sale(
 
 @njit(cache=True)
 def _compute_most_repaid(terms: Table, debt: float, worth: float, health: float, factor: float) -> float:
-    """Compute the most that one sale may repay."""
+    """Return the largest part of a vault's debt that one discount sale may repay [stablecoins]."""
     if terms.target_health > 0.0:
         taken = factor * terms.threshold
         if terms.target_health <= taken:
@@ -106,10 +107,11 @@ def add_purchase_wishes(
     market: Floats,
     is_resold: bool,
 ) -> None:
-    """Choose a group's purchases of a type's unsafe vaults, the largest debt first.
+    """Plan a keeper group's discount purchases from the unsafe vaults of one type, largest debt first.
 
-    Resold collateral is worth the price of the local market of `market` coins and money. Other collateral is
-    worth the outside price, and is paid with a keeper's own money.
+    Resold collateral is worth the price of the local market, whose coins and money `market` holds. Other
+    collateral is worth `outside_price`, and is paid from the keeper's entry of `budgets`. The planned
+    purchases update `market` or `budgets` in place.
     """
     price = get_higher_current_or_next_price(kind, now)
     if price == 0.0 or (is_resold and market[0] == 0.0):
@@ -165,7 +167,7 @@ def add_purchase_wishes(
 
 @njit(cache=True)
 def _can_resale_pay(terms: Table, kind: Table, market: Floats, price: float, least: float) -> bool:
-    """Return whether a market pays enough more than a price for any amount."""
+    """Return whether a resale of some amount earns at least `least`, if collateral costs `price`."""
     amount = best_amount(market[0], market[1], kind.virtual, terms.fee, price)
     gained = compute_proceeds(market[0], market[1], terms.fee, amount) - amount * price
     return amount > 0.0 and gained * (1 + ROUNDING) >= least
@@ -182,7 +184,11 @@ def _find_best_purchase(
     market: Floats,
     is_resold: bool,
 ) -> tuple[float, float, float, float]:
-    """Find the sale with the largest profit: of all, of the amount the market takes, or down to the floor."""
+    """Return the most profitable discount sale of a vault, as (collateral, fee, principal, payment).
+
+    The candidates are the whole sale, the amount that the market takes, and a sale down to the debt floor.
+    All are 0 if none has a profit.
+    """
     best, best_profit = (0.0, 0.0, 0.0, 0.0), 0.0
     rate = compute_charged_rate(terms, kind)
     coins, fee, _, paid = plan_sale(terms, vault, rate, price, ENDLESS, ENDLESS)
@@ -217,7 +223,10 @@ def _find_best_purchase(
 def quote_purchase(
     terms: Table, kind: Table, vault: Table, wish: Table, now: float
 ) -> tuple[float, float, float, float]:
-    """Return what a wish buys now: collateral, fee, principal, paid; zeros if it would revert."""
+    """Return the planned purchase at present prices, as (collateral, fee, principal, payment).
+
+    All are 0 if the call would revert.
+    """
     price = get_fresh_price_or_zero(kind, now)
     if vault.state == SOLD or vault.debt <= 0.0 or price == 0.0 or vault.trigger * kind.rate <= price:
         return 0.0, 0.0, 0.0, 0.0
@@ -240,7 +249,7 @@ def book_purchase(
     paid: float,
     now: float,
 ) -> None:
-    """Book a sale: the unpaid part of the debt that leaves the vault is a loss at once."""
+    """Apply a discount sale to the state, and recognise the unpaid part of its principal as a loss."""
     charge_fees(terms, kind, system, now)
     part = principal / compute_charged_rate(terms, kind)
     kind.art -= part

@@ -34,15 +34,15 @@ ROOM = 1_024
 
 
 class FastEngine:
-    """Engine that runs paths of one scenario one after the other."""
+    """Engine that runs the paths of one scenario in compiled floats, one after the other."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
-        """Prepare the tables; raise BackstopError for features that this engine does not support."""
+        """Build the scenario's tables; raise BackstopError for features that this engine does not support."""
         self._allocate_tables(ScenarioTables.from_scenario(scenario, seed))
 
     @classmethod
     def from_tables(cls, tables: ScenarioTables) -> FastEngine:
-        """Return an engine for tables that are already built."""
+        """Return an engine for scenario tables that are already built."""
         self = cls.__new__(cls)
         self._allocate_tables(tables)
         return self
@@ -85,16 +85,19 @@ class FastEngine:
         self.places = np.zeros(auction_capacity, dtype=np.int64)
 
     def run_paths(self, first: int, count: int) -> Rows:
-        """Return the outcomes of consecutive paths."""
+        """Return the outcome rows of the paths `first` to `first + count - 1`."""
         return np.array([self.run_one_path(path) for path in range(first, first + count)], dtype=np.int64)
 
     def run_one_path(self, path: int) -> tuple[int, ...]:
-        """Return the outcome of one path, which does not depend on those that ran before."""
+        """Return the outcome row of one path, which does not depend on paths that ran before."""
         chosen = draw_path_outcomes(self.tables.scenario, self.tables.seed, path)
         return self.run_drawn_path(path, self.tables.build_path_conditions(chosen))
 
     def run_drawn_path(self, path: int, world: PathConditions) -> tuple[int, ...]:
-        """Return the outcome of a path that is already drawn."""
+        """Return the outcome row of a path whose prices and other conditions are already drawn.
+
+        If the path opens more auctions than there is room for, the room is doubled and the path runs again.
+        """
         tables = self.tables
         self._reset_activity()
         while not try_run_path(
@@ -131,13 +134,13 @@ class FastEngine:
         return self._build_row(path)
 
     def list_activity_by_book(self) -> Table:
-        """Return what became of each vault on the path that ran last, in the order of the book."""
+        """Return the owner's actions and liquidations of each vault on the last path, in the book's order."""
         found = np.zeros_like(self.activity)
         found[self.vaults["number"]] = self.activity
         return found
 
     def get_market_prices(self, path: int, type_index: int) -> Floats:
-        """Return a type's price outside at each block of a path [stablecoins]."""
+        """Return the outside price of a type at each block of a path [stablecoins]."""
         chosen = draw_path_outcomes(self.tables.scenario, self.tables.seed, path)
         prices: Floats = self.tables.build_path_conditions(chosen).prices[type_index]
         return prices
@@ -169,5 +172,4 @@ class FastEngine:
 
 
 def _stablecoins_to_millionths(stablecoins: float) -> int:
-    """Convert stablecoins to millionths, rounded down."""
     return floor(stablecoins * MILLION)

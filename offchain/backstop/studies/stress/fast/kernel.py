@@ -99,10 +99,10 @@ def try_run_path(
     keys: Floats,
     places: Integers,
 ) -> bool:
-    """Play a path; return False if the tables have no room for all its auctions.
+    """Run one path; return False if the auction table has no room for all its auctions.
 
-    The outcome is in `systems`, `kinds` and `stages`; the vaults are restored. The last six arguments are
-    scratch space.
+    The outcome is left in `systems`, `kinds` and `stages`, owners' actions and liquidations in `activity`.
+    The vaults are restored to their state at the start. The last six arguments are scratch space.
     """
     setting, system = settings[0], systems[0]
     types, fits = len(terms), True
@@ -267,7 +267,7 @@ def _reset_kernel_state(
     stages: Table,
     keepers: Table,
 ) -> None:
-    """Set the state of the start."""
+    """Reset types, feeds, stages, keepers and system to their state at the scenario's start."""
     for c in range(len(terms)):
         kind = kinds[c]
         opened, stepped = -setting.opened_before, -setting.first_step
@@ -293,7 +293,10 @@ def _reset_kernel_state(
 
 @njit(cache=True)
 def _start_new_wish_lists(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
-    """Begin new lists of wishes, and keep the old ones for groups that are slow."""
+    """Start an empty list of transactions for each keeper.
+
+    Keep the last list of groups with a latency, whose transactions are included later.
+    """
     for g in range(len(groups)):
         for i in range(groups[g].first, groups[g].first + groups[g].number):
             keepers[i].before = keepers[i].wishes
@@ -305,14 +308,20 @@ def _start_new_wish_lists(groups: Table, keepers: Table, wishes: Table, old: Tab
 
 @njit(cache=True)
 def _add_block_fees(terms: Table, kind: Table) -> None:
-    """Add the fees of one block, which are owed at once and charged when a call touches the type."""
+    """Add the stability fees of one block to the type's rate and to its uncharged fees.
+
+    Fees reach the buffer and the reserve only when a call charges them.
+    """
     kind.fees += kind.art * kind.rate * (terms.growth - 1)
     kind.rate *= terms.growth
 
 
 @njit(cache=True)
 def _compute_backing(depths: Floats, kinds: Table, system: Table) -> float:
-    """Compute the share of the markets' depth that the maker's money and the markets hold, up to 1."""
+    """Return the share of the markets' depth that real stablecoins cover, at most 1.
+
+    Real stablecoins are those of the market maker and of the markets themselves.
+    """
     needed, circulating = 0.0, system.maker
     for c in range(len(depths)):
         needed += depths[c]
@@ -330,10 +339,10 @@ def _narrow_gap_to_outside_price(
     backing: float,
     now: int,
 ) -> None:
-    """Close a part of the local market's gap to the outside price; the maker's shortage is virtual.
+    """Move the local market's price a step towards the outside price, every `terms.every` seconds.
 
-    A market with a depth that falls with the price is also refilled if its depth is off by more than the
-    tolerance.
+    Stablecoins that the market maker lacks are virtual: they count for prices, but cannot be paid out. A
+    market whose depth falls with the price is also refilled when its depth is off by more than the tolerance.
     """
     if now % terms.every != 0:
         return
@@ -374,9 +383,9 @@ def _run_included_calls(
     block: int,
     now: float,
 ) -> bool:
-    """Run what was decided in the last block and is included, the highest bid first.
+    """Run the transactions that keepers sent in the last block and that are included, highest bid first.
 
-    Return False if there is no room for an auction.
+    Return False if the auction table is full.
     """
     room = world.capacity[block]
     for place in range(len(groups)):
@@ -464,7 +473,10 @@ def _run_included_calls(
 def _note_liquidation(
     activity: Table, daily: Floats, principal: float, seized: float, price: float, now: float
 ) -> None:
-    """Record the debt and collateral of a liquidation; nothing if the vault was safe again."""
+    """Add the debt and collateral of a liquidation to the vault's activity and the daily sums.
+
+    Do nothing if `principal` is 0, as the vault was safe again.
+    """
     if principal <= 0.0:
         return
     if activity.liquidated == 0.0:
@@ -487,7 +499,10 @@ def _apply_take_wish(
     wish: Table,
     now: float,
 ) -> None:
-    """Run a take, unless a bidder lacks the money or a taker would earn less than its least profit."""
+    """Run a purchase from an auction.
+
+    Do nothing if the bidder lacks the money, or if a flash taker would earn less than its least profit.
+    """
     bought, paid = quote_take(terms, auction, wish.amount, now)
     if bought == 0.0:
         return
@@ -515,7 +530,10 @@ def _apply_purchase_wish(
     wish: Table,
     now: float,
 ) -> float:
-    """Run a purchase from a vault at a discount and return the collateral that left it; 0 if it reverts."""
+    """Run a discount purchase from a vault, and return the collateral that left the vault [coins].
+
+    Return 0 if the call reverts.
+    """
     coins, fee, principal, paid = quote_purchase(terms, kind, vault, wish, now)
     if coins == 0.0:
         return 0.0
@@ -537,7 +555,7 @@ def _apply_purchase_wish(
 def _mark_due_reports(
     group: Table, source: float, noise: Floats, reports: Table, block: int, now: float
 ) -> None:
-    """Plan a report of each reporter with a moved source price, or with a due heartbeat."""
+    """Plan a report of each reporter whose source price has moved enough, or whose heartbeat is due."""
     for r in range(len(reports)):
         report, seen = reports[r], source * noise[r, block]
         moved = abs(seen - report.price) >= report.price * group.deviation
@@ -547,7 +565,7 @@ def _mark_due_reports(
 
 @njit(cache=True)
 def _run_reports(reports: Table, gas: float, room: float, now: float) -> float:
-    """Run the planned reports that fit into the block and return the gas that is left."""
+    """Run the planned reports that fit into the block, and return the gas that is left."""
     for r in range(reports.shape[1]):
         for c in range(reports.shape[0]):
             report = reports[c, r]
@@ -561,7 +579,10 @@ def _run_reports(reports: Table, gas: float, room: float, now: float) -> float:
 def _plan_cover_call(
     terms: Table, group: Table, kind: Table, system: Table, stages: Table, events: Table, now: float
 ) -> None:
-    """Plan a cover call when the ledger's own stages can pay, and at every heartbeat."""
+    """Plan a call that pays the type's deficit from the stages.
+
+    The call is planned if buffer and reserve can pay enough of the deficit at once, and at every heartbeat.
+    """
     if kind.deficit > 0.0:
         at_once = min(kind.deficit, compute_buffer_and_reserve_payment(terms, kind, system, stages, events))
         waited = now - kind.covered_at >= group.heartbeat
@@ -570,7 +591,7 @@ def _plan_cover_call(
 
 @njit(cache=True)
 def _note_losses_covered_time(kinds: Table, system: Table, now: float) -> None:
-    """Record the time since which no loss has been outstanding."""
+    """Record the current time as `covered_at` if all recognised losses have just been paid."""
     if system.first_loss_at < 0 or system.covered_at >= 0:
         return
     for c in range(len(kinds)):
@@ -581,7 +602,10 @@ def _note_losses_covered_time(kinds: Table, system: Table, now: float) -> None:
 
 @njit(cache=True)
 def _note_ratio(kinds: Table, system: Table, prices: Floats) -> None:
-    """Record the ratio of collateral in vaults and auctions to their debt and the outstanding loss."""
+    """Update the lowest ratio of collateral to debt.
+
+    Collateral is that in vaults and auctions at outside prices; debt is theirs and the outstanding loss.
+    """
     worth = owed = 0.0
     for c in range(len(prices)):
         kind = kinds[c]
@@ -593,7 +617,10 @@ def _note_ratio(kinds: Table, system: Table, prices: Floats) -> None:
 
 @njit(cache=True)
 def _has_open_principal(system: Table, auctions: Table) -> bool:
-    """Return whether an open auction has principal to repay, which needs no scan of the vaults."""
+    """Return whether an open auction still has principal to repay.
+
+    This check is cheap, as it does not scan the vaults.
+    """
     a = 0
     while a < system.auctions and auctions[a].target <= auctions[a].penalty:
         a += 1
@@ -612,10 +639,10 @@ def _has_unsold_debt(
     now: float,
     are_vaults_unordered: bool,
 ) -> bool:
-    """Record the debt with unsold collateral and the lost part of it; return whether there is any.
+    """Return whether there is debt with unsold collateral, and record it by type with its lost part.
 
-    That is the principal in auctions, all of it lost, and the debt of vaults that are unsafe by the feed or
-    by the reporters' sources. Of the vaults' debt, the part beyond the collateral's worth on the market is
+    Principal in auctions counts as unsold and lost. Vaults count as unsold if they are unsafe by the feed or
+    by the reporters' sources. Of a vault's debt, the part beyond its collateral's worth on the market is
     lost.
     """
     left = 0.0

@@ -32,7 +32,10 @@ CLOSE, RESET = 0.0, 1.0
 
 
 def build_row_type(floats: str, integers: str = "", flags: str = "") -> np.dtype[np.void]:
-    """Build the type of a row with these fields."""
+    """Return a NumPy record type with these space-separated field names.
+
+    `floats` become float64, `integers` int64 and `flags` uint8.
+    """
     kinds = ((floats, np.float64), (integers, np.int64), (flags, np.uint8))
     return np.dtype([(name, kind) for names, kind in kinds for name in names.split()], align=True)
 
@@ -147,10 +150,11 @@ KEEPER = build_row_type(floats="budget", integers="wishes before")
 
 
 class PathConditions(NamedTuple):
-    """World of one path; bids and ups are those at a block's decisions, `order` is that of inclusion.
+    """Outside conditions of one path: prices, market depths, gas, bids, outages and exits of depositors.
 
-    Prices end with the scenario's last block and stand still from there on, while all else goes on. Depths
-    end once nothing changes them any more.
+    `bids` and `up` hold for the block in which keepers decide, `order` for the block that includes the calls.
+    Prices end with the scenario's last block and are constant afterwards. `depths` end with their last
+    change.
     """
 
     prices: Floats  # [c, t]

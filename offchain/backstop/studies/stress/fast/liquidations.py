@@ -13,7 +13,10 @@ from backstop.studies.stress.fast.pricing import get_higher_current_or_next_pric
 
 @njit(cache=True)
 def _is_ahead(vault: Table, other: Table) -> bool:
-    """Return whether a vault is liquidated before another: more debt, or equal debt and earlier owner."""
+    """Return whether `vault` is liquidated before `other`.
+
+    The larger debt comes first; of equal debts, the lower rank.
+    """
     if vault.weight == other.weight:
         return vault.rank < other.rank
     return vault.weight > other.weight
@@ -21,7 +24,7 @@ def _is_ahead(vault: Table, other: Table) -> bool:
 
 @njit(cache=True)
 def _push_vault_by_debt(vaults: Table, heap: Integers, size: int, vault_index: int) -> None:
-    """Push a vault into a heap of `size`, with the largest debt on top."""
+    """Push a vault into a heap of `size` vaults, with the largest debt on top."""
     at, vault = size, vaults[vault_index]
     vault.weight = vault.debt
     while at > 0:
@@ -35,7 +38,7 @@ def _push_vault_by_debt(vaults: Table, heap: Integers, size: int, vault_index: i
 
 @njit(cache=True)
 def _pop_largest_debt_vault(vaults: Table, heap: Integers, size: int) -> int:
-    """Pop the vault with the largest debt from a heap of `size`."""
+    """Pop the vault with the largest debt from a heap of `size` vaults, and return the vault's index."""
     top, last = heap[0], heap[size - 1]
     at, vault = 0, vaults[last]
     while True:
@@ -54,7 +57,10 @@ def _pop_largest_debt_vault(vaults: Table, heap: Integers, size: int) -> int:
 
 @njit(cache=True)
 def _compute_auction_room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
-    """Compute the principal that may still go under auction."""
+    """Return the principal that may still go under auction [stablecoins].
+
+    The limits of the type and of all types apply.
+    """
     return max(0.0, min(terms.limit - kind.in_auction, setting.limit - system.in_auction))
 
 
@@ -71,11 +77,12 @@ def find_unsafe_vaults(
     found: Integers,
     are_vaults_unordered: bool,
 ) -> int:
-    """Find a type's unsafe vaults, the largest debt first, as many as `found` holds; return the count.
+    """Write the indices of a type's unsafe vaults to `found`, largest debt first, and return their number.
 
-    Find none while no more may go under auction, as in a crash for hours: no keeper could liquidate them.
-    Vaults that are sold at a discount or repaid by a pool go under no auction: a limit of zero stops them.
-    Owners that draw more leave the vaults unordered, and all are checked.
+    The number is limited by the length of `found`. The result is 0 while the auction limits are reached, as
+    no keeper could liquidate a vault then. That rule does not apply to types with discount sales or with a
+    stability pool that can pay. `are_vaults_unordered` is True if owners may draw more; then each vault is
+    checked.
     """
     is_sold = terms.discounted or terms.writes_off or compute_offset_room(kind) > 0
     room = terms.limit if is_sold else _compute_auction_room(terms, setting, system, kind)
@@ -123,7 +130,7 @@ def find_unsafe_vaults(
 
 @njit(cache=True)
 def restore_vaults(vaults: Table, touched: Integers, count: int) -> None:
-    """Restore the vaults to their state at the start."""
+    """Restore the first `count` vaults of `touched` to their state at the start."""
     for i in range(count):
         vault = vaults[touched[i]]
         vault.debt = vault.opening_debt
@@ -136,14 +143,17 @@ def restore_vaults(vaults: Table, touched: Integers, count: int) -> None:
 
 @njit(cache=True)
 def _compute_reward(terms: Table, principal: float) -> float:
-    """Compute a liquidator's reward."""
+    """Return the reward of a liquidator [stablecoins], at most the penalty on `principal`."""
     penalty = principal * terms.penalty
     return min(terms.tip + terms.chip * (principal + penalty), penalty)
 
 
 @njit(cache=True)
 def add_wish(wish: Table, key: int, group: Table, keeper: Table, old: Table, block: int) -> None:
-    """Add a wish to a keeper's list; one that the keeper already had keeps its age."""
+    """Add the prepared transaction to the keeper's list of planned transactions.
+
+    A transaction with the same `key` in the keeper's last list keeps the block since which it is wanted.
+    """
     wish.key, wish.since, wish.buys = key, block, 0
     if group.delay > 1:
         for n in range(keeper.before):
@@ -171,7 +181,10 @@ def choose_vaults(
     block: int,
     now: float,
 ) -> None:
-    """Choose the vaults that each keeper of a group wants auctioned, of those assigned to it."""
+    """Plan the auctions that each keeper of a group starts, among the unsafe vaults assigned to it.
+
+    A vault is chosen if the reward pays `cost` and the group's least profit, and the auction limit allows it.
+    """
     for j in range(group.number):
         room, i = _compute_auction_room(terms, setting, system, kind), group.first + j
         for place in range(count):
@@ -204,7 +217,11 @@ def liquidate_vault(
     price: float,
     now: float,
 ) -> bool:
-    """Send an unsafe vault to auction; return False if the table has no room for the auction."""
+    """Send an unsafe vault to auction; return False if the auction table is full.
+
+    Return True without a change if the contract would revert. With little room under the auction limit, only
+    a part of the debt goes under auction.
+    """
     if vault.state == SOLD or price == 0.0 or vault.trigger * kind.rate <= price:
         return True
     room = _compute_auction_room(terms, setting, system, kind)
@@ -248,7 +265,10 @@ def liquidate_vault(
 
 @njit(cache=True)
 def return_lot(terms: Table, kind: Table, vault: Table, amount: float) -> None:
-    """Return the rest of a lot to its vault, which becomes safer."""
+    """Return unsold collateral of an ended auction to its vault, and lower the vault's trigger price.
+
+    A vault that was liquidated whole keeps nothing in its row; only the type's totals change.
+    """
     kind.locked += amount
     kind.lots -= amount
     if vault.state != SOLD:

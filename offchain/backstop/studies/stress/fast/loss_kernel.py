@@ -15,7 +15,7 @@ DUST = 1e-12
 
 @njit(cache=True)
 def charge_fees(terms: Table, kind: Table, system: Table, now: float) -> None:
-    """Charge the fees up to now to the type's buffer, and the rest to the reserve."""
+    """Move the type's uncharged stability fees to its buffer (by its share) and to the reserve."""
     kind.buffer += kind.fees * terms.buffer_share
     system.reserve += kind.fees * (1 - terms.buffer_share)
     kind.fees, kind.accrued_at = 0.0, now
@@ -23,7 +23,7 @@ def charge_fees(terms: Table, kind: Table, system: Table, now: float) -> None:
 
 @njit(cache=True)
 def add_loss_to_deficit(kind: Table, system: Table, amount: float, now: float) -> None:
-    """Recognise a loss."""
+    """Add a loss of `amount` to the type's deficit and to its bad debt."""
     kind.deficit += amount
     kind.bad_debt += amount
     if system.first_loss_at < 0:
@@ -33,7 +33,7 @@ def add_loss_to_deficit(kind: Table, system: Table, amount: float, now: float) -
 
 @njit(cache=True)
 def pay_reward_or_recognise_loss(kind: Table, system: Table, reward: float, now: float) -> None:
-    """Pay a reward out of the reserve; the missing amount is a loss."""
+    """Pay a keeper's reward out of the reserve, and recognise the missing amount as a loss of the type."""
     paid = min(system.reserve, reward)
     system.reserve -= paid
     system.supply += reward
@@ -43,7 +43,7 @@ def pay_reward_or_recognise_loss(kind: Table, system: Table, reward: float, now:
 
 @njit(cache=True)
 def _read_capacity(terms: Table, kind: Table, system: Table, stage: Table) -> float:
-    """Return what a stage has to pay with."""
+    """Return the assets with which a stage can pay a loss of this type, before caps [stablecoins]."""
     if stage.kind == BUFFER:
         return kind.buffer
     if stage.kind == RESERVE:
@@ -58,7 +58,10 @@ def _read_capacity(terms: Table, kind: Table, system: Table, stage: Table) -> fl
 
 @njit(cache=True)
 def _compute_allowance(terms: Table, kind: Table, system: Table, stage: Table, event: Table) -> float:
-    """Compute what a stage may still pay under its caps, which count two epochs, and all types of a pool."""
+    """Return how much a stage may still pay for this type under its caps [stablecoins].
+
+    Caps count payments of this epoch and the last. For the reserve and the pools they count all types.
+    """
     capacity = _read_capacity(terms, kind, system, stage)
     used = stage.now + stage.before if _has_shared_balance(stage) else event.now + event.before
     cap = stage.cap
@@ -69,13 +72,16 @@ def _compute_allowance(terms: Table, kind: Table, system: Table, stage: Table, e
 
 @njit(cache=True)
 def _has_shared_balance(stage: Table) -> bool:
-    """Return whether a stage has one balance, and one cap, for all types."""
+    """Return whether a stage has one balance and one cap for all types (the reserve and the pools)."""
     return stage.kind == RESERVE or stage.kind == POOL
 
 
 @njit(cache=True)
 def turn_epoch(setting: Table, kind: Table, stages: Table, events: Table, now: float) -> None:
-    """Begin a new event with each epoch; earlier payments count under caps for one epoch more."""
+    """Start new payment counts of the type and the stages if a new epoch has begun.
+
+    Payments of the last epoch still count under the caps; older payments do not.
+    """
     epoch = int(setting.start + now) // setting.epoch
     if kind.epoch != epoch:
         for k in range(len(events)):
@@ -95,7 +101,7 @@ def turn_epoch(setting: Table, kind: Table, stages: Table, events: Table, now: f
 def compute_buffer_and_reserve_payment(
     terms: Table, kind: Table, system: Table, stages: Table, events: Table
 ) -> float:
-    """Compute what the ledger's own accounts, buffer and reserve, can pay."""
+    """Return how much the buffer and the reserve can pay for this type's losses now [stablecoins]."""
     total = 0.0
     for k in range(len(stages)):
         if stages[k].kind == BUFFER or stages[k].kind == RESERVE:
@@ -107,7 +113,7 @@ def compute_buffer_and_reserve_payment(
 def pay_deficit_from_stages(
     terms: Table, kind: Table, system: Table, stages: Table, events: Table, now: float
 ) -> None:
-    """Pay a deficit from the stages, from the first one on."""
+    """Pay the type's deficit from the stages, in the order of the waterfall, up to their caps."""
     for k in range(len(stages)):
         stage, event = stages[k], events[k]
         amount = min(kind.deficit, _compute_allowance(terms, kind, system, stage, event))

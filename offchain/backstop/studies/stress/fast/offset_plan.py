@@ -14,7 +14,7 @@ from backstop.studies.stress.fast.pricing import (
 
 @njit(cache=True)
 def compute_offset_room(kind: Table) -> float:
-    """Compute the debt that a type's stability pool may repay: all its coins but one."""
+    """Return the debt that a type's stability pool may repay: all its coins but one, at least 0."""
     return max(0.0, kind.pool - 1.0)
 
 
@@ -22,9 +22,10 @@ def compute_offset_room(kind: Table) -> float:
 def plan_offset(
     terms: Table, vault: Table, rate: float, price: float, room: float
 ) -> tuple[float, float, float, float]:
-    """Plan the sale of a vault to a pool for at most `room`: collateral, salvage in it, principal, payment.
+    """Return the sale of a vault to the stability pool for a payment of at most `room`.
 
-    Zeros for no sale.
+    The result is (collateral, salvage in it, principal, payment). Salvage is collateral of written-off debt,
+    which the pool does not get. All are 0 if the pool buys nothing.
     """
     debt, kept = vault.debt * rate, (1 - terms.pool_reward) * price
     factor = 1 + terms.pool_penalty
@@ -45,7 +46,10 @@ def plan_offset(
 
 @njit(cache=True)
 def can_auction(terms: Table, kind: Table, vault: Table, now: float) -> bool:
-    """Return whether a vault may go to an auction: the type has no pool, or the pool buys no part of it."""
+    """Return whether a vault may go to an auction.
+
+    It may if its type has no stability pool, if the price is stale, or if the pool buys no part of the vault.
+    """
     price = get_higher_current_or_next_price(kind, now)
     if not terms.pooled or vault.debt <= 0.0 or price == 0.0:
         return True

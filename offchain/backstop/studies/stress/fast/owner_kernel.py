@@ -54,7 +54,7 @@ LIQUIDATED, REPAID = range(2)
 
 
 class ActionTables(NamedTuple):
-    """When owners act in one direction, in which ways, and how much: OwnerAction in arrays."""
+    """Arrays of an OwnerAction: when owners act in one direction, in which ways, and by how much."""
 
     distances: Integers
     chances: Integers
@@ -64,7 +64,7 @@ class ActionTables(NamedTuple):
 
 
 class OwnerTables(NamedTuple):
-    """The behavior of owners; `every` is 0 where they stand still."""
+    """Behavior of vault owners as arrays; `every` is 0 if owners do not act."""
 
     book: Integers  # places of the vaults, in the order of the book
     types: Integers  # of the vault at each place
@@ -80,7 +80,7 @@ class OwnerTables(NamedTuple):
 
 
 def build_owner_tables(behavior: OwnerBehavior | None, vaults: Table, terms: Table) -> OwnerTables:
-    """Build the tables of a behavior; without one, those of idle owners."""
+    """Return the tables of an owners' behavior; with None, tables of owners who never act."""
     if behavior is None:
         still = OwnerAction((0,), (0, 0), (BILLION, 0, 0), (0,) * (PARTS + 1), 0)
         behavior = OwnerBehavior(0, 0, 0, (0,), (BASIS_POINTS,), 0, BASIS_POINTS, still, still)
@@ -111,7 +111,10 @@ def _build_action_tables(action: OwnerAction) -> ActionTables:
 
 @njit(cache=True)
 def draw_number(key: int, vault: int, look: int, purpose: int) -> np.int64:
-    """Return a draw from 0 to DRAWN - 1, as owner_behavior.draw_number does."""
+    """Return a pseudorandom integer from 0 to DRAWN - 1, equal to that of owner_behavior.draw_number.
+
+    The integer is a hash of path key, vault, number of the decision (`look`) and purpose.
+    """
     mixed = (
         np.uint64(key)
         + np.uint64(vault) * np.uint64(0x9E3779B97F4A7C15)
@@ -178,7 +181,10 @@ def run_owner_reactions(
     prices: Floats,
     block: int,
 ) -> None:
-    """Run each owner's decision on its vault, in the order of the book."""
+    """Run each owner's decision on its vault at this block, in the order of the book.
+
+    An owner may defend the vault, or else release collateral or draw more debt.
+    """
     now = block * setting.block_time
     look, before = now // owners.every, max(0, block - owners.within // setting.block_time)
     factors = np.empty(len(terms), dtype=np.int64)
@@ -228,7 +234,10 @@ def run_owner_reactions(
 
 @njit(cache=True)
 def _provide_stablecoins(kinds: Table, system: Table, amount: float) -> bool:
-    """Give the market maker so many stablecoins out of the markets; False if these hold too few."""
+    """Move stablecoins from the markets to the market maker until it has `amount`.
+
+    Return False if the markets hold too few.
+    """
     for kind in kinds:
         missing = amount - system.maker
         if missing <= 0:
@@ -267,7 +276,10 @@ def _defend_vault(
     look: int,
     key: int,
 ) -> bool:
-    """Make a vault safer; return False if that is not possible."""
+    """Make a vault safer by a sale of collateral, a repayment or a deposit.
+
+    Return False, and change no vault, if the contracts or the markets do not allow it.
+    """
     kind = kinds[type_index]
     way = _select_way(action.ways, draw_number(key, vault.number, look, DEFENCE_WAY))
     size = _interpolate_size(action.sizes, draw_number(key, vault.number, look, DEFENCE_SIZE))
@@ -324,7 +336,7 @@ def _release_collateral_or_draw(
     look: int,
     key: int,
 ) -> bool:
-    """Draw more or withdraw collateral; return False if the contracts would refuse that."""
+    """Draw more debt or withdraw collateral from a vault; return False if the contracts would refuse that."""
     kind = kinds[type_index]
     way = _select_way(action.ways, draw_number(key, vault.number, look, RELEASE_WAY))
     size = _interpolate_size(action.sizes, draw_number(key, vault.number, look, RELEASE_SIZE))

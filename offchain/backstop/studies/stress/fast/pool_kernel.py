@@ -36,10 +36,11 @@ def choose_paid_offsets(
     block: int,
     now: float,
 ) -> None:
-    """Choose one call for each keeper of a group: its vaults with rewards that pay for the gas.
+    """Plan one stability pool call for each keeper of a group, with vaults whose rewards pay for the gas.
 
-    The largest debt comes first, as long as the pool has coins. Rewards count at the outside price. `cost` is
-    the cost of a call for one vault, `cost_of_more` that of each further vault.
+    The largest debts come first, as long as the pool has coins. Rewards are collateral, valued at
+    `outside_price`. `cost` is the gas cost of a call for one vault, `cost_of_more` that of each further
+    vault.
     """
     price, rate = get_higher_current_or_next_price(kind, now), compute_charged_rate(terms, kind)
     room = compute_offset_room(kind)
@@ -83,7 +84,11 @@ def choose_write_offs(
     block: int,
     now: float,
 ) -> None:
-    """Choose the vaults for which a pool's coins are too few, the largest first; a profit is no condition."""
+    """Plan a stability pool call with the vaults whose debt the pool cannot repay in full.
+
+    The largest debt comes first. The unpaid debt becomes a loss. The keeper sends the call even if it earns
+    nothing.
+    """
     price, rate = get_higher_current_or_next_price(kind, now), compute_charged_rate(terms, kind)
     i, chosen, room = group.first, 0, compute_offset_room(kind)
     for place in range(count):
@@ -112,9 +117,9 @@ def _add_offset_wish(
 
 @njit(cache=True)
 def offset_vault(terms: Table, kind: Table, system: Table, vault: Table, now: float) -> float:
-    """Sell an unsafe vault to the pool and return the collateral that left it; 0 for no sale.
+    """Sell an unsafe vault to the stability pool, and return the collateral that left the vault [coins].
 
-    Members keep their collateral: none of it comes to the market.
+    Return 0 for no sale. The pool's depositors keep the collateral, so that none of it is sold on the market.
     """
     price = get_fresh_price_or_zero(kind, now)
     if vault.state == SOLD or price == 0.0 or vault.trigger * kind.rate <= price:

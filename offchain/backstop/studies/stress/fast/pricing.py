@@ -16,25 +16,28 @@ ROUNDING = 1e-12
 
 @njit(cache=True)
 def compute_charged_rate(terms: Table, kind: Table) -> float:
-    """Compute the rate of debts at this block: the kernel's own is a block ahead, which a bonus may show."""
+    """Return the debt rate at this block.
+
+    The rate in `kind` is already one block ahead, which would change a bonus.
+    """
     return kind.rate / terms.growth
 
 
 @njit(cache=True)
 def get_fresh_price_or_zero(kind: Table, now: float) -> float:
-    """Return the price that decides about liquidations; 0 if it is stale."""
+    """Return the feed's current price, which decides about liquidations; 0 if the price is stale."""
     return kind.current if now <= kind.fresh_until else 0.0
 
 
 @njit(cache=True)
 def get_higher_current_or_next_price(kind: Table, now: float) -> float:
-    """Return the price from which lots are sold: current or next, the higher; 0 if it is stale."""
+    """Return the higher of the feed's current and next price, at which lots are sold; 0 if stale."""
     return max(kind.current, kind.next) if now <= kind.fresh_until else 0.0
 
 
 @njit(cache=True)
 def compute_time_weighted_price(kind: Table, now: float) -> float:
-    """Return the average price over one to two windows."""
+    """Return the time-weighted average price over one to two windows."""
     if kind.since == now:
         return kind.current
     return (kind.cumulative + kind.current * (now - kind.stepped_at)) / (now - kind.since)
@@ -44,7 +47,10 @@ def compute_time_weighted_price(kind: Table, now: float) -> float:
 def initialise_feed_state(
     feed: Table, terms: Table, reports: Table, price: float, opened_at: float, stepped_at: float
 ) -> None:
-    """Open the feed with two steps at one price: at the book's opening, and shortly before the start."""
+    """Initialise the feed with two steps at the same price.
+
+    The first step is at the opening of the vaults, the second shortly before the scenario's start.
+    """
     feed.current = feed.next = price
     feed.stepped_at = feed.since = feed.checkpoint_at = opened_at
     feed.cumulative = feed.checkpoint = 0.0
@@ -56,7 +62,7 @@ def initialise_feed_state(
 
 @njit(cache=True)
 def _compute_fresh_median_price(terms: Table, reports: Table, now: float) -> float:
-    """Return the median of the fresh reports; of an even number, the lower of the two in the middle."""
+    """Return the median of the fresh reports, the lower middle one for an even number; 0 if none is fresh."""
     for r in range(len(reports)):
         if now > reports[r].at + terms.max_age:
             continue
@@ -74,9 +80,10 @@ def _compute_fresh_median_price(terms: Table, reports: Table, now: float) -> flo
 
 @njit(cache=True)
 def can_poke(kind: Table, terms: Table, reports: Table, now: float, deviation: float) -> bool:
-    """Check whether enough reports are fresh, and the step is over or its next price to be renewed.
+    """Return whether a poke would change the feed: enough reports are fresh, and a change is due.
 
-    That is early in the step, by a median that is off by a deviation, a share of the next price.
+    A change is due when the step is over. Early in a step it is due if the median differs from the next price
+    by at least the share `deviation`.
     """
     fresh = 0
     for r in range(len(reports)):
@@ -93,9 +100,10 @@ def can_poke(kind: Table, terms: Table, reports: Table, now: float, deviation: f
 
 @njit(cache=True)
 def poke_feed(kind: Table, terms: Table, reports: Table, now: float) -> None:
-    """Make the next price current and the median the next; both at once after a gap.
+    """Make the next price current and the median of reports the next price.
 
-    Early in a step the median only takes the place of the next price. Do nothing while poking would revert.
+    After a gap, the median becomes both. Early in a step the median replaces only the next price. Do nothing
+    if the contract would revert.
     """
     if not can_poke(kind, terms, reports, now, 0.0):
         return
@@ -118,7 +126,10 @@ def poke_feed(kind: Table, terms: Table, reports: Table, now: float) -> None:
 
 @njit(cache=True)
 def raise_float_to_whole_power(base: float, times: float) -> float:
-    """Raise a number to a whole power by squaring, as the result of `**` depends on the processor."""
+    """Return `base` to the whole power `times` by repeated squaring.
+
+    The result is equal on all processors, which that of `**` is not.
+    """
     found, left = 1.0, int(times)
     while left > 0:
         if left & 1:
@@ -130,7 +141,7 @@ def raise_float_to_whole_power(base: float, times: float) -> float:
 
 @njit(cache=True)
 def auction_price(terms: Table, top: float, elapsed: float) -> float:
-    """Compute an auction's price some seconds after its start."""
+    """Return the price of an auction with the first price `top`, `elapsed` seconds after its start."""
     if terms.curve == LINEAR:
         return top * max(0.0, terms.period - elapsed) / terms.period
     return top * compute_decay(terms, elapsed)
@@ -138,7 +149,10 @@ def auction_price(terms: Table, top: float, elapsed: float) -> float:
 
 @njit(cache=True)
 def compute_decay(terms: Table, elapsed: float) -> float:
-    """Compute the share of its first price that an auction of a curve with a cut has left."""
+    """Return the ratio of an auction's price to its first price, `elapsed` seconds after the start.
+
+    The auction has the exponential or the stairstep curve.
+    """
     # A quotient of whole seconds is never rounded up to the next whole number.
     return raise_float_to_whole_power(
         terms.cut, floor(elapsed / terms.period) if terms.curve == STAIRSTEP else elapsed
@@ -147,13 +161,17 @@ def compute_decay(terms: Table, elapsed: float) -> float:
 
 @njit(cache=True)
 def needs_reset(terms: Table, top: float, price: float, elapsed: float) -> bool:
-    """Return whether an auction is over."""
+    """Return whether an auction's price is too old or too low, so that a reset must restart it."""
     return elapsed > terms.tail or price < top * terms.cusp or price == 0.0
 
 
 @njit(cache=True)
 def compute_fill(terms: Table, auction: Table, price: float, amount: float) -> tuple[float, float, float]:
-    """Compute what a take buys, pays and leaves of the target; no purchase if the rest would be too small."""
+    """Return (bought, paid, rest of the target) of a purchase of `amount` from an auction.
+
+    The purchase is reduced if it would leave too small a target. It is (0, 0, target) if it cannot be
+    reduced.
+    """
     lot, target = auction.lot, auction.target
     bought = min(lot, amount)
     paid = bought * price
@@ -175,14 +193,17 @@ def compute_fill(terms: Table, auction: Table, price: float, amount: float) -> t
 
 @njit(cache=True)
 def compute_proceeds(coins: float, money: float, fee: float, amount: float) -> float:
-    """Compute what a market pays for an amount of coins."""
+    """Return the stablecoins that a constant product market pays for `amount` coins, after its fee."""
     paid = amount * (1 - fee)
     return paid * money / (coins + paid)
 
 
 @njit(cache=True)
 def best_amount(coins: float, money: float, virtual: float, fee: float, price: float) -> float:
-    """Compute the most that can be sold while the last coin still brings the price and the market can pay."""
+    """Return the largest amount of coins whose last unit still sells for at least `price` [coins].
+
+    `virtual` is the part of `money` that the market cannot pay out.
+    """
     most = max(0.0, sqrt((1 - fee) * money * coins / price) - coins) / (1 - fee)
     if virtual > 0.0:
         most = min(most, max(0.0, money - virtual) * coins / (virtual * (1 - fee)))

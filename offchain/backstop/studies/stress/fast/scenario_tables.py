@@ -81,9 +81,9 @@ _GAS = [
 def _convert_vault_debt_to_float(
     scenario: Scenario, vault: Vault, type_index: int, opening_prices: Mapping[str, int]
 ) -> float:
-    """Return a vault's debt as a float that is safe at the first price exactly if the contracts say so.
+    """Return a vault's debt as a float that the first price judges as the contracts do [stablecoins].
 
-    Books have rows right at their ratio, which are unsafe or safe by a wei.
+    Vault files have rows exactly at the liquidation ratio, which are safe or unsafe by one wei.
     """
     terms = scenario.parameters.collateral_types[type_index]
     worth = vault.locked * opening_prices[vault.symbol] * BASIS_POINTS
@@ -95,7 +95,7 @@ def _convert_vault_debt_to_float(
 
 @dataclass(frozen=True)
 class ScenarioTables:
-    """Tables that all paths of a scenario share."""
+    """Tables of the fast engine that all paths of a scenario share."""
 
     scenario: Scenario
     seed: int
@@ -141,10 +141,10 @@ class ScenarioTables:
         drawn_debts: Floats,
         owner_addresses: Sequence[int],
     ) -> ScenarioTables:
-        """Build the tables with these vaults in place of the scenario's book.
+        """Build the tables with these vaults instead of the scenario's own.
 
-        `types`, `locked` (coins), `debt` (stablecoins drawn) and `owners` (addresses) have an entry for each
-        vault.
+        Each sequence has one entry per vault. `type_indices` has collateral types, `locked_coins` the
+        collateral and `drawn_debts` the drawn stablecoins.
         """
         terms = _build_terms(scenario)
         listed = scenario.parameters.collateral_types
@@ -192,7 +192,7 @@ class ScenarioTables:
         return tables
 
     def build_path_conditions(self, path_draw: PathDraw) -> PathConditions:
-        """Build the world of one path."""
+        """Return the outside conditions of one path from its draws: prices, depths, gas, bids and outages."""
         scenario, symbols = self.scenario, self.scenario.symbols
         prices = np.array([_convert_ticks_to_float_prices(path_draw.prices[symbol]) for symbol in symbols])
         sources = prices
@@ -222,9 +222,10 @@ class ScenarioTables:
         )
 
     def _compute_market_depths(self, prices: Floats) -> Floats:
-        """Compute how deep each market is at each block, until falls are over after the end [c, t].
+        """Return the depth of each market at each block, [type, block] in stablecoins.
 
-        `compute_depth_after_fall` in floats.
+        The depth falls with the price as in `compute_depth_after_fall`. The columns go on after the last
+        price until no depth changes. There is one column if no depth depends on the price.
         """
         whole = self.terms["depth"][:, np.newaxis].copy()
         if not self.terms["thins"].any():
@@ -242,7 +243,7 @@ class ScenarioTables:
         return depths
 
     def _build_member_exit_table(self, path_draw: PathDraw) -> Table:
-        """List the exits of members that run, which leave once their request has matured."""
+        """Return the exits of pool depositors who withdraw on this path, each when its request matures."""
         names = [stage.name for stage in self.scenario.parameters.stages]
         leaving = sorted(
             (path_draw.runs[group.name], names.index(group.pool), group.capital * group.count / WAD)
@@ -259,9 +260,10 @@ class ScenarioTables:
 
 
 def _check_debt_within_ceilings(scenario: Scenario, drawn_debts: Floats, given: float) -> None:
-    """Refuse a book that the contracts would not open; one right at its ceiling is not over it in floats.
+    """Raise BackstopError if the contracts would refuse to open the vaults, as a ceiling is exceeded.
 
-    `given` is the part of the debt that belongs to others than the market maker.
+    The check tolerates rounding in floats. `given` is the debt whose stablecoins the market maker does not
+    get.
     """
     drawn_debts = drawn_debts * (1 - 2 / EDGE)
     for each, amount in zip(scenario.parameters.collateral_types, drawn_debts.tolist(), strict=True):
@@ -290,7 +292,7 @@ def _convert_ticks_to_float_prices(tick_prices: TickPrices) -> Floats:
 
 
 def _sample_series(series: StepSeries, times: Integers) -> Floats:
-    """Return a series at given times."""
+    """Return the values of a step function at these times."""
     if len(series.times) == 1:
         return np.full(len(times), float(series.values[0]))
     places = np.searchsorted(np.array(series.times), times, side="right") - 1
@@ -300,7 +302,7 @@ def _sample_series(series: StepSeries, times: Integers) -> Floats:
 def _compute_gas_bids(
     gas_policies: Sequence[GasPolicy], clearing_gas_prices: StepSeries, times: Integers
 ) -> Floats:
-    """Compute the gas bids of all groups for all blocks, as GasPolicy.bid does for one."""
+    """Return the gas bids of all groups, [group, time], as GasPolicy.bid does for one group."""
     bids, lagged = np.empty((len(gas_policies), len(times))), {}
     for row, policy in zip(bids, gas_policies, strict=True):
         if policy.fixed is not None:
@@ -315,7 +317,10 @@ def _compute_gas_bids(
 
 
 def _list_played_groups(scenario: Scenario) -> list[KeeperGroup]:
-    """List the groups that the kernel plays, by name, the order of equal bids."""
+    """Return the keeper groups that the kernel simulates, sorted by name.
+
+    The name decides the order of equal bids.
+    """
     return sorted((each for each in scenario.keepers if each.role in ROLES), key=lambda each: each.name)
 
 
@@ -323,9 +328,9 @@ def _list_played_groups(scenario: Scenario) -> list[KeeperGroup]:
 
 
 def _sum_stablecoin_endowments(scenario: Scenario) -> int:
-    """Sum the drawn stablecoins that are burned or that others hold; the market maker has the rest [wad].
+    """Return the drawn stablecoins that the market maker does not get [wad].
 
-    The reserve's are burned for it; members and keepers hold theirs.
+    The reserve's part is burned; depositors of pools and keepers hold the rest.
     """
     given = scenario.reserve + sum(
         amount
@@ -340,7 +345,7 @@ def _sum_stablecoin_endowments(scenario: Scenario) -> int:
 
 
 def _sum_stability_pool_deposits(scenario: Scenario, drawn_debts: Floats) -> Floats:
-    """Sum the deposits in each type's stability pool at the opening [c]; all of them take part."""
+    """Return the deposits in each type's stability pool at the opening [stablecoins]."""
     found = np.zeros(len(drawn_debts))
     for member in scenario.stability_pool_members:
         c = scenario.symbols.index(member.symbol)
@@ -349,7 +354,7 @@ def _sum_stability_pool_deposits(scenario: Scenario, drawn_debts: Floats) -> Flo
 
 
 def _compute_longest_feed_step(scenario: Scenario) -> int:
-    """Return how long before the start the feeds stepped for the last time [seconds]."""
+    """Return how many seconds before the start the feeds made their last step."""
     return max(each.feed.step for each in scenario.parameters.collateral_types)
 
 
@@ -426,7 +431,10 @@ def _set_stability_pool_terms(row: Table, pool: StabilityPoolParameters) -> None
 
 
 def _compute_max_redistribution_share(collateral: CollateralParameters) -> float:
-    """Return the most that redistribution may add: its cap, or the gap between the type's ratios."""
+    """Return the largest part of the rate that redistribution may add to debts.
+
+    This is the type's cap, or the gap between its initial and liquidation ratio if that is smaller.
+    """
     gap = collateral.initial_ratio / collateral.liquidation_ratio - 1
     return min(collateral.redistribution_cap / BASIS_POINTS, gap)
 
@@ -434,7 +442,10 @@ def _compute_max_redistribution_share(collateral: CollateralParameters) -> float
 def _build_keeper_groups_and_vault_assignments(
     scenario: Scenario, vault_owners: Sequence[int]
 ) -> tuple[Table, Bytes]:
-    """Build the table of groups, and which keeper of liquidators or bidders looks after which vault."""
+    """Return the table of keeper groups, and the keeper of a group that each vault is assigned to.
+
+    Only liquidators and bidders share out the vaults. Row 0 of the assignments is for all other groups.
+    """
     playing = _list_played_groups(scenario)
     groups = np.zeros(len(playing), dtype=GROUP)
     rows, first = [np.zeros(len(vault_owners), dtype=np.uint8)], 0
@@ -453,7 +464,7 @@ def _build_keeper_groups_and_vault_assignments(
 
 
 def _build_stages(scenario: Scenario) -> Table:
-    """Build the waterfall, with the depositors' amounts in its pools."""
+    """Return the table of the waterfall's stages, with the deposits in its pools."""
     found = np.zeros(len(scenario.parameters.stages), dtype=STAGE)
     for row, stage in zip(found, scenario.parameters.stages, strict=True):
         row["kind"] = _KINDS.get(stage.name, POOL)
@@ -469,7 +480,10 @@ def _build_stages(scenario: Scenario) -> Table:
 
 
 def _draw_noise(scenario: Scenario, seed: int) -> Floats:
-    """Draw how far each reporter misreads each block, the same on all paths and in any run of the seed."""
+    """Return each reporter's error at each block as a factor on the price, [type, reporter, block].
+
+    The draws depend on the seed alone, so that they are equal on all paths.
+    """
     (group,) = (group for group in scenario.keepers if group.role == "reporter")
     blocks = scenario.blocks + scenario.extra_block_count + 1
     noise = np.ones((len(scenario.symbols), group.count, blocks))
