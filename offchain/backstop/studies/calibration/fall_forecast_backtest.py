@@ -59,7 +59,7 @@ def back_test(book: VaultBook, prices: PriceHistory, *, law: str | None = None) 
     The distribution of returns is refitted every 30 days to the earlier returns. It forecasts the drop that
     one day in 20 (level 95%) or in 100 (99%) exceeds. The first half of the days only serves the first fit.
 
-    - `book`: vaults, whose types with debt decide which assets are tested.
+    - `book`: vaults; their types with debt decide which assets are tested.
     - `prices`: history of prices.
     - `law`: "tails" (Student's t) or "jumps" (Merton's). By default "jumps" if the returns are longer than a
       minute, otherwise "tails".

@@ -164,7 +164,7 @@ _CELL_FALLS = _list_cell_falls()
 
 
 def compute_chances(rates: OwnerRates) -> Floats:
-    """Return the chance in each cell that an owner who is not idle defends within an hour."""
+    """Return the chance in each cell that an active owner defends within an hour."""
     knots = np.array(rates.factors)
     low = np.minimum(_CELL_FALLS.astype(np.int64), len(FALLS) - 2)
     factors = knots[low] + (knots[low + 1] - knots[low]) * (_CELL_FALLS - low)
@@ -298,7 +298,7 @@ def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
 def compute_idle_posteriors(counts: OwnerCounts, rates: OwnerRates) -> Floats:
     """Return the posterior probability that each owner is idle, given the owner's acts.
 
-    0 for an owner who acted.
+    0 for an owner that acted.
     """
     quiet = exp(np.maximum(-700.0, compute_quiet_logs(counts, rates)))
     share = rates.idle / np.maximum(1e-300, rates.idle + (1 - rates.idle) * quiet)

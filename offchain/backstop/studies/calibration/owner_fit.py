@@ -167,7 +167,7 @@ def fit_owners(
     - `draws`: number of times that owners are drawn with replacement for the 95% intervals, at least 40.
     - `large_debt`: debt in dollars from which a vault counts as large. Large debts get a factor of their
       own if its interval lies wholly on one side of 1.
-    - `default`: law whose values replace parameters that the hours cannot measure. None is the package's
+    - `default`: law that replaces parameters which the hours cannot measure. None is the package's
       law.
 
     The result has these fields:

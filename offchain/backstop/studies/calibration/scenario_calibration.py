@@ -69,7 +69,7 @@ def calibrate(
 
     docs/how-to/calibration.md explains each estimator.
 
-    - `book`: vaults, whose types with debt decide which assets are measured.
+    - `book`: vaults; their types with debt decide which assets are measured.
     - `prices`: history of prices.
     - `depth`: quotes of markets. Without it no depth is measured.
     - `law`: "tails" (Student's t, with the same degrees in each block) or "jumps" (Merton's). By default
@@ -173,7 +173,7 @@ def _parse_block_time(text: str | None, every: int) -> int:
 def _group_by_correlation(moves: LogReturns) -> list[tuple[str, ...]]:
     """Group prices that have their extreme returns together.
 
-    A price joins the first group whose first price has a correlation of COMPANY or more with it.
+    A price joins the first group with a correlation of COMPANY or more with the first price.
     """
     groups: list[list[str]] = []
     for symbol in moves.symbols:

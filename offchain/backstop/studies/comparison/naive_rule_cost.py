@@ -54,7 +54,7 @@ def list_party_gains_naive_over_ours(
 
 
 def _sum_leavers_worth(summary: Mapping[str, Any], pool: str) -> int:
-    """Return the final balances of depositors who leave a pool [wad of coins], rounded down."""
+    """Return the final balances of depositors that leave a pool [wad of coins], rounded down."""
     leavers = (each for each in summary["members"] if each["pool"] == pool and each["leaves"])
     worth = int((summary["settlement"] or {}).get("coin_worth_ray") or 0) or RAY
     return sum(int(each["end_wad"]) for each in leavers) * RAY // worth

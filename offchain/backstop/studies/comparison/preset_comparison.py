@@ -132,7 +132,7 @@ def list_margin_figure_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
 
 
 def _list_margin_evasion_line_specs() -> list[Line]:
-    """Return the table lines on winners who evade ADL, compared with the same run without evasion."""
+    """Return the table lines on winners that evade ADL, compared with the same run without evasion."""
     found = [
         ("winners that evade", "dodgers", "count"),
         ("  calls tried", "tried", "count"),
@@ -166,7 +166,7 @@ def compare(
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run a scenario under each preset, and return a comparison of who pays the losses.
+    """Run a scenario under each preset, and return a comparison of the payers of the losses.
 
     A preset with naive rules is run again for each naive rule, with our rule in its place.
 
@@ -176,7 +176,7 @@ def compare(
     - `seed`: seed of all draws.
     - `out`: folder for a run directory per run, compare.json and compare.csv.
     - `aftermath`: seconds with constant prices after the scenario's end, in which late payments show.
-    - `dodgers`: share [basis points] of the winners in a margin market who evade ADL in a further run of
+    - `dodgers`: share [basis points] of the winners in a margin market that evade ADL in a further run of
       each preset. It needs a scenario with a margin market.
     - `command`: command line that the run directories record.
     - `progress`: function that is called with done, total and text.
@@ -242,7 +242,7 @@ def compare(
 
 
 def with_margin_winner_evaders(scenario: Scenario, evader_share_bps: int) -> Scenario:
-    """Return the scenario with a share [bps] of its winners selected as evaders, who are still inactive.
+    """Return the scenario with a share [bps] of its winners selected as evaders, still inactive.
 
     Raises BackstopError if the scenario has no margin market.
     """
@@ -263,7 +263,7 @@ def enable_winner_evasion(scenario: Scenario) -> Scenario:
 
 
 def compare_margin_winner_evasion(idle_run: RunResult, evading_run: RunResult) -> dict[str, Any]:
-    """Return the results of winners who evade ADL, beside a run in which the same winners are idle."""
+    """Return the results of winners that evade ADL, beside a run in which the same winners are idle."""
     before, after = idle_run.summary["margin"]["dodgers"], evading_run.summary["margin"]["dodgers"]
     return {
         **after,

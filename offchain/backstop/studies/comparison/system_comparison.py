@@ -349,7 +349,7 @@ def estimate_over_paths(
 
 
 def _clip_interval(estimate: Estimate, least: int, most: int) -> Estimate:
-    """Return an estimate whose interval is clipped to `least` and `most`."""
+    """Return an estimate with its interval clipped to `least` and `most`."""
     low, high = (
         None if end is None else float(min(max(end, least), most)) for end in (estimate.low, estimate.high)
     )

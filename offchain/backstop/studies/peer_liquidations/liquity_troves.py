@@ -145,7 +145,7 @@ class TroveBook:
         self.default_debt += debt
 
     def pay_surplus(self, owner: str, collateral: int) -> None:
-        """Set collateral aside for an owner, who may claim it."""
+        """Set collateral aside for an owner to claim."""
         if collateral:
             self.surplus[owner] = self.surplus.get(owner, 0) + collateral
             self.active_collateral -= collateral

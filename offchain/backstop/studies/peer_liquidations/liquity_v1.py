@@ -263,7 +263,7 @@ class LiquityV1System:
         )
 
     def describe_state(self, depositors: list[str]) -> dict[str, Any]:
-        """Return the state in the fields of the test vectors, whose epoch is always 0."""
+        """Return the state in the fields of the test vectors; their epoch is always 0."""
         book, pool = self.book, self.pool
         return {
             "pool": [pool.product, pool.scale, 0, pool.sums[pool.scale], pool.total, pool.collateral],

@@ -36,7 +36,7 @@ FUNDS = 2**112
 
 
 class ForkableSystem(System, Protocol):
-    """System whose calls can be reverted: the model, or model and chain in lockstep."""
+    """System with calls that can be reverted: the model, or model and chain in lockstep."""
 
     def fork_state(self) -> AbstractContextManager[object]:
         """Context manager that reverts at its end every call made inside."""

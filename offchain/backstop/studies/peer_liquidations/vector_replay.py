@@ -28,7 +28,7 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class VectorDifference:
-    """Field of a test vector whose computed value differs from the recorded value."""
+    """Field of a test vector with a computed value that differs from the recorded value."""
 
     group: str
     case: int

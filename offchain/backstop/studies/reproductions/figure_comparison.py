@@ -171,7 +171,7 @@ class Reproduction:
 
     @property
     def agreed_count(self) -> int:
-        """Number of rows whose figures agree within the bound."""
+        """Number of rows with figures that agree within the bound."""
         return sum(each.agrees is True for each in self.rows)
 
     def iter_lines(self) -> Iterator[str]:

@@ -54,7 +54,7 @@ def build_scenario_changes_by_name() -> Mapping[str, Callable[[Scenario], Scenar
 def find_other_reaction(day: Scenario) -> tuple[str, Scenario] | None:
     """Return name and scenario of the case with the opposite reaction of owners.
 
-    Owners who react become idle, and idle owners react by the package's default. None if the default's
+    Reacting owners become idle, and idle owners react by the package's default. None if the default's
     interval of an hour is no whole number of blocks.
     """
     changes = build_scenario_changes_by_name()

@@ -44,7 +44,7 @@ def at_risk(
     The table has two rows (levels 95% and 99%) for all bad debt, for each type, and for outstanding and
     unsold debt. Its columns are:
 
-    - `of`, `level_bps`: what is estimated ("all", a type, "outstanding" or "unsold"), and the level.
+    - `of`, `level_bps`: the estimated loss ("all", a type, "outstanding" or "unsold"), and the level.
     - `chance_bps`: share of paths with any amount.
     - `mean_micro`: average over all paths, in millionths of a stablecoin.
     - `at_risk_micro`: value at risk, the amount that a share `level_bps` of the paths does not exceed.

@@ -85,9 +85,9 @@ def ceiling(
 
     The result has these fields, in whole stablecoins:
 
-    - `sure`: largest size whose whole interval is within the limit.
-    - `likely`: largest size whose estimate is within the limit.
-    - `over`: least size whose whole interval is beyond the limit.
+    - `sure`: largest size with its whole interval within the limit.
+    - `likely`: largest size with its estimate within the limit.
+    - `over`: least size with its whole interval beyond the limit.
     - `probes`: table of all tried sizes, with the columns `debt_wad`, `of_today_bps`, `shortfall_micro`
       with its interval, and `within_the_limit` ("yes", "no" or "the data cannot tell").
     - `symbol`, `limit`: the arguments.
@@ -187,8 +187,7 @@ class _DebtSizes:
 
 
 def compute_safe_collateral(day: Scenario, symbol: str, debt: int) -> int:
-    """Return the collateral [wad] that makes a debt [wad] practically safe, rounded up to the token's unit.
-    """
+    """Return the collateral [wad] that makes a debt [wad] safe, rounded up to the token's unit."""
     terms = next(each for each in day.parameters.collateral_types if each.symbol == symbol)
     unit = 10 ** (18 - terms.decimals)
     return div_up(_SAFE * debt * RAY, day.first_prices[symbol] * unit) * unit

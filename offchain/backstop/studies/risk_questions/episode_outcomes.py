@@ -89,8 +89,7 @@ def compare_episodes(
 
 
 def compute_deepest_fall(day: Scenario) -> int:
-    """Return the largest price drop of a collateral from its first price [bps], rounded up; 0 if none drops.
-    """
+    """Return the largest price drop of a collateral from its first price [bps], rounded up; 0 if none."""
     return max(
         -(-(first - min(path.points.values())) * BASIS_POINTS // first)
         for path in day.prices.values()

@@ -46,7 +46,7 @@ _COINS = ("seized", "added", "withdrawn")
 
 @dataclass
 class VaultHistory:
-    """What happened to one vault in the period: debts and coins [wad], and its liquidation."""
+    """Changes of one vault in the period: debts and coins [wad], and its liquidation."""
 
     debt: int = 0
     liquidated: int = 0

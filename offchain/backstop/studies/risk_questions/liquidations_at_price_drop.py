@@ -46,7 +46,7 @@ def falls(scenario: str | Path | Scenario, of: Sequence[int | str] = FALLS, *, s
     """Return the debt that becomes unsafe if one price, or all prices, drop at once.
 
     No path is simulated: vaults are unsafe by the contracts' own comparison, in integers. Debts are those at
-    the opening; debts in an asset whose price drops shrink with it. In a book of pooled accounts, an account
+    the opening; debts in an asset shrink with its price. In a book of pooled accounts, an account
     is unsafe if its collateral, each weighted by its ratio, does not cover its debt. All its vaults count
     then.
 
@@ -56,7 +56,7 @@ def falls(scenario: str | Path | Scenario, of: Sequence[int | str] = FALLS, *, s
 
     The table has a row for each asset (and "all") and price drop, with the columns:
 
-    - `falling`, `fall_bps`: the asset whose price drops, and the drop.
+    - `falling`, `fall_bps`: the asset with the price drop, and the drop.
     - `vaults`: number of unsafe vaults.
     - `debt_wad`, `debt_share_bps`: their debt, and its share of all debt.
     - `worth_wad`: worth of their collateral at the lower price, rounded down.

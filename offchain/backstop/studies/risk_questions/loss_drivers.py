@@ -56,11 +56,11 @@ class DriverCase:
 
 
 class MissingAssumptionError(Exception):
-    """Error for a case whose assumption the scenario does not have; its text says why."""
+    """Error for a case with an assumption that the scenario lacks; its text gives the reason."""
 
 
 def refuse_opening_state(day: Scenario) -> None:
-    """Raise BackstopError if the scenario begins from a recorded state, whose vaults no case can change."""
+    """Raise BackstopError if the scenario begins from a recorded state: no case can change its vaults."""
     if day.opening is not None:
         raise BackstopError(
             f"{day.name} begins with a state, whose book no driver changes: give --no-drivers, "
@@ -171,7 +171,7 @@ def _compare_shorter_blocks(
 def _write_sentence(cases: Sequence[DriverCase], compared: Sequence[Difference]) -> str:
     """Return a sentence on the assumption that changes the shortfall most, with the advice.
 
-    Only changes whose direction the paths show are considered.
+    Only changes with a direction that the paths show are considered.
     """
     sure = [
         (abs(found.change.value), -place)
@@ -231,7 +231,7 @@ def _keep_depths(day: Scenario, task: Task) -> DriverCase:
 
 
 def _list_thinning_markets(day: Scenario) -> list[str]:
-    """Return the types whose market depth falls with the price."""
+    """Return the types with a market depth that falls with the price."""
     return [symbol for symbol, market in day.markets.items() if market.depth_after_fall is not None]
 
 

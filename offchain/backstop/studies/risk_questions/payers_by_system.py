@@ -38,8 +38,8 @@ def payers(
 ) -> pd.DataFrame:
     """Estimate how much each group pays of the bad debt, under the scenario's rules and under presets.
 
-    All rules meet the same paths. A path ends with its last auction, whose loss may still be paid by a later
-    call.
+    All rules meet the same paths. A path ends with its last auction; a later call may still pay the loss of
+    that auction.
 
     - `scenario`: name or file.
     - `presets`: preset names with commas between them, or a group: "all", "systems" or "margin".

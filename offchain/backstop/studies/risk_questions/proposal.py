@@ -272,7 +272,7 @@ def _build_single_changes(
 
 
 def _describe_still_types(days: Sequence[Scenario], usages: Sequence[BorrowUsage]) -> list[str]:
-    """Return a sentence on types whose ratio changes while their vaults stay the same; empty if none."""
+    """Return a sentence on types with a changed ratio and unchanged vaults; empty if none."""
     types = [day.parameters.collateral_types for day in days[:2]]
     still = [
         one.symbol

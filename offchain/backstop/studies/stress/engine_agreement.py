@@ -311,7 +311,7 @@ def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
 
 
 def _draw_owner_behavior(dice: SeededRandom, block_time: int) -> OwnerBehavior:
-    """Draw a behavior of owners who act often, so that most paths of a day have defence and release."""
+    """Draw a behavior of owners that act often, so that most paths of a day have defence and release."""
     defend = OwnerAction(
         distances=(0, dice.draw_integer(100, 2_000)),
         chances=(

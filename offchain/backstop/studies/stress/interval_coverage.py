@@ -38,7 +38,7 @@ _CHUNK = 50
 
 
 class Coverage(NamedTuple):
-    """Share of small studies whose interval for one figure contains the true value, on both engines."""
+    """Share of small studies with an interval that contains the true value, on both engines."""
 
     figure: str
     paths: int  # of a small study

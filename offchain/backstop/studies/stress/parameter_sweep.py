@@ -352,7 +352,7 @@ def measure_book_debt_or_capital_efficiency(gain_kind: str, scenario: Scenario, 
 
 
 def choose_point(gains: Sequence[int], risks: Sequence[float], limit: float) -> int | None:
-    """Return the index of the setting with the largest gain whose risk is within the limit.
+    """Return the index of the setting with the largest gain among those with a risk within the limit.
 
     Of equal gains, the lower risk is chosen. None if no setting is within the limit.
     """

@@ -158,7 +158,7 @@ def compute_total_debt(task: Task) -> int | None:
 def sum_payments_by_loss_bearer(columns: OutcomeColumns, rows: Rows) -> dict[str, Sample]:
     """Return the amount that each group of loss bearers paid on each path [micro].
 
-    The group of a stage is the group whose money it takes. The group "holders" bears the outstanding losses.
+    The group of a stage is the group that owns the money. The group "holders" bears the outstanding losses.
     """
     found: dict[str, Sample] = {}
     for name in GROUPS:
@@ -244,8 +244,8 @@ def _list_percentile_values(sample: Sample) -> list[dict[str, int]]:
 def _summarise_times(first_loss_at: Sample, covered_at: Sample) -> dict[str, Any]:
     """Return percentiles of the time of the first loss and of the time until it was paid [s].
 
-    Only paths with a loss count. `never_covered` is the share of those paths whose losses were not all
-    covered.
+    Only paths with a loss count. `never_covered` is the share of those paths with uncovered losses
+    .
     """
     lost, covered = first_loss_at != NEVER, covered_at != NEVER
     return {

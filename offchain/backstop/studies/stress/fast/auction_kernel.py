@@ -174,7 +174,7 @@ def add_bidder_take_wishes(
     block: int,
     budgets: Floats,
 ) -> None:
-    """Plan the auction purchases of bidders, who pay with their own money and keep the collateral.
+    """Plan the auction purchases of bidders that pay with their own money and keep the collateral.
 
     `budgets` is filled in place with the money that each bidder of the group has left.
     """

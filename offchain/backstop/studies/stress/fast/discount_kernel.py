@@ -109,7 +109,7 @@ def add_purchase_wishes(
 ) -> None:
     """Plan a keeper group's discount purchases from the unsafe vaults of one type, largest debt first.
 
-    Resold collateral is worth the price of the local market, whose coins and money `market` holds. Other
+    Resold collateral is worth the price of the local market; its coins and money `market` holds. Other
     collateral is worth `outside_price`, and is paid from the keeper's entry of `budgets`. The planned
     purchases update `market` or `budgets` in place.
     """

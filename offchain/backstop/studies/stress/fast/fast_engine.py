@@ -94,7 +94,7 @@ class FastEngine:
         return self.run_drawn_path(path, self.tables.build_path_conditions(chosen))
 
     def run_drawn_path(self, path: int, world: PathConditions) -> tuple[int, ...]:
-        """Return the outcome row of a path whose prices and other conditions are already drawn.
+        """Return the outcome row of a path with prices and other conditions already drawn.
 
         If the path opens more auctions than there is room for, the room is doubled and the path runs again.
         """

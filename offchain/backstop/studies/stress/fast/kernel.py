@@ -295,7 +295,7 @@ def _reset_kernel_state(
 def _start_new_wish_lists(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
     """Start an empty list of transactions for each keeper.
 
-    Keep the last list of groups with a latency, whose transactions are included later.
+    Keep the last list of groups with a latency: their transactions are included later.
     """
     for g in range(len(groups)):
         for i in range(groups[g].first, groups[g].first + groups[g].number):
@@ -342,7 +342,7 @@ def _narrow_gap_to_outside_price(
     """Move the local market's price a step towards the outside price, every `terms.every` seconds.
 
     Stablecoins that the market maker lacks are virtual: they count for prices, but cannot be paid out. A
-    market whose depth falls with the price is also refilled when its depth is off by more than the tolerance.
+    market with a depth that falls with the price is refilled, too, when its depth is off by more than the tolerance.
     """
     if now % terms.every != 0:
         return
@@ -555,7 +555,7 @@ def _apply_purchase_wish(
 def _mark_due_reports(
     group: Table, source: float, noise: Floats, reports: Table, block: int, now: float
 ) -> None:
-    """Plan a report of each reporter whose source price has moved enough, or whose heartbeat is due."""
+    """Plan a report of each reporter with a sufficient price move or with a heartbeat that is due."""
     for r in range(len(reports)):
         report, seen = reports[r], source * noise[r, block]
         moved = abs(seen - report.price) >= report.price * group.deviation

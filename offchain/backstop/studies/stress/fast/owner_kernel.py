@@ -80,7 +80,7 @@ class OwnerTables(NamedTuple):
 
 
 def build_owner_tables(behavior: OwnerBehavior | None, vaults: Table, terms: Table) -> OwnerTables:
-    """Return the tables of an owners' behavior; with None, tables of owners who never act."""
+    """Return the tables of an owners' behavior; with None, tables of owners that never act."""
     if behavior is None:
         still = OwnerAction((0,), (0, 0), (BILLION, 0, 0), (0,) * (PARTS + 1), 0)
         behavior = OwnerBehavior(0, 0, 0, (0,), (BASIS_POINTS,), 0, BASIS_POINTS, still, still)

@@ -36,7 +36,7 @@ def choose_paid_offsets(
     block: int,
     now: float,
 ) -> None:
-    """Plan one stability pool call for each keeper of a group, with vaults whose rewards pay for the gas.
+    """Plan one stability pool call for each keeper of a group, with vaults with rewards that pay for the gas.
 
     The largest debts come first, as long as the pool has coins. Rewards are collateral, valued at
     `outside_price`. `cost` is the gas cost of a call for one vault, `cost_of_more` that of each further
@@ -84,7 +84,7 @@ def choose_write_offs(
     block: int,
     now: float,
 ) -> None:
-    """Plan a stability pool call with the vaults whose debt the pool cannot repay in full.
+    """Plan a stability pool call with the vaults that the pool cannot repay in full.
 
     The largest debt comes first. The unpaid debt becomes a loss. The keeper sends the call even if it earns
     nothing.

@@ -200,7 +200,7 @@ def compute_proceeds(coins: float, money: float, fee: float, amount: float) -> f
 
 @njit(cache=True)
 def best_amount(coins: float, money: float, virtual: float, fee: float, price: float) -> float:
-    """Return the largest amount of coins whose last unit still sells for at least `price` [coins].
+    """Return the largest amount of coins of which the last unit still sells for at least `price` [coins].
 
     `virtual` is the part of `money` that the market cannot pay out.
     """

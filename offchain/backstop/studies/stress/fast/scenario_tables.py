@@ -243,7 +243,7 @@ class ScenarioTables:
         return depths
 
     def _build_member_exit_table(self, path_draw: PathDraw) -> Table:
-        """Return the exits of pool depositors who withdraw on this path, each when its request matures."""
+        """Return the exits of pool depositors that withdraw on this path, each when its request matures."""
         names = [stage.name for stage in self.scenario.parameters.stages]
         leaving = sorted(
             (path_draw.runs[group.name], names.index(group.pool), group.capital * group.count / WAD)
@@ -262,8 +262,8 @@ class ScenarioTables:
 def _check_debt_within_ceilings(scenario: Scenario, drawn_debts: Floats, given: float) -> None:
     """Raise BackstopError if the contracts would refuse to open the vaults, as a ceiling is exceeded.
 
-    The check tolerates rounding in floats. `given` is the debt whose stablecoins the market maker does not
-    get.
+    The check tolerates rounding in floats. `given` is the debt with stablecoins that the market maker does
+    not get.
     """
     drawn_debts = drawn_debts * (1 - 2 / EDGE)
     for each, amount in zip(scenario.parameters.collateral_types, drawn_debts.tolist(), strict=True):
