@@ -59,7 +59,7 @@ def liquidate_morpho_position(case: Mapping[str, Any]) -> dict[str, Any]:
     `shares_in` is 0. A position is healthy if its collateral at the price (rounded down) times the lltv
     (rounded down) reaches its debt (rounded up). By collateral, worth, repayment and shares are each rounded
     up. By shares, assets, worth and collateral are each rounded down. Both are against the liquidator: the
-    liquidator pays the assets of the shares, rounded up. If no collateral is left, lenders absorb the remainder
+    liquidator pays the assets of the shares, rounded up. Without collateral left, lenders absorb the rest
     at once. An amount above the borrower's debt or collateral panics, and an amount from 2**128 is refused.
     """
     check_field_forms(case, LIQUIDATE_FORM, "morpho_liquidate")
