@@ -342,7 +342,7 @@ def _narrow_gap_to_outside_price(
     """Move the local market's price a step towards the outside price, every `terms.every` seconds.
 
     Stablecoins that the market maker lacks are virtual: they count for prices, but cannot be paid out. A
-    market with a depth that falls with the price is refilled when its depth is off by more than the tolerance.
+    market with a depth that falls with the price is refilled when its depth is off beyond the tolerance.
     """
     if now % terms.every != 0:
         return
