@@ -30,19 +30,19 @@ _PRICES = ("open", "high", "low")
 
 
 class Days(NamedTuple):
-    """Counted days."""
+    """Counts of days by largest price drop and by largest rise."""
 
     fell: dict[int, int]  # days by their largest fall [tenths of a per cent], rounded down
     rose: dict[int, int]  # days by their largest rise [tenths of a per cent], rounded down
 
     @property
     def number(self) -> int:
-        """Return how many days there are."""
+        """Number of counted days."""
         return sum(self.fell.values())
 
 
 class LiquidatedDays(NamedTuple):
-    """Days on which an account with no more than its initial margin would have been liquidated."""
+    """Numbers of days on which an account with exactly its initial margin would have been liquidated."""
 
     days: int  # counted
     longs: int  # of them, those on which a long was
@@ -51,7 +51,7 @@ class LiquidatedDays(NamedTuple):
 
 @cache
 def load_day_move_counts(coin: str) -> Days:
-    """Return the counts of a coin's days that this repository has."""
+    """Return the repository's counts of a coin's days, by its name in COINS."""
     lines = (_FOLDER / f"{coin}.csv").read_text().splitlines()
     reader = csv.DictReader(line for line in lines if not line.startswith("#"))
     fell, rose = dict[int, int](), dict[int, int]()
@@ -63,7 +63,7 @@ def load_day_move_counts(coin: str) -> Days:
 
 
 def count_daily_moves(bars: Iterable[Sequence[Decimal]]) -> Days:
-    """Count days by their open, high and low."""
+    """Count days by their largest drop and rise, from bars (open, high, low)."""
     fell, rose = dict[int, int](), dict[int, int]()
     for first, high, low in bars:
         for counts, move in ((fell, first - low), (rose, high - first)):
@@ -73,7 +73,11 @@ def count_daily_moves(bars: Iterable[Sequence[Decimal]]) -> Days:
 
 
 def count_daily_moves_in_csv(path: Path) -> Days:
-    """Count the days of a CSV file with a row for each, in columns `open`, `high` and `low`."""
+    """Count the days of a CSV file by their largest drop and rise.
+
+    The file has a row for each day, with the columns `open`, `high` and `low`. Raises BackstopError for
+    another form.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -98,7 +102,7 @@ def _iter_open_high_low_bars(path: Path, lines: Sequence[str]) -> Iterator[tuple
 
 
 def count_days_with_liquidation(days: Days, initial: int, maintenance: int) -> LiquidatedDays:
-    """Return on how many days an account would have been liquidated, by its margins [basis points]."""
+    """Return the days on which an account would have been liquidated, by its margins [bps]."""
     room = max(0, initial - maintenance) * STEPS
     longs, shorts = room // (BASIS_POINTS - maintenance), room // (BASIS_POINTS + maintenance)
     return LiquidatedDays(

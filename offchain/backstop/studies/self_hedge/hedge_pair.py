@@ -23,7 +23,7 @@ _POINT = 10**8
 
 
 class PairOutcome(NamedTuple):
-    """Result of one pair."""
+    """Result of a pair of opposite positions of one owner: gain, unpaid loss, and how the pair ended."""
 
     start: int  # second of the path at which it opened
     share: int  # basis points of what was open
@@ -34,7 +34,7 @@ class PairOutcome(NamedTuple):
 
 
 class PairOpening(NamedTuple):
-    """When a pair opens, and how large it is."""
+    """Time and size of a pair of opposite positions."""
 
     start: int  # second of the path
     share: int  # basis points of what is then open
@@ -45,7 +45,10 @@ class PairOpening(NamedTuple):
 def simulate_hedge_pair(
     market: HedgePairMarket, prices_by_second: Sequence[int], opening: PairOpening
 ) -> PairOutcome:
-    """Play one pair through the contracts' model, which is as it was afterwards."""
+    """Simulate one pair on the model of the margin market, and return its outcome.
+
+    `prices_by_second` are in 1e-8 dollars. The market's state is reverted at the end.
+    """
     with market.model.fork_state():
         return _HedgedPair(market, prices_by_second, opening).open_hold_and_withdraw()
 
@@ -58,7 +61,7 @@ class _HedgedPair:
         self._lots = 0
 
     def open_hold_and_withdraw(self) -> PairOutcome:
-        """Open, hold, fail or close, and take out all there is."""
+        """Open the pair, hold it until it fails or ends, and withdraw all money; return the outcome."""
         market, opening = self._market, self._opening
         notional = self._open_positions()
         ended = self._hold_until_failure_or_end()
@@ -78,7 +81,10 @@ class _HedgedPair:
     # -------------------------------------------------------------- in and out
 
     def _open_positions(self) -> int:
-        """Open others' positions and the pair's at the oldest mark; return the pair's notional [wad]."""
+        """Open the other accounts' positions and the pair at the oldest allowed mark price.
+
+        Return the pair's notional [wad].
+        """
         market, opening, terms = self._market, self._opening, self._market.terms
         market.report_and_mark_price(self._path[opening.start - terms.mark_age])
         price = market.read_mark()
@@ -96,7 +102,7 @@ class _HedgedPair:
         return lots * price
 
     def _withdraw_spare(self) -> None:
-        """Withdraw all cash beyond margin and withdrawal rules."""
+        """Withdraw all cash beyond the margin and the withdrawal rules from both accounts."""
         opened = int(self._market.market._get_open_lots(MARKET))
         for owner in (LEFT, RIGHT):
             spare = self._compute_spare(
@@ -106,7 +112,10 @@ class _HedgedPair:
                 self._withdraw_from_account(owner, spare)
 
     def _compute_spare(self, owner: str, needed: int) -> int:
-        """Return what an account has beyond its haircuts, its gains that are not final, and a margin."""
+        """Return an account's cash beyond `needed` margin, haircuts and gains that are not final [wad].
+
+        A haircut is the part of a gain that pays others' losses.
+        """
         found = self._market.update_and_read_standing(owner)
         return found.own - found.haircut - found.unfinal - needed
 
@@ -121,12 +130,15 @@ class _HedgedPair:
     # ----------------------------------------------------------------- holding
 
     def _advance_to_second(self, second: int) -> None:
-        """Advance to a second of the path, and mark the market at its price."""
+        """Advance the clock to a second of the price path, and update the mark to its price."""
         self._market.model.advance(max(0, self._born + second - self._market.world.timestamp))
         self._market.report_and_mark_price(self._path[second])
 
     def _hold_until_failure_or_end(self) -> str:
-        """Hold until a look finds an account that fails, or until the time is over; tell which."""
+        """Hold the pair until an account fails or the time is over, and return how the pair ended.
+
+        The result is INSOLVENT, CLOSED or HELD.
+        """
         market, terms, opening = self._market, self._market.terms, self._opening
         end = min(opening.start + opening.hold, len(self._path) - 1)
         now = opening.start
@@ -153,10 +165,10 @@ class _HedgedPair:
         return HELD
 
     def _find_maintenance_breach_second(self, now: int, until: int) -> int | None:
-        """Find the first check at which an account is under its maintenance margin.
+        """Return the first check between two seconds at which an account is below its maintenance margin.
 
-        On the way the market is marked at each extreme of the checked prices: prices between checks are
-        ignored.
+        None if there is none. The mark is updated at each extreme of the checked prices; prices between
+        checks are ignored.
         """
         market, path = self._market, self._path
         mark = market.read_mark()
@@ -188,7 +200,10 @@ class _HedgedPair:
     # ----------------------------------------------------------------- the end
 
     def _seize_insolvent(self) -> bool:
-        """Seize an insolvent account and close the other against its position; return whether one was."""
+        """Seize an insolvent account of the pair, and close the other account against its position.
+
+        Return whether an account was insolvent.
+        """
         market = self._market
         for owner, other in ((LEFT, RIGHT), (RIGHT, LEFT)):
             found = market.update_and_read_standing(owner)
@@ -202,7 +217,10 @@ class _HedgedPair:
         return False
 
     def _close_pair(self) -> None:
-        """Close the pair against itself; where its weaker account cannot pay for that, others take over."""
+        """Close both positions of the pair against each other.
+
+        If the weaker account cannot pay for that, another account liquidates it.
+        """
         market = self._market
         if market.try_trade(LEFT, RIGHT, -self._lots):
             return
@@ -212,7 +230,7 @@ class _HedgedPair:
         market.apply_unsigned_trade_at_mark(buyer, strong, market.read_size(strong))
 
     def _seize_and_roll_until_final(self) -> None:
-        """Seize insolvent accounts and roll until all is final, at the last price."""
+        """Seize insolvent accounts and advance cycles at the last price, until all losses are settled."""
         market = self._market
         price = market.read_mark() // _POINT
         for _ in range(3):

@@ -65,7 +65,7 @@ _PRICE = 100 * UNIT
 
 
 class Jump(NamedTuple):
-    """A fall of a price."""
+    """Price drop of a coin: day, duration and size."""
 
     coin: str
     day: str
@@ -75,14 +75,14 @@ class Jump(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """Gain of the pair."""
+    """Gain of the pair, in wad and as a share of its notional."""
 
     wad: int
     share: int  # basis points of its notional, rounded down
 
 
 class JumpRow(NamedTuple):
-    """A jump at a market's terms."""
+    """Result of one price drop under one market's terms: margins, gains, and days with liquidation."""
 
     jump: Jump
     terms: str
@@ -96,12 +96,15 @@ class JumpRow(NamedTuple):
 
     @property
     def initial_margin_leverage_tenths(self) -> int:
-        """Return the largest leverage of an account [tenths], rounded down."""
+        """Largest leverage of an account at the initial margin [tenths], rounded down."""
         return 10 * BASIS_POINTS // self.initial
 
 
 def measure_fall(series: str, seconds: int) -> int:
-    """Return the largest fall of a published series, between closes so far apart [basis points]."""
+    """Return the largest price drop of a published series within `seconds` [bps].
+
+    The drop is between closes that are exactly `seconds` apart.
+    """
     if series in SYNTHETIC:
         rows = load_series(series)
         closes, apart = [row[4] for row in rows], seconds // (rows[1][0] - rows[0][0])
@@ -112,7 +115,7 @@ def measure_fall(series: str, seconds: int) -> int:
 
 
 def iter_measured_and_cited_falls() -> Iterator[Jump]:
-    """Yield the measured falls, then the cited ones."""
+    """Yield the price drops that are measured in published series, then the cited drops."""
     for coin, series, seconds in PUBLISHED:
         day = series.partition("-")[2]
         yield Jump(coin, day, seconds, measure_fall(series, seconds), measured=True)
@@ -121,7 +124,10 @@ def iter_measured_and_cited_falls() -> Iterator[Jump]:
 
 
 def build_names_by_market_terms(jump: Jump) -> dict[MarketTerms, str]:
-    """Return the terms at which a jump is played, with their names; equal terms have all of them."""
+    """Return the market terms under which a price drop is simulated, with their names.
+
+    Equal terms have all their names, with commas between them.
+    """
     plain = LIBRARY._replace(open_rate=0, insured=0)
     least = compute_self_hedge_break_even_margin(jump.fall, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
     margins = {**LISTED[jump.coin], LEAST: (least, least // 2)}
@@ -137,7 +143,10 @@ def build_names_by_market_terms(jump: Jump) -> dict[MarketTerms, str]:
 
 
 def play_jumps(jumps: Sequence[Jump], days: Mapping[str, Days]) -> list[JumpRow]:
-    """Play each jump at each of its terms, and count the days on which margins did not suffice."""
+    """Simulate each price drop under each of its terms, and return a row for each.
+
+    `days` has, by coin, the counted days in which accounts with these margins could be liquidated.
+    """
     markets: dict[MarketTerms, HedgePairMarket] = {}
     return [
         _build_jump_row(jump, terms, name, days[jump.coin], markets)
@@ -174,7 +183,7 @@ def _build_jump_row(
 
 
 def compute_required_initial_margin_bps(market: HedgePairMarket) -> int:
-    """Return what the pair needs as initial margin [basis points of notional], rounded up."""
+    """Return the initial margin that the pair needs [bps of notional], rounded up."""
     with market.model.fork_state():
         market.report_and_mark_price(_PRICE)
         lots = NOTIONAL * WAD // market.read_mark()
@@ -183,13 +192,13 @@ def compute_required_initial_margin_bps(market: HedgePairMarket) -> int:
 
 
 def sudden_path(jump: Jump, mark_age: int) -> list[int]:
-    """Return prices second by second that fall at once, after the oldest mark at which the pair may open."""
+    """Return prices by second that drop at once, after the oldest mark at which the pair may open."""
     far = _PRICE * (BASIS_POINTS - jump.fall) // BASIS_POINTS
     return [_PRICE] * (START - mark_age + 1) + [far] * (mark_age + HOLD)
 
 
 def straight_path(jump: Jump, mark_age: int) -> list[int]:
-    """Return prices second by second that fall in a straight line from that mark on."""
+    """Return prices by second that drop linearly from the oldest mark at which the pair may open."""
     path = [_PRICE] * (START - mark_age)
     for second in range(mark_age + HOLD + 1):
         fallen = jump.fall * min(second, jump.seconds)
@@ -198,7 +207,7 @@ def straight_path(jump: Jump, mark_age: int) -> list[int]:
 
 
 def jump_rows_as_json(rows: Sequence[JumpRow]) -> list[dict[str, Any]]:
-    """Return rows for JSON: amounts as text, shares in basis points."""
+    """Return the rows for JSON: amounts as text, shares in basis points."""
     return [
         {
             **row.jump._asdict(),

@@ -27,7 +27,7 @@ _MONEY = 10**9
 
 
 class MarketTerms(NamedTuple):
-    """Parameters of a market, as far as a pair earns by them."""
+    """Parameters of a perpetual market that decide the gain of a pair of opposite positions."""
 
     maintenance: int  # basis points of notional
     initial: int  # basis points of notional
@@ -47,7 +47,7 @@ class MarketTerms(NamedTuple):
 
 
 def read_terms(parameters: Parameters) -> MarketTerms:
-    """Return the terms of a deployment's first market, with a look in every block."""
+    """Return the terms of a deployment's first perpetual market, with a check in every block."""
     margin = parameters.margin
     assert margin is not None
     market = margin.markets[0]
@@ -73,7 +73,7 @@ ALLOWED = compute_self_hedge_initial_margin(LIBRARY.mark_age, min(LIBRARY.maker_
 
 
 class HedgePairMarket:
-    """A deployment on the model with given terms, before any trade."""
+    """Margin market with given terms on the model, before any trade."""
 
     def __init__(self, terms: MarketTerms) -> None:
         self.terms = terms
@@ -95,7 +95,7 @@ class HedgePairMarket:
             self.apply_call_on_model("MarginFund.insure", terms.cap * WAD)
 
     def _credit_rich_account_with_stablecoins(self) -> None:
-        """Give the account that pays for all stablecoin out of nothing: where it comes from is no matter."""
+        """Set the stablecoin balance of the account that pays for everything, without a vault."""
         coin: Any = self.world.contracts["Stablecoin"]
         rich, amount = get_account("rich"), _MONEY * WAD
         coin.balances[rich] = coin.balances[rich] + amount
@@ -103,7 +103,10 @@ class HedgePairMarket:
     # ------------------------------------------------------------------ calls
 
     def apply_call_on_model(self, call: str, *args: Any, sender: str = "") -> Any:
-        """Run "Contract.method"; its value. Raise BackstopError if it reverts."""
+        """Run the call "Contract.method" on the model, and return its value.
+
+        Raises BackstopError if the call reverts.
+        """
         contract, method = call.split(".")
         outcome = self.model.apply(Action(contract, method, args, sender or get_account("rich")))
         if outcome.reason is not None:
@@ -111,45 +114,48 @@ class HedgePairMarket:
         return outcome.value
 
     def try_call_on_model(self, call: str, *args: Any, sender: str = "") -> bool:
-        """Run it; tell whether it went."""
+        """Run the call "Contract.method" on the model, and return whether it succeeded."""
         contract, method = call.split(".")
         return self.model.apply(Action(contract, method, args, sender or get_account("rich"))).reason is None
 
     def report_and_mark_price(self, price: int) -> None:
-        """Report a price by all reporters [1e-8 dollars] and mark the market at it."""
+        """Report a price by all reporters [1e-8 dollars], and update the market's mark to it."""
         ray = price * RAY // UNIT
         for reporter in self.reporters:
             self.apply_call_on_model("PriceFeed.report_range", 0, ray, ray, ray, 0, sender=reporter)
         self.apply_call_on_model("PerpetualMarket.accrue", MARKET)
 
     def read_mark(self) -> int:
-        """Return the mark [wei a lot]."""
+        """Return the market's mark price [wei per lot]."""
         return int(self.market.paths[MARKET].price)
 
     def read_size(self, owner: str) -> int:
-        """Return an account's position [lots]."""
+        """Return the size of an account's position [lots]; a short is negative."""
         return int(self.market.positions[owner, MARKET].size)
 
     def update_and_read_standing(self, owner: str) -> Standing:
-        """Return what an account has at the mark."""
+        """Update an account, and return its value at the mark price with its haircut and unfinal gains."""
         self.apply_call_on_model("PerpetualMarket.update_account", owner)
         return self.market._compute_standing(owner)
 
     def apply_unsigned_trade_at_mark(self, maker: str, taker: str, lots: int) -> None:
-        """Buy lots for a maker (or sell, under zero) at the mark.
+        """Trade at the mark price without signed orders: the maker buys `lots` (sells if negative).
 
-        Raise BackstopError if the rules refuse it.
+        Raises BackstopError if the market refuses the trade.
         """
         args = MARKET, maker, taker, lots, self.read_mark(), False, False
         self.apply_call_on_model("PerpetualTrading.trade", *args, sender=self._orders)
 
     def try_trade(self, maker: str, taker: str, lots: int) -> bool:
-        """Do the same; tell whether it went."""
+        """Trade at the mark price without signed orders, and return whether the market accepted the trade.
+
+        The maker buys `lots` (sells if negative).
+        """
         args = MARKET, maker, taker, lots, self.read_mark(), False, False
         return self.try_call_on_model("PerpetualTrading.trade", *args, sender=self._orders)
 
     def wait_and_roll_cycle(self, price: int) -> None:
-        """Wait for the window, mark, and roll."""
+        """Wait until the cycle's window has passed, update the mark to `price`, and advance the cycle."""
         clock = self.market.clocks[()]
         soonest = max(clock.rolled_at + self.terms.window, clock.booked_at + self.terms.quiet)
         self.model.advance(max(0, soonest - self.world.timestamp))
@@ -159,28 +165,37 @@ class HedgePairMarket:
     # ---------------------------------------------------------------- margins
 
     def compute_initial_margin(self, lots: int, market_open_lots: int) -> int:
-        """Return the initial margin of new risk at the mark [wad], with so many lots open, rounded up."""
+        """Return the initial margin of a new position at the mark price [wad], rounded up.
+
+        `market_open_lots` is the number of lots that are open in the market.
+        """
         policy: Any = self.world.contracts["MarginPolicy"]
         needs = policy.margin_requirement("", MARKET, lots, self.read_mark(), market_open_lots, True)
         return div_up(needs.initial, BASIS_POINTS)
 
     def compute_maintenance_margin(self, lots: int, price: int) -> int:
-        """Return the maintenance margin of a position [wad x basis points] at a price [wei a lot]."""
+        """Return the maintenance margin of a position at a price [wei per lot].
+
+        The unit is wad times basis points.
+        """
         notional, terms = lots * price, self.terms
         return notional * terms.maintenance + max(0, notional - terms.share_from * WAD) * terms.share_rate
 
     def claim_all(self, owner: str, buckets: set[int]) -> int:
-        """Wait until profits have vested and claim them; how much [wad]."""
+        """Wait until an owner's profits have vested, claim them, and return their sum [wad].
+
+        `buckets` are the intervals of time in which the profits were locked.
+        """
         self.model.advance((self._buckets + 1) * self._bucket)
         return sum(self.apply_call_on_model("MarginFund.claim", owner, each) for each in sorted(buckets))
 
     def get_current_profit_lock_bucket(self) -> int:
-        """Return the bucket of time in which profits are locked now."""
+        """Return the number of the time interval in which profits are locked now."""
         return self.world.timestamp // self._bucket
 
 
 def _build_parameters(terms: MarketTerms) -> Parameters:
-    """Return the library's parameters with other terms, one market, and no facilitator."""
+    """Return the library's parameters with these terms, one perpetual market, and no facilitator."""
     parameters = build_margin_parameters()
     margin = parameters.margin
     assert margin is not None

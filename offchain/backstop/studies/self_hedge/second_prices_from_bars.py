@@ -29,7 +29,7 @@ _FOLDER = Path(__file__).parent / "bars"
 
 
 class Bar(NamedTuple):
-    """Prices of some minutes, and when they began [seconds]."""
+    """Open, high, low and close prices of a few minutes [1e-8 dollars], and their start [seconds]."""
 
     at: int
     open: int
@@ -40,7 +40,7 @@ class Bar(NamedTuple):
 
 @cache
 def load_series(name: str) -> tuple[tuple[int, ...], ...]:
-    """Read a published series: seconds of the epoch and prices, as many as its file has columns."""
+    """Return the rows of a published series: Unix time in seconds, and prices in 1e-8 dollars."""
     lines = (_FOLDER / f"{name}.csv").read_text().splitlines()
     reader = csv.reader(line for line in lines if not line.startswith("#"))
     next(reader)
@@ -50,7 +50,10 @@ def load_series(name: str) -> tuple[tuple[int, ...], ...]:
 
 
 def list_prices_for_every_second(series_name: str, seed: int) -> list[int]:
-    """Return a series' prices second by second, by the seed where only bars are published."""
+    """Return a series' price at each second [1e-8 dollars].
+
+    If only bars are published, the seconds within a bar are drawn from the seed.
+    """
     rows = load_series(series_name)
     if series_name not in SYNTHETIC:
         path: list[int] = []
@@ -65,7 +68,10 @@ def list_prices_for_every_second(series_name: str, seed: int) -> list[int]:
 
 
 def fill_bar(bar: Bar, before: int, length: int, dice: SeededRandom) -> list[int]:
-    """Return the prices of a bar's seconds after the one before it, both extremes and the close included."""
+    """Return random prices for the seconds of a bar, through both extremes to its close.
+
+    `before` is the close of the previous bar, `length` the bar's length in seconds.
+    """
     low, high = min(bar.low, before), max(bar.high, before)
     first, second = sorted(1 + dice.draw_index(length - 1) for _ in range(2))
     second = max(second, first + 1)
@@ -83,7 +89,10 @@ def fill_bar(bar: Bar, before: int, length: int, dice: SeededRandom) -> list[int
 def _fill_bridge(
     path: list[int], start: int, end: int, within: tuple[int, int, int], dice: SeededRandom
 ) -> None:
-    """Fill what lies between two seconds, the middle first: its spread is a range's by the root of time."""
+    """Fill the prices between two seconds of `path` by a Brownian bridge, the middle second first.
+
+    Its deviation grows with the bar's range and the root of time. `within` is (low, high, length) of the bar.
+    """
     if end - start < 2:
         return
     low, high, length = within
@@ -96,9 +105,9 @@ def _fill_bridge(
 
 
 def largest_move(path: Sequence[int], window: int) -> int:
-    """Return how far a price is at most from any in the `window` seconds before [basis points], rounded up.
+    """Return the largest move of a price from any price in the `window` seconds before [bps], rounded up.
 
-    It is a share of the earlier price.
+    The move is a share of the earlier price.
     """
     most = 0
     lows, highs = _compute_extremes(path, window, lower=True), _compute_extremes(path, window, lower=False)
@@ -109,7 +118,7 @@ def largest_move(path: Sequence[int], window: int) -> int:
 
 
 def _compute_extremes(path: Sequence[int], window: int, *, lower: bool) -> list[int]:
-    """Return for each second the lowest, or the highest, of it and the `window` before."""
+    """Return, for each second, the lowest or highest price of it and of the `window` seconds before."""
     waiting: list[int] = []
     head, found = 0, []
     for index, price in enumerate(path):

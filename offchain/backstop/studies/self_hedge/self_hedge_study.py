@@ -64,7 +64,7 @@ APART = 60
 
 
 class StudyScope(NamedTuple):
-    """Paths and moments that are run for each setting."""
+    """Seeds, times and holding period that the study runs for each setting."""
 
     seeds: tuple[int, ...]
     every: int  # seconds between two moments of the grid
@@ -72,7 +72,7 @@ class StudyScope(NamedTuple):
 
 
 class GainStatistics(NamedTuple):
-    """Gains of a group of pairs."""
+    """Statistics of the gains of a group of pairs."""
 
     pairs: int
     failed: int  # of which an account became insolvent
@@ -84,7 +84,10 @@ class GainStatistics(NamedTuple):
 
 
 class GainRow(NamedTuple):
-    """Gains of pairs under one setting, on a series or on all of them."""
+    """Gains of pairs under one setting, on one series or on all series.
+
+    `blind` has pairs that open at regular times, `chosen` pairs that open at the best times in hindsight.
+    """
 
     group: str
     setting: dict[str, int]
@@ -94,7 +97,7 @@ class GainRow(NamedTuple):
 
 
 def iter_settings() -> Iterator[tuple[str, dict[str, int]]]:
-    """Yield the library's setting, then those of all groups."""
+    """Yield (group, changed terms): the library's setting first, then those of all groups."""
     yield "library", {}
     for group, changes in GROUPS.items():
         for change in changes:
@@ -102,14 +105,17 @@ def iter_settings() -> Iterator[tuple[str, dict[str, int]]]:
 
 
 def iter_series_and_seeds(seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
-    """Yield each series with the seeds that make it: one where its seconds are published."""
+    """Yield (series, seed): every seed for series of bars, one seed for series with published seconds."""
     for series in SERIES:
         for seed in seeds if series in SYNTHETIC else seeds[:1]:
             yield series, seed
 
 
 def measure_largest_moves(seeds: Sequence[int], windows: Sequence[int]) -> dict[str, dict[int, int]]:
-    """Return the largest move of each series within some seconds, of all seeds [basis points]."""
+    """Return the largest price move of each series within each window [bps], over all seeds.
+
+    `windows` are in seconds.
+    """
     found: dict[str, dict[int, int]] = {}
     for series, seed in iter_series_and_seeds(seeds):
         most = found.setdefault(series, dict.fromkeys(windows, 0))
@@ -121,7 +127,7 @@ def measure_largest_moves(seeds: Sequence[int], windows: Sequence[int]) -> dict[
 def compute_hedge_gain_rows_of_setting(
     scope: StudyScope, group: str, setting: dict[str, int]
 ) -> list[GainRow]:
-    """Play a setting on all paths; the first row is of all series, then each of them."""
+    """Simulate pairs under one setting on all paths; return a row for all series, then for each."""
     terms = LIBRARY._replace(**setting)
     market = HedgePairMarket(terms)
     blind: dict[str, list[PairOutcome]] = {series: [] for series in SERIES}
@@ -146,7 +152,11 @@ def compute_hedge_gain_rows_of_setting(
 
 @cache
 def find_largest_move_moments(series: str, seed: int, age: int, reaction: int) -> tuple[int, ...]:
-    """Return the seconds at which the price of the next look will be furthest from the oldest mark."""
+    """Return the seconds at which the next check's price is furthest from the oldest usable mark.
+
+    At most CHOSEN seconds are returned, at least APART seconds apart. `age` is the age of the oldest mark and
+    `reaction` the time to the next check [seconds].
+    """
     path = _load_path(series, seed)
     moves = sorted(
         (abs(path[at + reaction] - path[at - age]) * 10**9 // path[at - age], -at)
@@ -161,7 +171,7 @@ def find_largest_move_moments(series: str, seed: int, age: int, reaction: int) -
 
 
 def run_study(scope: StudyScope, log: Callable[[str], None], groups: Sequence[str] = ()) -> list[GainRow]:
-    """Play the library's setting and those of some groups, or of all, one after another."""
+    """Simulate the library's setting and those of the given groups (all if empty), and return the rows."""
     rows = []
     for group, setting in iter_settings():
         if not setting or not groups or group in groups:
@@ -171,7 +181,7 @@ def run_study(scope: StudyScope, log: Callable[[str], None], groups: Sequence[st
 
 
 def describe_setting(setting: dict[str, int]) -> str:
-    """Return a text with the terms of a setting that differ from the library's."""
+    """Return the terms of a setting that differ from the library's as text; "as it is" if none do."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in setting.items()) or "as it is"
 
 

@@ -21,7 +21,10 @@ FILE = "straddle.json"
 def build_summary(
     scope: StudyScope, rows: Sequence[GainRow], moves: Mapping[str, Mapping[int, int]], groups: Sequence[str]
 ) -> dict[str, Any]:
-    """Build straddle.json: gains of pairs by setting, at moments of a grid and at chosen ones [wad]."""
+    """Return the content of straddle.json: gains of pairs by setting [wad].
+
+    The gains are given for pairs that open at regular times and at chosen times.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "title": "The self-made pair",
