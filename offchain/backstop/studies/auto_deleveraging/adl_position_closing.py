@@ -18,7 +18,11 @@ SUBMITTING, EXECUTING, SHARING = "ranks are submitted", "ranks are executed", "l
 
 
 class AdlResult(NamedTuple):
-    """Closed short positions of a market in which the lots of insolvent longs were unassigned."""
+    """Short positions of a market that were closed against the lots of insolvent longs.
+
+    A lot is the contract unit of the perpetual market. `would` has the lots of each account that would have
+    been closed if nobody had traded since the price drop.
+    """
 
     market: int
     nobodys: int  # lots, before
@@ -36,10 +40,11 @@ def close_positions_by_policy(
     run_between_steps: Callable[[], None],
     least_gas_per_account: int = 0,
 ) -> AdlResult:
-    """Close winners' positions against unassigned lots by the deployed policy; return the result.
+    """Close winners' positions against unassigned lots by the deployed policy, and return the result.
 
-    `run_between_steps` is called before and after each step. `lots_before_closing` are the lots of each
-    account at the price drop. Blocks are planned with at least `least_gas_per_account`.
+    Unassigned lots are those of insolvent accounts. `run_between_steps` is called before and after each step.
+    `lots_before_closing` has the lots of each account at the price drop. Blocks are planned with at least
+    `least_gas_per_account`.
     """
     market, blocks = crowd.market, crowd.blocks
     gains = _read_short_gains_by_account(crowd, market_index)
@@ -124,7 +129,7 @@ def close_positions_by_policy(
 
 
 def _read_short_gains_by_account(crowd: AccountPopulation, market_index: int) -> dict[str, Gains]:
-    """Return what each account gained short in the pending cycle, if it did."""
+    """Return the gains of each account with a short gain in the cycle whose losses are being settled."""
     market, found = crowd.market, {}
     with crowd.blocks.model.fork_state():
         for owner in list(market.accounts):

@@ -46,7 +46,10 @@ _FEW = 8
 
 @dataclass
 class Phase:
-    """Gas of the calls of one phase: `gas` of counted calls, by account named in a call."""
+    """Gas, calls and blocks of one phase of a crash.
+
+    `gas` sums the counted calls; `least` and `most` are gas per account that a call names.
+    """
 
     name: str
     began: int  # seconds, of the chain
@@ -61,7 +64,7 @@ class Phase:
     marks: list[tuple[int, float]] = field(default_factory=list)
 
     def add_call(self, gas: int, accounts: int) -> None:
-        """Add a call."""
+        """Add the gas of a call that names this number of accounts."""
         each = gas // accounts
         self.least = each if not self.calls else min(self.least, each)
         self.most = max(self.most, each)
@@ -70,7 +73,10 @@ class Phase:
         self.gas += gas
 
     def measure_account_microseconds_by_half(self) -> tuple[float, float]:
-        """Return how many microseconds an account took, in the first half of them and in the second."""
+        """Return the processor time per account in the phase's first and second half [microseconds].
+
+        Both are 0 if the phase has too few accounts to measure.
+        """
         if len(self.marks) < 3 or self.accounts < _PACED:
             return 0.0, 0.0
         (first, began), (last, ended) = self.marks[0], self.marks[-1]
@@ -81,7 +87,7 @@ class Phase:
 
 
 class _PendingCall(NamedTuple):
-    """A call that its block has not been mined with yet."""
+    """Call whose block has not been mined yet."""
 
     action: Action
     phase: Phase
@@ -91,7 +97,7 @@ class _PendingCall(NamedTuple):
 
 
 class BlockPacker:
-    """Calls to a deployment, block by block."""
+    """Runner that packs calls to a deployment into blocks by their gas."""
 
     def __init__(
         self,
@@ -129,7 +135,10 @@ class BlockPacker:
         return self.system.timestamp
 
     def begin_phase(self, name: str, total: int = 0) -> Phase:
-        """Begin a phase that counts the following calls; it continues in the same block."""
+        """Begin a phase that counts the following calls, and return it; the current block continues.
+
+        `total` is the number of accounts, for the progress report.
+        """
         self.phase.ended = self.timestamp
         self._total = total
         self.phase = self.phases.setdefault(name, Phase(name, self.timestamp))
@@ -147,11 +156,11 @@ class BlockPacker:
         gas_kind: str = "",
         least_gas_per_account: int = 0,
     ) -> Outcome:
-        """Run "Contract.method" in the block, or in the next one if it is full.
+        """Run the call "Contract.method" in the current block, or in the next one if the block is full.
 
-        Raise BackstopError if the call reverts, unless it `may_revert`. A call without `counts_gas` adds to
-        the phase's blocks, but not to its gas. All calls of a phase, or all with the same `gas_kind`, are
-        expected to need equal gas per account, at least `least_gas_per_account`.
+        Return its outcome. Raises BackstopError if the call reverts, unless it `may_revert`. A call without
+        `counts_gas` adds to the phase's blocks, but not to its gas. All calls of a phase with the same
+        `gas_kind` are expected to need equal gas per account, at least `least_gas_per_account`.
         """
         kind = self._build_gas_kind_key(call, gas_kind)
         action = _build_action(call, args, sender)
@@ -172,9 +181,10 @@ class BlockPacker:
         gas_kind: str = "",
         least_gas_per_account: int = 0,
     ) -> Iterator[tuple[str, ...]]:
-        """Yield the accounts of calls "Contract.method", each of as many as the block has room for.
+        """Yield batches of accounts, each as large as the current block has room for.
 
-        `args` are the arguments before the accounts.
+        Each batch is for a call "Contract.method"; `args` are its arguments before the accounts. A full block
+        is mined first.
         """
         kind, done = self._build_gas_kind_key(call, gas_kind), 0
         few = MIN_RANKED if call.endswith(".submit") else _FEW
@@ -200,7 +210,10 @@ class BlockPacker:
             yield some
 
     def mine_block_of_waiting_calls(self) -> None:
-        """Mine the block, if there is anything in it, and wait for the next."""
+        """Mine the block with the waiting calls, and wait for the next block; do nothing if none wait.
+
+        Raises BackstopError if the block exceeds its gas limit.
+        """
         if not self._waiting:
             return
         waiting, self._waiting, self._planned, self._fit = self._waiting, [], 0, None
@@ -230,24 +243,24 @@ class BlockPacker:
         self.let_empty_time_pass(BLOCK_SECONDS)
 
     def mine_block_and_forget_gas(self) -> None:
-        """Mine the waiting calls and discard the measured gas of each kind, since prices have moved."""
+        """Mine the waiting calls, and discard the measured gas of each kind, as prices have moved."""
         self.mine_block_of_waiting_calls()
         self._each.clear()
 
     def let_empty_time_pass(self, seconds: int) -> None:
-        """Advance time with empty blocks."""
+        """Mine the waiting calls, and advance time by a number of seconds with empty blocks."""
         self.mine_block_of_waiting_calls()
         self.system.advance(seconds)
 
     def _report_prices_if_block_empty(self) -> None:
-        """Apply the price reports of a new block, if the block has no call yet."""
+        """Report prices at the start of a block, if the block has no call yet."""
         if not self._waiting:
             for action in self.refresh():
                 said = f"{action.contract}.{action.method} while {self.phase.name}"
                 self._apply_action(action, said, 1, counts_gas=False)
 
     def _has_room(self, action: Action, kind: str, accounts: int, at_least: int) -> bool:
-        """Return whether a call fits into the block, by the host's dry run, or by the estimated gas."""
+        """Return whether a call fits into the block, by the host's dry run or by estimated gas."""
         if self._fit == (action, len(self._waiting)):
             return True
         foreseen = self._dry_run_block_gas_by_call(action) if _get_base_gas(kind) else []
@@ -263,7 +276,10 @@ class BlockPacker:
         return fits
 
     def _dry_run_block_gas_by_call(self, added_action: Action) -> list[int]:
-        """Return the gas of each call of the block and of another one behind them, if the host tells."""
+        """Return the gas of each waiting call and of `added_action` after them, by the host's dry run.
+
+        The list is empty if the host cannot tell.
+        """
         if not isinstance(self.system, ProtocolLockstep):
             return []
         gas = self.system.chain.dry_run_gas([*(one.action for one in self._waiting), added_action])
@@ -271,7 +287,7 @@ class BlockPacker:
         return gas
 
     def _get_block_fill_gas(self, call_kind: str) -> int:
-        """Return the gas that a block is filled to, for calls of a kind."""
+        """Return the gas up to which a block is filled with calls of this kind."""
         if self._foresees:
             return BLOCK_GAS
         return _PLANNED_RANKS if ".submit" in call_kind else _PLANNED
@@ -287,7 +303,7 @@ class BlockPacker:
         return outcome
 
     def _estimate_gas(self, kind: str, accounts: int) -> int:
-        """Return the gas that a call is expected to take."""
+        """Return the expected gas of a call that names this number of accounts."""
         return _get_base_gas(kind) + self._estimate_account_gas(kind) * accounts
 
     def _estimate_account_gas(self, kind: str) -> int:
@@ -300,7 +316,7 @@ class BlockPacker:
         return f"{call} while {self.phase.name} {gas_kind}"
 
     def _list_gas_per_call(self, pending_calls: list[_PendingCall]) -> list[int]:
-        """Return the gas of each call, measured or by the table."""
+        """Return the gas of each call, measured by the host or from the committed table."""
         if isinstance(self.system, ProtocolLockstep):
             self.system.apply_pending_chain_steps()
             spent = self.system.chain.spent
@@ -315,7 +331,7 @@ _UNLISTED = 100_000
 
 
 def _read_table_gas(kind: str, accounts: int) -> int:
-    """Return a call's gas by the committed table."""
+    """Return the gas of a call by the committed table."""
     base = _get_base_gas(kind)
     return (
         base + accounts * _get_account_gas(kind) if base else find_call_gas(*_split_kind(kind)) or _UNLISTED
@@ -323,12 +339,15 @@ def _read_table_gas(kind: str, accounts: int) -> int:
 
 
 def _get_base_gas(kind: str) -> int:
-    """Return a call's gas without its accounts, by the committed table; 0 of any other call."""
+    """Return the gas of a call for many accounts without its accounts, by the committed table.
+
+    0 for any other call.
+    """
     return get_job_gas(f"cycles: {_get_gas_job_name(kind)}") if _split_kind(kind)[1] in MANY else 0
 
 
 def _get_gas_job_name(kind: str) -> str:
-    """Return the name of a call's job in the committed table."""
+    """Return the name of a call's job in the committed gas table."""
     return _split_kind(kind)[1].replace("_", " ")
 
 
@@ -343,5 +362,5 @@ def _build_action(call: str, args: tuple[Any, ...], by: str) -> Action:
 
 
 def _split_kind(kind: str) -> list[str]:
-    """Return contract and method."""
+    """Return contract and method of a gas kind."""
     return kind.split(" ")[0].split(".")

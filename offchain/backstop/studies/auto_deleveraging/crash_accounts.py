@@ -56,7 +56,7 @@ def build_parameters(market_count: int, policy: str) -> Parameters:
 
 
 class AccountPopulation:
-    """A market, those in it, and its prices."""
+    """Accounts of a perpetual market in a crash: longs that fail, shorts that gain, and bystanders."""
 
     def __init__(self, blocks: BlockPacker, accounts: int, insolvent: int, markets: int, seed: int) -> None:
         self.blocks, self.random, self.markets = blocks, Random(seed), range(markets)
@@ -73,19 +73,19 @@ class AccountPopulation:
 
     @property
     def market(self) -> PerpetualMarket:
-        """The model's."""
+        """Model of the perpetual market."""
         found = self.blocks.model.world.contracts[HOUSE]
         assert isinstance(found, PerpetualMarket)
         return found
 
     def read_mark(self, market_index: int) -> int:
-        """Return a market's mark [wei a lot]."""
+        """Return a market's mark price [wei per lot]."""
         return int(self.market.paths[market_index].price)
 
     # ---------------------------------------------------------------- prices
 
     def set_prices(self, dollar_prices: tuple[int, ...]) -> None:
-        """Report new prices and update the marks of all markets."""
+        """Report new prices [stablecoins], and update the mark prices of all markets."""
         self.blocks.mine_block_and_forget_gas()
         self.dollars = list(dollar_prices)
         self.reported_at = 0
@@ -93,7 +93,7 @@ class AccountPopulation:
             self.blocks.apply_call_in_block(f"{HOUSE}.accrue", m, counts_gas=False)
 
     def _iter_reports(self) -> Iterator[Action]:
-        """Yield the reports that a block needs for current marks."""
+        """Yield the price reports that a new block needs for current mark prices."""
         if self.blocks.timestamp == self.reported_at:
             return
         self.reported_at = self.blocks.timestamp
@@ -106,7 +106,7 @@ class AccountPopulation:
     # --------------------------------------------------------------- opening
 
     def open_positions(self, thin: int) -> None:
-        """Open all positions, of so many accounts besides that will be below their maintenance margins."""
+        """Open the positions of all accounts, and of `thin` accounts that the crash makes liquidatable."""
         self._borrow_stablecoins_and_insure()
         count = max(len(self.longs), len(self.shorts))
         self.blocks.begin_phase("accounts open", 4 * count)
@@ -128,7 +128,7 @@ class AccountPopulation:
     def _warm_up_market(self) -> None:
         """Let two accounts gain and lose once before the crash.
 
-        In a market without a history the first price move costs more gas.
+        In a market without a history, the first price move costs more gas.
         """
         for m in self.markets:
             for name in ("early", "other"):
@@ -138,7 +138,7 @@ class AccountPopulation:
             self.set_prices(tuple(entries[0] * twentieths // 20 for entries in ENTRIES))
 
     def _borrow_stablecoins_and_insure(self) -> None:
-        """Draw the accounts' coins from a well-secured vault, and insure the market."""
+        """Draw the accounts' stablecoins from a well-secured vault, and pay into the insurance fund."""
         rich, blocks = get_account("rich"), self.blocks
         blocks.begin_phase("money is drawn")
         # The core goes by its own prices, an hour and more behind.
@@ -165,7 +165,10 @@ class AccountPopulation:
         )
 
     def _open_pair(self, i: int) -> None:
-        """Open the positions of one pair; accounts of the smaller side have several counterparties."""
+        """Open the positions of the pair number `i`: a long against a short.
+
+        Accounts of the smaller side have several counterparties.
+        """
         long = self.longs[i] if i < len(self.longs) else "bank"
         short = self.shorts[i % len(self.shorts)]
         lots = [self.random.randint(5, self.most_lots) // len(self.markets) or 1 for _ in self.markets]
@@ -179,7 +182,7 @@ class AccountPopulation:
             self.submit_trade(long, short, m, lots[m])
 
     def _open_thin_position(self, name: str) -> None:
-        """Open a position of the first market that will have half of its maintenance margin."""
+        """Open a long in the first market that will have half of its maintenance margin after the crash."""
         at, low = self.read_mark(0), FALLS[0][-1] * LOTS[0]
         self.deposit_margin(
             name, THIN * (at - low) + THIN * low // 40 + self._compute_fee(THIN * at) + self._compute_bond()
@@ -198,7 +201,7 @@ class AccountPopulation:
         return self._compute_bond() + 2 * self._compute_fee(notional)
 
     def deposit_margin(self, name: str, amount: int) -> None:
-        """Pay into an account."""
+        """Deposit stablecoins [wad] into a trader's margin account."""
         self.blocks.apply_call_in_block(
             f"{HOUSE}.deposit", get_trader_account(name), amount, sender=get_account("rich"), counts_gas=False
         )
@@ -206,7 +209,10 @@ class AccountPopulation:
     def submit_trade(
         self, buyer: str, seller: str, market_index: int, lots: int, price: int = 0, may_fail: bool = False
     ) -> bool:
-        """Submit a trade of two signed orders, at the mark by default; return whether it succeeded."""
+        """Submit a trade of two signed orders, and return whether it succeeded.
+
+        The price is the mark price by default. A failed trade raises BackstopError unless it `may_fail`.
+        """
         self._nonce += 1
         sides: list[Any] = []
         for name, size in ((buyer, lots), (seller, -lots)):

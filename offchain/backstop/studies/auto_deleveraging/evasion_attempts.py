@@ -27,7 +27,7 @@ _BAND = 50  # basis points, of the deployment
 
 @dataclass
 class Evader:
-    """A winner and its second account."""
+    """Winner that evades deleveraging, and its second account."""
 
     name: str
     pal: str
@@ -43,14 +43,14 @@ class Evader:
 
 @dataclass
 class EvasionAttempts:
-    """Evasion attempts of winners, by method, and the successful ones."""
+    """Winners that evade deleveraging, with counts of attempts and successes by method."""
 
     dodgers: list[Evader] = field(default_factory=list)
     tried: Counter[str] = field(default_factory=Counter)
     went: Counter[str] = field(default_factory=Counter)
 
     def count_attempt(self, way: str, went: bool) -> None:
-        """Count an attempt."""
+        """Count an attempt by its method, and whether it succeeded (`went`)."""
         self.tried[way] += 1
         self.went[way] += went
 
@@ -72,7 +72,7 @@ def choose_evaders(crowd: AccountPopulation, percent: int, seed: int) -> Evasion
 
 
 def compute_account_value_with_bonds(crowd: AccountPopulation, owner: str) -> int:
-    """Return what a touched account has [wad], its bond too; haircuts that are not final are still in it."""
+    """Return the value of an updated account with its bond [wad], before haircuts that are not final."""
     account = crowd.market.accounts[owner]
     return int(
         crowd.market._compute_account_value_at_marks(owner)
@@ -81,7 +81,7 @@ def compute_account_value_with_bonds(crowd: AccountPopulation, owner: str) -> in
 
 
 def apply_evasion_attempts(crowd: AccountPopulation, evasion_attempts: EvasionAttempts) -> None:
-    """Apply each evader's attempt, as far as the market allows."""
+    """Run each evader's attempt, as far as the market allows."""
     for each in evasion_attempts.dodgers:
         if each.way == WITHDRAWS:
             _withdraw_all_margin(crowd, evasion_attempts, each, each.name)
@@ -97,7 +97,7 @@ def apply_evasion_attempts(crowd: AccountPopulation, evasion_attempts: EvasionAt
 def _pass_position_to_second_account(
     crowd: AccountPopulation, evasion_attempts: EvasionAttempts, evader: Evader, market_index: int, lots: int
 ) -> None:
-    """Trade with the second account, which takes the position over; give it back if so."""
+    """Trade the position to the evader's second account, and back if that is the evader's method."""
     mark = crowd.read_mark(market_index)
     margin = lots * mark // 2 + crowd.compute_bonds_and_fees(lots * mark)
     crowd.deposit_margin(evader.pal, margin)
@@ -124,7 +124,8 @@ def _trade_with_fees(
 def _withdraw_all_margin(
     crowd: AccountPopulation, evasion_attempts: EvasionAttempts, evader: Evader, trader_name: str
 ) -> None:
-    """Take out all that there is, and if that is refused what is no gain and no margin."""
+    """Withdraw all margin of an account; if that is refused, withdraw the part that is no gain and no margin.
+    """
     owner, market = get_trader_account(trader_name), crowd.market
     if not market.accounts[owner].cycle:
         return
@@ -146,7 +147,10 @@ def _withdraw_all_margin(
 
 
 def compute_escaped_loss(crowd: AccountPopulation, evader: Evader, cycle: int) -> int:
-    """Return the part of an evader's due loss that it avoids, once final [wad]; below zero: pays more."""
+    """Return the part of an evader's due loss that it avoided, once all is final [wad].
+
+    A negative result means that the evader paid more.
+    """
     market = crowd.market
     has = evader.taken_out - evader.brought
     for name in (evader.name, evader.pal):
@@ -161,7 +165,7 @@ def compute_escaped_loss(crowd: AccountPopulation, evader: Evader, cycle: int) -
 
 
 def compute_evader_due_loss(crowd: AccountPopulation, evader: Evader, cycle: int) -> int:
-    """Return the loss due from an evader's gain [wad]: an equal share in each market, rounded up."""
+    """Return the loss due from an evader's gain [wad]: a share pro rata in each market, rounded up."""
     market, due = crowd.market, 0
     for m in crowd.markets:
         losses, totals = market.losses[m, cycle].short, market.totals[m, cycle].short

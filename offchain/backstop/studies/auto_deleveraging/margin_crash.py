@@ -50,7 +50,7 @@ _INTO = 900
 
 
 class LossPayers(NamedTuple):
-    """Payers of the accounts' bad debt [wad]; the other fields add up to `owed`."""
+    """Payers of the insolvent accounts' bad debt [wad]; the other fields add up to `owed`."""
 
     owed: int
     insurance: int
@@ -71,7 +71,7 @@ class CrashTimes(NamedTuple):
 
 
 class EvasionResult(NamedTuple):
-    """Losses and position closings that evading winners avoid."""
+    """Losses and forced closes that evading winners avoided."""
 
     dodges: EvasionAttempts
     money: int  # wad, of all together that bear less than their gains have to
@@ -81,7 +81,7 @@ class EvasionResult(NamedTuple):
 
 
 class CrashResult(NamedTuple):
-    """Figures of a crash."""
+    """Figures of a simulated crash: accounts, gas, times, payers of losses, and forced closes."""
 
     accounts: int
     insolvent: int
@@ -104,7 +104,7 @@ class CrashResult(NamedTuple):
 
 
 class MarginCrash:
-    """A deployment with a perpetual market, its accounts, and the fall."""
+    """Crash of a perpetual market with many accounts, to be run call by call."""
 
     def __init__(
         self,
@@ -119,7 +119,11 @@ class MarginCrash:
         progress: Progress = lambda done, total, text: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Deploy the market on a host, with None on the model alone; `dodgers` are percent of the winners."""
+        """Deploy the market on a host; with None on the model alone.
+
+        `insolvent` is the number of accounts that fail, by default half. `dodgers` is the percentage of
+        winners that evade deleveraging. Raises BackstopError unless some accounts fail and some do not.
+        """
         insolvent = accounts // 2 if insolvent is None else insolvent
         if not 0 < insolvent < accounts:
             raise BackstopError("a crash needs accounts that will owe, and others that will not")
@@ -139,7 +143,10 @@ class MarginCrash:
         self._held: list[dict[str, int]] = []
 
     def run_crash(self) -> CrashResult:
-        """Open the book, let the coins fall, and go on until all losses are final; compare all state."""
+        """Open all positions, drop the prices, and run until all losses are final; return the figures.
+
+        At the end, all state of contracts and model is compared.
+        """
         blocks, crowd, market = self.blocks, self.crowd, self.crowd.market
         crowd.open_positions(TRIES)
         self._thin = iter(crowd.thin)
@@ -216,10 +223,11 @@ class MarginCrash:
     def _update_and_seize_accounts(
         self, phase_name: str, owners: Sequence[str], liquidating: bool = True
     ) -> None:
-        """Update and seize many accounts; liquidate another before the first, halfway, and after the last.
+        """Update and seize many accounts in batches.
 
-        The cost of an account depends on the price moves since its last update. The order is drawn, so that
-        calls take equal gas.
+        With `liquidating`, one other account is liquidated before the first, halfway, and after the last. The
+        order of accounts is random, so that calls take equal gas: an account's cost depends on price moves
+        since its last update.
         """
         blocks, call = self.blocks, f"{HOUSE}.update_and_seize"
         owners = self.crowd.random.sample(owners, len(owners))
@@ -236,7 +244,7 @@ class MarginCrash:
             self._liquidate_next_undermargined_account()
 
     def _liquidate_next_undermargined_account(self) -> None:
-        """Take lots of the next account over that is below its maintenance margin."""
+        """Liquidate lots of the next account below its maintenance margin, and count success."""
         owner = next(self._thin)
         self.tried += 1
         args = get_trader_account(owner), 0, TAKEN
@@ -255,7 +263,7 @@ class MarginCrash:
             apply_evasion_attempts(self.crowd, evasion_attempts)
 
     def _roll_cycle(self) -> Outcome:
-        """Wait for the window, and roll."""
+        """Wait until the cycle's window has passed, advance the cycle, and return the call's outcome."""
         blocks, market = self.blocks, self.crowd.market
         if blocks.phase.name != "two cycles pass":
             blocks.begin_phase(ROLLING)
@@ -268,7 +276,10 @@ class MarginCrash:
         return rolled
 
     def _close_positions_by_policy(self) -> list[AdlResult]:
-        """Close positions by the policy, in each market."""
+        """Close winners' positions by the policy in each market; return a result for each.
+
+        The list is empty if the policy closes no positions.
+        """
         if self.policy not in CLOSERS:
             return []
         # Who has dodged has nothing to close, and ranks first: who comes later takes far more.
@@ -283,7 +294,10 @@ class MarginCrash:
     # -------------------------------------------------------------- questions
 
     def _read_net_values(self) -> dict[str, int]:
-        """Return what each account has at the marks, less the haircuts that are known [wad]."""
+        """Return each account's value at mark prices, less its known haircuts [wad].
+
+        A haircut is the part of a gain that pays others' losses.
+        """
         market, found = self.crowd.market, {}
         with self.blocks.model.fork_state():
             for owner in list(market.accounts):
@@ -293,7 +307,7 @@ class MarginCrash:
         return found
 
     def _list_unbooked(self) -> list[str]:
-        """List accounts that there is something to book or to seize for."""
+        """Return the accounts for which `seize_insolvent` would still succeed."""
         model = self.blocks.model
         nobody = get_trader_account("nobody")
         return [
@@ -303,7 +317,10 @@ class MarginCrash:
         ]
 
     def _compute_largest_haircut_bps(self, cycle: int) -> int:
-        """Return the largest share of a gain that is taken: in each market and side all bear the same."""
+        """Return the largest share of a gain that losses took in a cycle [bps], rounded up.
+
+        All accounts of one market and side bear the same share.
+        """
         market, most = self.crowd.market, 0
         for m in self.crowd.markets:
             for loss, total in zip(market.losses[m, cycle], market.totals[m, cycle], strict=True):
@@ -327,6 +344,6 @@ class MarginCrash:
 
 
 def _read_roll_figure(rolled: Outcome, what: str) -> int:
-    """Return what a roll says that insurance paid, or gains of later cycles."""
+    """Return what insurance paid (`insured`), or gains of later cycles, from the cycle's event [wad]."""
     values = next(log.values for log in rolled.logs if log.event == "Rolled")
     return int(values[1 if what == "insured" else 2])

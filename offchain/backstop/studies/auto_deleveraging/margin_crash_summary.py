@@ -40,10 +40,10 @@ def build_crash_summary(
     host: str,
     small_crash_result: CrashResult | None = None,
 ) -> dict[str, Any]:
-    """Build deleverage.json; `owed_wad` is the sum of the paid amounts and the unpaid one.
+    """Return the content of deleverage.json.
 
-    `beside` is a small crash of the same kind, to show the figures that do not depend on the number of
-    accounts.
+    `owed_wad` is the sum of the paid amounts and the unpaid one. `small_crash_result` is a smaller crash of
+    the same kind, to show that gas per account does not depend on the number of accounts.
     """
     paid = crash_result.paid
     return {
@@ -96,7 +96,7 @@ def build_crash_summary(
 
 
 def list_phase_microseconds_per_account(crash_result: CrashResult) -> list[dict[str, Any]]:
-    """Return the time of a processor that an account took in this process [microseconds]."""
+    """Return the processor time per account in the first and second half of each phase [microseconds]."""
     found = []
     for each in crash_result.phases.values():
         first, last = each.measure_account_microseconds_by_half()
@@ -128,9 +128,9 @@ def _build_small_crash_figures(small_crash_result: CrashResult) -> dict[str, Any
 
 
 def _compute_closing_figures(adl_result: AdlResult) -> dict[str, Any]:
-    """Compute the closed lots and their excess over the unassigned lots; the same for greedy closing.
+    """Return the closed lots of a market and their excess over the unassigned lots.
 
-    Greedy closing takes whole positions by rank.
+    The same figures are given for greedy closing, which takes whole positions by rank.
     """
     closed = sum(adl_result.did.values())
     return {
