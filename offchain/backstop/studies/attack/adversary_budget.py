@@ -24,7 +24,7 @@ TRADERS = ("liquidator", "flash_taker", "bidder")
 
 @dataclass(frozen=True)
 class Congestion:
-    """Full blocks: gas costs a multiple, and the protocol gets a part of its share."""
+    """Full blocks: gas price times a factor, and a smaller share of gas for the protocol."""
 
     lasts: int  # seconds at most
     factor: int  # basis points of the gas price
@@ -33,7 +33,10 @@ class Congestion:
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of an adversary, apart from the scenario's attackers (hostile depositors)."""
+    """Limits of an adversary: unlikely prices, outages, stuck feeds, full blocks and hostile moves.
+
+    The money of hostile depositors is part of the scenario.
+    """
 
     name: str
     title: str
@@ -50,20 +53,24 @@ class Budget:
 
     @property
     def max_distance_in_standard_deviations(self) -> float:
-        """Largest distance of all draws together from their mean [standard deviations]."""
+        """Largest distance of all price draws together from their mean [standard deviations]."""
         # Rounded, as the last digits of a logarithm depend on the C library.
         return round(NormalDist().inv_cdf(1 - 1 / self.one_in), 9) if self.one_in > 2 else 0.0
 
 
 def list_adversary_budget_names() -> list[str]:
-    """List the budgets that come with the package."""
+    """Return the names of the budgets in the package."""
     return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
 
 
 def load_scenario_and_adversary_budget(
     scenario_name: str, budget_name: str
 ) -> tuple[Scenario, Field, Budget]:
-    """Load a scenario with the budget's hostile members, its document with them, and the budget."""
+    """Load a scenario with the budget's hostile depositors.
+
+    The result is (scenario, its document, budget). Raises BackstopError if names of keepers conflict or are
+    unknown.
+    """
     top, name = read_unchecked_scenario_fields(scenario_name)
     top = overlay_scenario_with_named_shocks(top)
     top.read_mapping_entries().pop("shocks", None)
@@ -86,7 +93,7 @@ def load_scenario_and_adversary_budget(
 
 
 def _read_adversary_budget(name_or_path: str) -> tuple[Field, Budget]:
-    """Read a budget by its name in the library, or from a file."""
+    """Return the document and the budget, by its name in the library or from a .yaml file."""
     path = (
         Path(name_or_path) if name_or_path.endswith((".yaml", ".yml")) else LIBRARY / f"{name_or_path}.yaml"
     )

@@ -13,7 +13,7 @@ from backstop.simulation.scenario.scenario_records import Scenario
 
 
 class PriceJump(NamedTuple):
-    """Jump of one price, or the crash of all that have one: its time [s] and its size."""
+    """Jump of one price, or crash of all prices with a crash: time [seconds] and size."""
 
     symbol: str
     at: int
@@ -21,7 +21,7 @@ class PriceJump(NamedTuple):
 
 
 class AdversaryChosenStreams(RandomStreams):
-    """Random streams of a path, with chosen numbers in place of some."""
+    """Random streams of a path in which an adversary chose some of the numbers."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class AdversaryChosenStreams(RandomStreams):
         self._crash = crash
 
     def get_labelled_stream(self, *labels: str | int) -> np.random.Generator:
-        """Return a stream, or a stand-in for a generator that answers with the chosen numbers."""
+        """Return the random generator for these labels, or a stand-in that returns the chosen numbers."""
         stream = super().get_labelled_stream(*labels)
         purpose, symbol = labels[0], labels[-1]
         answer: object = stream
@@ -61,7 +61,10 @@ class AdversaryChosenStreams(RandomStreams):
         return cast(np.random.Generator, answer)
 
     def _shift_normals_to_span_sums(self, normals: Floats, chosen_span_sums: list[float]) -> Floats:
-        """Shift each span so that its draws' sum, over the root of their number, is the chosen push."""
+        """Shift the normal numbers of each span so that their standardised sum is the chosen one.
+
+        The standardised sum is the sum over the root of the count.
+        """
         pieces = np.array_split(normals, len(chosen_span_sums))
         return np.concatenate(
             [
@@ -71,7 +74,7 @@ class AdversaryChosenStreams(RandomStreams):
         )
 
     def _build_jump_normals_and_counts(self, symbol: str) -> tuple[Floats, Floats]:
-        """Return normal numbers and counts that add up to the chosen jumps."""
+        """Return normal numbers and jump counts per block that add up to the chosen jumps."""
         counts, sums = np.zeros(self._blocks), np.zeros(self._blocks)
         for jump in self._jumps:
             if jump.symbol == symbol:

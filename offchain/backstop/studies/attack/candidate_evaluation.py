@@ -24,7 +24,7 @@ Score = tuple[int, ...]
 
 @dataclass(frozen=True)
 class PathOutcome:
-    """Outcome of a path; money in wad, rounded down."""
+    """Outcome of one path; amounts in wad, rounded down."""
 
     bad_debt: int  # recognised as lost
     covered: dict[str, int]  # paid of it, by stage
@@ -37,26 +37,32 @@ class PathOutcome:
 
     @property
     def unpaid_loss(self) -> int:
-        """Loss that no stage has paid [wad]."""
+        """Loss that no stage has paid, with debt beyond its collateral's worth [wad]."""
         return self.outstanding + self.underwater
 
 
 @dataclass(frozen=True)
 class CandidateOutcome:
-    """Outcome of a choice, and of its path without hostile moves if the gain was asked for."""
+    """Outcome of an adversary's choice.
+
+    `without` is the outcome of its path without hostile moves; None unless the goal is the gain.
+    """
 
     outcome: PathOutcome
     without: PathOutcome | None
 
     @property
     def gain_over_doing_nothing(self) -> int:
-        """Gain of hostile members beyond doing nothing on the same path [wad]."""
+        """Gain of hostile depositors compared with no moves on the same path [wad]; 0 if not measured."""
         if self.without is None:
             return 0
         return sum(self.outcome.profits.values()) - sum(self.without.profits.values())
 
     def compute_score(self, goal: str) -> Score:
-        """Return what an adversary with this goal compares."""
+        """Return the score of this outcome for a goal ("loss", "bad-debt" or "gain"); more is better.
+
+        The goal's figure comes first. Bad debt, liquidated debt and price drops decide between equal figures.
+        """
         found = self.outcome
         first = {"loss": found.unpaid_loss, "bad-debt": found.bad_debt, "gain": self.gain_over_doing_nothing}[
             goal
@@ -64,17 +70,20 @@ class CandidateOutcome:
         return first, found.bad_debt, found.liquidated, found.fall
 
     def as_json(self) -> dict[str, Any]:
-        """Return the trial as JSON can hold it, wad as text."""
+        """Return the outcome for JSON, with amounts in wad as text."""
         return {"gain_wad": str(self.gain_over_doing_nothing), **_outcome_as_json(self.outcome)} | (
             {} if self.without is None else {"without": _outcome_as_json(self.without)}
         )
 
 
 class CandidateRunner(ExactEngine):
-    """Player of a scenario's choices, one after the other; results do not depend on the order."""
+    """Engine that runs an adversary's choices one after the other; results do not depend on the order."""
 
     def measure_candidate_outcome(self, candidate: AttackCandidate, goal: str) -> CandidateOutcome:
-        """Play a choice; for the goal `gain` also its path with hostile members that do nothing."""
+        """Run an adversary's choice, and return its outcome.
+
+        For the goal "gain", its path is also run with hostile depositors that do nothing.
+        """
         outcome = self.play_scenario(candidate.scenario)
         if goal != "gain":
             return CandidateOutcome(outcome, None)
@@ -84,7 +93,7 @@ class CandidateRunner(ExactEngine):
         )
 
     def play_scenario(self, scenario: Scenario) -> PathOutcome:
-        """Play a scenario in which nothing is left to chance."""
+        """Run a scenario without random draws, and return its outcome."""
         session = self._get_session(scenario)
         with session.both.fork_state() if session.both is not None else session.model.fork_state():
             run = Simulation(scenario, session, self.seed)
@@ -96,7 +105,7 @@ class CandidateRunner(ExactEngine):
 
 
 def collect_outcome(run: Simulation) -> PathOutcome:
-    """Collect the outcome of a run."""
+    """Return the outcome of a finished simulation."""
     view, recorder = run.build_keeper_view(), run.recorder
     firsts = [run.paths[symbol][0] for symbol in run.scenario.symbols]
     return PathOutcome(

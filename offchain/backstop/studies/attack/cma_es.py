@@ -39,7 +39,10 @@ _FLOOR = 1e-12
 
 @dataclass
 class SearchDistribution:
-    """Distribution of points, and the state of its adaptation; in JSON, floats keep every bit."""
+    """State of CMA-ES: a normal distribution of points, and its evolution paths.
+
+    Floats keep every bit in JSON.
+    """
 
     mean: list[float]
     step: float
@@ -50,22 +53,25 @@ class SearchDistribution:
 
     @classmethod
     def create_standard_normal(cls, dimensions: int) -> SearchDistribution:
-        """Return a standard normal distribution, from which random paths are drawn as well."""
+        """Return a standard normal distribution, which is also that of random paths."""
         zeros = [0.0] * dimensions
         round_one = [[float(i == j) for j in range(dimensions)] for i in range(dimensions)]
         return cls(zeros, 1.0, round_one, zeros, zeros)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> SearchDistribution:
-        """Restore a cloud from JSON."""
+        """Restore a distribution from the result of `as_json`."""
         return cls(**content)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the cloud as JSON can hold it."""
+        """Return the distribution for JSON."""
         return asdict(self)
 
     def draw_points(self, count: int, seed: int) -> Floats:
-        """Draw the points of the present generation, one in each row."""
+        """Draw the points of the current generation, one per row.
+
+        The points depend only on the seed, the generation's number and the distribution.
+        """
         normals = (
             RandomStreams(seed)
             .get_labelled_stream("generation", self.generation)
@@ -78,7 +84,7 @@ class SearchDistribution:
         return found
 
     def update_distribution(self, ranked: Floats) -> None:
-        """Move to the next generation, given the points of this one, the best first."""
+        """Update the distribution to the next generation from this generation's points, best first."""
         n, half = len(self.mean), len(ranked) // 2
         weights = compute_natural_log((len(ranked) + 1) / 2) - compute_natural_log(np.arange(1.0, half + 1))
         weights /= weights.sum()
@@ -117,6 +123,6 @@ class SearchDistribution:
 
 
 def sort_by_score(points: Floats, scores: Sequence[Any]) -> Floats:
-    """Sort points by score, the highest first; ties keep their order."""
+    """Return the points sorted by score, highest first; ties keep their order."""
     order = sorted(range(len(scores)), key=lambda i: scores[i], reverse=True)
     return points[order]

@@ -48,7 +48,7 @@ NEVER = 1 / 3
 
 @dataclass(frozen=True)
 class AttackCandidate:
-    """One point of the space, with the scenario that it makes."""
+    """One choice of an adversary, with the scenario that results from it."""
 
     scenario: Scenario
     deviations: float  # of the draws behind prices from their mean, all together
@@ -61,7 +61,7 @@ class AttackCandidate:
     plans: dict[str, tuple[AttackMove, ...]]  # by attacker
 
     def as_json(self) -> dict[str, Any]:
-        """Return the choice as JSON can hold it."""
+        """Return the choice for JSON."""
         return {
             "deviations": round(self.deviations, 6),
             "pushes": {symbol: [round(x, 6) for x in each] for symbol, each in self.pushes.items()},
@@ -77,12 +77,12 @@ class AttackCandidate:
         }
 
     def build_scenario_without_attack_moves(self) -> Scenario:
-        """Return the same path with hostile members that do nothing."""
+        """Return the scenario of the same path with hostile depositors that do nothing."""
         return _with_plans(self.scenario, dict.fromkeys(self.plans, ()))
 
 
 class SearchSpace:
-    """All choices on one path of a scenario within a budget."""
+    """All choices of an adversary on one path of a scenario, within a budget."""
 
     def __init__(self, scenario: Scenario, budget: Budget, seed: int, path: int) -> None:
         self.scenario = scenario
@@ -104,7 +104,7 @@ class SearchSpace:
         self._paid = np.array([paid for _, paid in self._iter_dimension_budget_flags()], dtype=bool)
 
     def _iter_dimension_budget_flags(self) -> Iterator[tuple[str, bool]]:
-        """Name each number of a point, and tell whether it is paid for."""
+        """Yield the name of each coordinate of a point, and whether it counts against the price budget."""
         for symbol in self.driven:
             yield from ((f"{symbol} span {i + 1}", True) for i in range(self._spans))
         for symbol in self._list_jump_symbols():
@@ -135,7 +135,7 @@ class SearchSpace:
         return any(model.crash is not None for model in self._models.values())
 
     def _group_keepers_by_outage_cause(self) -> list[tuple[str, ...]]:
-        """Group the keepers that share a cause of outages, and so are down together."""
+        """Return groups of keepers that share a cause of outages, and so are down together."""
         if not self.budget.outages:
             return []
         found: dict[str, list[str]] = {}
@@ -146,7 +146,7 @@ class SearchSpace:
         return [tuple(names) for names in found.values()]
 
     def _list_possible_attack_moves(self, attacker_group: KeeperGroup) -> list[str]:
-        """List the moves that a hostile member can make; requests are for pools with a cooldown."""
+        """Return the moves that a hostile depositor can make; requests are for pools with a cooldown."""
         waits = getattr(self.scenario.parameters, attacker_group.pool).cooldown != 0
         useless = () if waits else ("ask",)
         return [
@@ -158,7 +158,10 @@ class SearchSpace:
     # ------------------------------------------------------------------- choice
 
     def build_candidate(self, point: Sequence[float]) -> AttackCandidate:
-        """Build the choice that a point stands for."""
+        """Return the choice that a point of the search space stands for.
+
+        A point beyond the budget's distance is pulled back to it.
+        """
         values = np.array(point, dtype=np.float64)
         deviations = compute_norm(values[self._paid])
         if deviations > self.budget.max_distance_in_standard_deviations:
@@ -204,7 +207,10 @@ class SearchSpace:
         return AttackCandidate(scenario, deviations, pushes, jumps, crash, outages, feeds, full, plans)
 
     def _read_price_jump(self, symbol: str, remaining_coordinates: Iterator[float]) -> PriceJump:
-        """Read a fall's time and size, from the first block after the start on."""
+        """Read time and size of a jump from the next two coordinates.
+
+        The first possible time is the first block after the start.
+        """
         return PriceJump(
             symbol,
             (1 + self._to_block_number(next(remaining_coordinates))) * self.scenario.block_time,
@@ -215,7 +221,10 @@ class SearchSpace:
         return min(int(_compute_normal_cdf(value) * self.scenario.blocks), self.scenario.blocks - 1)
 
     def _build_outage(self, start: float, lasts: float, most: int) -> Outage | None:
-        """Build a span of whole blocks that ends with the scenario at the latest; None if it is empty."""
+        """Return an outage of whole blocks that ends with the scenario at the latest; None if it is empty.
+
+        `start` and `lasts` are coordinates, `most` is the longest duration [seconds].
+        """
         block_time, first = self.scenario.block_time, self._to_block_number(start)
         last = min(first + round(_compute_normal_cdf(lasts) * most / block_time), self.scenario.blocks + 1)
         return Outage(first * block_time, last * block_time) if last > first else None
@@ -223,7 +232,7 @@ class SearchSpace:
     def _build_attack_plan(
         self, attacker_group: KeeperGroup, remaining_coordinates: Iterator[float]
     ) -> tuple[AttackMove, ...]:
-        """Build a hostile member's plan: each move that is made, at its time."""
+        """Return a hostile depositor's moves in order of time, from the next coordinates."""
         found, block_time = [], self.scenario.block_time
         for do in self._list_possible_attack_moves(attacker_group):
             when = _compute_normal_cdf(next(remaining_coordinates))

@@ -35,7 +35,7 @@ METHODS = ("evolution", "random")
 
 @dataclass(frozen=True)
 class Task:
-    """Definition of a search."""
+    """Definition of a search for the worst case: scenario, budget, goal, seed and method."""
 
     scenario: Scenario
     budget: Budget
@@ -47,7 +47,7 @@ class Task:
     engine: str
 
     def build_settings_record(self) -> dict[str, Any]:
-        """Return attack.json, which has to be equal for a search to be resumed."""
+        """Return the content of attack.json, which must be equal for a search to be resumed."""
         return {
             "schema_version": SCHEMA_VERSION,
             "scenario": self.scenario.name,
@@ -63,7 +63,7 @@ class Task:
 
 
 class WorstCaseSearch:
-    """Generations of a task, in a folder."""
+    """Search for the worst choice of an adversary, stored in a folder after each generation."""
 
     def __init__(self, task: Task, out: Path) -> None:
         self.task = task
@@ -86,13 +86,19 @@ class WorstCaseSearch:
 
     @classmethod
     def open_or_resume(cls, task: Task, out: Path) -> WorstCaseSearch:
-        """Begin a search or resume it."""
+        """Create a search's folder, or reopen it with the stored progress.
+
+        Raises BackstopError if the folder holds another search.
+        """
         search = cls(task, out)
         search.prepare_or_resume_folder()
         return search
 
     def prepare_or_resume_folder(self) -> None:
-        """Write attack.json, or check it and read what was learned."""
+        """Write attack.json; if it exists, check it and load the stored progress.
+
+        Raises BackstopError if it describes another search, or if the folder cannot be written.
+        """
         file = self.out / "attack.json"
         if not file.exists():
             try:
@@ -123,7 +129,10 @@ class WorstCaseSearch:
         progress: Progress = lambda done, total, text: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> tuple[AttackCandidate, CandidateOutcome]:
-        """Run up to `generations` in all and return the worst found."""
+        """Run the search up to `generations` in total, and return the worst choice with its outcome.
+
+        Raises RunInterruptedError if `stop` returns True before the end. Finished generations are kept.
+        """
         population = self.task.population
         while len(self.history) < generations:
             points = self.cloud.draw_points(population, self.task.seed)
@@ -154,7 +163,7 @@ class WorstCaseSearch:
         return choice, self.trials.measure_candidate_outcome(choice, self.task.goal)
 
     def write_summary_and_meta(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Write summary.json and meta.json of the search."""
+        """Write summary.json and meta.json to the search's folder."""
         files = {"summary.json": summary, "meta.json": meta}
         write_files(
             self.out,
@@ -162,7 +171,7 @@ class WorstCaseSearch:
         )
 
     def _find_best_stablecoin_figure_so_far(self, generation_scores: list[Score]) -> int:
-        """Return the goal's figure of the best so far [whole stablecoins]."""
+        """Return the goal's figure of the best choice so far [whole stablecoins]."""
         return max([self.best_score, *generation_scores])[0] // 10**18
 
     def _record_generation(self, points: list[list[float]], scores: list[Score]) -> None:

@@ -34,7 +34,10 @@ def build_summary(
     host: str,
     replay: str,
 ) -> dict[str, Any]:
-    """Build summary.json: the adversary's choices, their outcome, and the replay on a chain; wad as text."""
+    """Return the content of summary.json: the adversary's choices, their outcome, and the replay on a chain.
+
+    Amounts in wad are texts.
+    """
     task, budget, scenario = search.task, search.task.budget, search.task.scenario
     fan = [draw_path_outcomes(scenario, task.seed, path) for path in range(FAN_PATHS)]
     run = replayed.summary
@@ -89,7 +92,7 @@ def build_summary(
 
 
 def _build_adversary_budget_limit_rows(search: WorstCaseSearch) -> list[dict[str, Any]]:
-    """List what the budget limits in this scenario."""
+    """Return a row of text for each limit of the budget that applies to this scenario."""
     budget, found = search.task.budget, []
     if search.space.driven:
         found.append(
@@ -126,7 +129,10 @@ def _build_adversary_budget_limit_rows(search: WorstCaseSearch) -> list[dict[str
 
 
 def list_attack_events(candidate: AttackCandidate) -> list[dict[str, Any]]:
-    """List the adversary's choices by time [s]; `until` is None for an event without duration."""
+    """Return the adversary's choices in order of time: `at`, `until` [seconds] and `what`.
+
+    `until` is None for an event without duration.
+    """
     found: list[tuple[int, int | None, str]] = []
     for jump in candidate.jumps:
         found.append((jump.at, None, f"{jump.symbol} jumps, {jump.deviations:+.2f} deviations"))
@@ -148,7 +154,7 @@ def list_attack_events(candidate: AttackCandidate) -> list[dict[str, Any]]:
 
 
 def _compute_block_filling_gas_cost(attack_candidate: AttackCandidate) -> int:
-    """Price all gas of the full blocks except the protocol's share [wad]."""
+    """Return the cost of all gas in the full blocks except the protocol's share [wad]."""
     scenario, span = attack_candidate.scenario, attack_candidate.congestion
     if span is None:
         return 0
@@ -161,7 +167,7 @@ def _compute_block_filling_gas_cost(attack_candidate: AttackCandidate) -> int:
 
 
 def _compute_deepest_falls(scenario: Scenario, symbol: str) -> dict[str, Any]:
-    """Compute the deepest falls of a price within each window [bps]."""
+    """Return the largest drop of a price within each window [bps]."""
     points = scenario.prices[symbol].points
     prices = np.array([points[at] // (RAY // 10**9) for at in sorted(points)], dtype=np.float64)
     found = []
@@ -175,7 +181,10 @@ def _compute_deepest_falls(scenario: Scenario, symbol: str) -> dict[str, Any]:
 def _collect_worst_path_and_price_fan(
     scenario: Scenario, drawn_paths: list[PathDraw], symbol: str
 ) -> dict[str, Any]:
-    """Collect a price's worst path, its source's prices, and the scenario's fan, to six digits."""
+    """Return a price's worst path, the prices of its source, and quantiles over random paths.
+
+    Prices have six significant digits.
+    """
     drawn = np.array(
         [[value / RAY for value in convert_ticks_to_rays(each.prices[symbol])] for each in drawn_paths]
     )

@@ -35,7 +35,7 @@ _CHANCE = ("correlation", "feed_faults", "tries", "shocks")
 
 
 def write_worst_scenario(top: Field, choice: AttackCandidate, budget: str, command: str, out: Path) -> Path:
-    """Write the attacked scenario with the chosen values in place of chance, and return its path."""
+    """Write the scenario with the adversary's choices in place of random draws, and return its path."""
     scenario = choice.scenario
     content = {
         name: value
@@ -103,7 +103,10 @@ def replay_worst_scenario(
     progress: Progress,
     stop: Callable[[], bool],
 ) -> RunResult:
-    """Run the file, record the run in its folder, and check that its losses equal the search's."""
+    """Run the written scenario on a host, and check that its losses equal those of the search.
+
+    Raises BackstopError if they differ. The run directory is in the subfolder worst/.
+    """
     scenario = load_scenario(path)
     _check_scenario_file_matches(path, scenario, choice.scenario)
     out = path.parent / RUN
@@ -119,7 +122,7 @@ def replay_worst_scenario(
 
 
 def _check_scenario_file_matches(path: Path, read_scenario: Scenario, chosen_scenario: Scenario) -> None:
-    """Check that the file has the chosen values, to the last digit."""
+    """Raise BackstopError if the written file differs from the choice in any digit."""
     for name in ("prices", "feed_prices", "keepers", "gas_prices", "gas_share", "markets", "parameters"):
         if _strip_price_path_labels(getattr(read_scenario, name)) != _strip_price_path_labels(
             getattr(chosen_scenario, name)
@@ -128,7 +131,7 @@ def _check_scenario_file_matches(path: Path, read_scenario: Scenario, chosen_sce
 
 
 def _strip_price_path_labels(value: Any) -> Any:
-    """Remove what only labels a price."""
+    """Return a value without labels of prices, so that only points and volatility remain."""
     if isinstance(value, Mapping):
         return {name: _strip_price_path_labels(each) for name, each in value.items()}
     return (dict(value.points), value.volatility) if isinstance(value, PricePath) else value
