@@ -20,7 +20,7 @@ SAVE_EVERY = 20
 
 
 class ParameterCampaign:
-    """Numbered settings of a campaign in a folder, each with its result."""
+    """Numbered random settings of a campaign with their results, stored in a folder."""
 
     def __init__(self, out: Path, seed: int, steps: int, host: str, contracts: Path) -> None:
         self.file = out / FILE
@@ -38,7 +38,10 @@ class ParameterCampaign:
     def run_and_save_trials(
         self, settings: int, workers: int, stopped: Callable[[], bool], show: Callable[[int], None]
     ) -> None:
-        """Run trials up to this number of settings, until stopped."""
+        """Run the trials of all missing settings below a number, until stopped.
+
+        Results are stored every SAVE_EVERY settings and at the end.
+        """
         todo = (n for n in range(settings) if n not in self.results)
         show(len(self.results))
         if stopped():
@@ -64,26 +67,26 @@ class ParameterCampaign:
 
     @property
     def steps(self) -> int:
-        """Number of random steps that were played."""
+        """Number of random steps that were run in all settings."""
         return sum(result.get("steps", 0) for result in self.results.values())
 
     @property
     def failures_by_number(self) -> dict[int, dict[str, str]]:
-        """How accepted settings failed, by number: kind, text, and the trace's file."""
+        """Failures of accepted settings by number: kind, text, and file of the trace."""
         results = sorted(self.results.items())
         return {number: result["failure"] for number, result in results if "failure" in result}
 
     @property
     def missed_duties_by_setting(self) -> dict[int, list[str]]:
-        """Duties that accepted settings fail to meet in time, by number."""
+        """Duties that accepted settings do not fulfil in time, by number of the setting."""
         return {n: found for n, each in sorted(self.results.items()) if (found := each.get("unanswered"))}
 
     def count_settings_by_broken_rule(self, verdict: str) -> Counter[str]:
-        """Count the settings that break each rule of a verdict."""
+        """Return the number of settings that break each rule with this verdict."""
         return Counter(name for result in self.results.values() for name in result[verdict])
 
     def save_results(self) -> None:
-        """Write what was found, at once or not at all."""
+        """Write all results to the folder atomically."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         settings = {str(number): result for number, result in sorted(self.results.items())}
         write_json({"schema_version": SCHEMA_VERSION, "settings": settings}, self.file)

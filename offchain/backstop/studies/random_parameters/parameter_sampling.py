@@ -27,7 +27,7 @@ KEPT = frozenset({"symbol", "name", "facilitator", "token", "decimals", "minter"
 
 
 def draw_valid_parameters(random: Random) -> Parameters:
-    """Draw a setting that setters accept."""
+    """Draw random parameters that the contracts' setters accept."""
     while True:
         wild = draw_parameters(random)
         drawn = wild
@@ -41,9 +41,9 @@ def draw_valid_parameters(random: Random) -> Parameters:
 
 
 def _mix_parameters(base: Any, wild: Any, random: Random, one_in: int) -> Any:
-    """Return the base with a few parameters of another setting.
+    """Return `base` with a few parameters of `wild`, each with chance 1 in `one_in`.
 
-    A field that either setting leaves out stays as in the base.
+    A field that either of them leaves out stays as in `base`.
     """
     if dataclasses.is_dataclass(base) and type(base) is type(wild):
         changes = {
@@ -61,7 +61,7 @@ def _mix_parameters(base: Any, wild: Any, random: Random, one_in: int) -> Any:
 
 
 def _is_stage_order(parameter_tuple: tuple[Any, ...]) -> bool:
-    """Return whether a tuple is the order of losses, which is taken as a whole."""
+    """Return whether a tuple is the order of losses, which is replaced only as a whole."""
     return hasattr(parameter_tuple[0], "cap_bps")
 
 

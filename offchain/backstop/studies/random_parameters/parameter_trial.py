@@ -20,14 +20,17 @@ CHECK_EVERY = 100
 
 
 def draw_numbered_setting(seed: int, number: int) -> Parameters:
-    """Draw a campaign's setting of a number."""
+    """Return the random parameters with this number in the campaign of a seed."""
     return draw_valid_parameters(Random(derive_run_seed(seed, number)))
 
 
 def judge_and_play_random_setting(
     number: int, seed: int, steps: int, host: str, contracts: str, out: str
 ) -> dict[str, Any]:
-    """Judge a setting; play it and ask it questions if it is accepted. The result is plain."""
+    """Check random parameters by the rules, and run random steps on accepted parameters.
+
+    The result is plain data: rules that refuse or doubt the setting, steps, missed duties, and a failure.
+    """
     parameters = draw_numbered_setting(seed, number)
     findings = check_parameters(parameters)
     result: dict[str, Any] = {
@@ -44,5 +47,5 @@ def judge_and_play_random_setting(
 
 @cache
 def _get_player(out: Path, host: str, seed: int, contracts: str) -> RunExecutor:
-    """Return this process's player, which keeps the traces of failures alone."""
+    """Return this process's cached runner of random steps, which stores traces of failures only."""
     return RunExecutor(out, host, seed, CHECK_EVERY, contracts, keeps_news=False)

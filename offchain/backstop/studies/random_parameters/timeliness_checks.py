@@ -31,7 +31,7 @@ BORROWER, STAKER, STRANGER = get_account("borrower"), get_account("staker"), get
 
 
 class ModelDeployment:
-    """A setting on the model, with a vault of each type that may be liquidated."""
+    """Deployment of random parameters on the model, with helpers to open and liquidate vaults."""
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
@@ -42,21 +42,21 @@ class ModelDeployment:
     def apply_call_and_test_success(
         self, contract: str, method: str, *args: Any, sender: str = STRANGER
     ) -> bool:
-        """Call; return whether it worked."""
+        """Run a call, and return whether it succeeded."""
         return self.system.apply(Action(contract, method, args, sender)).ok
 
     def apply_call_for_value(self, contract: str, method: str, *args: Any, sender: str = STRANGER) -> Any:
-        """Call what has to work; return its value."""
+        """Run a call that must succeed, and return its value."""
         outcome = self.system.apply(Action(contract, method, args, sender))
         assert outcome.ok, f"{contract}.{method}{args}: {outcome.reason}"
         return outcome.value
 
     def read_view(self, contract: str, view: str, *args: Any) -> Any:
-        """Return the value of a view."""
+        """Return the value of a view function of a contract."""
         return getattr(self.system.world.contracts[contract], view)(STRANGER, *args)
 
     def report_price(self, market: int, feed: FeedParameters, price: int) -> None:
-        """Report a price by all reporters until it takes effect."""
+        """Report a price [ray] by all reporters until it is both current and next price."""
         for _ in range(2 * feed.confirmations + 3):
             self.system.advance(feed.step)
             for i in range(feed.reporters):
@@ -68,14 +68,14 @@ class ModelDeployment:
                 return
 
     def liquidate_new_vault(self, collateral_type: int) -> tuple[int, int]:
-        """Open a vault that is unsafe and start its auction; return the auction, and the price."""
+        """Open a vault that becomes unsafe and liquidate it; return the auction's id and the price [ray]."""
         price = self.open_unsafe_vault(collateral_type)
         return self.apply_call_for_value(
             "LiquidationEngine", "liquidate", collateral_type, BORROWER, STRANGER
         ), price
 
     def open_unsafe_vault(self, collateral_type: int) -> int:
-        """Open a vault and let a price make it just unsafe; return that price [ray]."""
+        """Open a vault and report a price that makes it just unsafe; return that price [ray]."""
         each = self.parameters.collateral_types[collateral_type]
         self.report_price(collateral_type, each.feed, BEFORE)
         ceilings = [each.debt_ceiling, self.parameters.global_debt_ceiling, each.auction_limit]
@@ -104,7 +104,10 @@ class ModelDeployment:
 
 
 def iter_timeliness_failures(parameters: Parameters) -> Iterator[str]:
-    """Yield what a setting fails to do."""
+    """Yield a text for each duty that a setting does not fulfil in time.
+
+    The duties are the sale of unsafe vaults at the market's price, and an end to waiting for equity buyers.
+    """
     for c, each in enumerate(parameters.collateral_types[:2]):
         if not each.debt_ceiling or each.token == "ReturnsFalseToken":
             continue
@@ -123,7 +126,7 @@ def iter_timeliness_failures(parameters: Parameters) -> Iterator[str]:
 def _sells_at_discount(parameters: Parameters, collateral_type: int) -> bool:
     """Return whether a vault that has just become unsafe is sold for no more than its worth.
 
-    Roundings in the protocol's favour are at most some units of the token.
+    Roundings in the protocol's favour of a few units are allowed.
     """
     stage = ModelDeployment(parameters)
     price = stage.open_unsafe_vault(collateral_type)
@@ -141,7 +144,7 @@ def _sells_at_discount(parameters: Parameters, collateral_type: int) -> bool:
 
 
 def _reaches_market(parameters: Parameters, collateral_type: int) -> bool:
-    """Return whether an auction's price, from the feed's price on, reaches that price or less in time."""
+    """Return whether an auction's price falls to the feed's price before the auction needs a reset."""
     stage, tail = ModelDeployment(parameters), parameters.collateral_types[collateral_type].auction.tail
     auction, price = stage.liquidate_new_vault(collateral_type)
     passed = 0
@@ -157,9 +160,9 @@ def _reaches_market(parameters: Parameters, collateral_type: int) -> bool:
 
 
 def _find_endless_wait(parameters: Parameters) -> str | None:
-    """Return the fault in settling a loss that finds no equity buyers; None if there is no fault.
+    """Return the fault in settling a loss for which no equity is bought; None if there is no fault.
 
-    An account notes the loss for settlement.
+    An account records the breach for settlement meanwhile.
     """
     each = parameters.collateral_types[0]
     if parameters.equity is None or not each.debt_ceiling or each.token == "ReturnsFalseToken":
