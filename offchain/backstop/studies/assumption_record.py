@@ -111,12 +111,15 @@ _UNITS = {name: unit for unit, names in _BY_UNIT.items() for name in names.split
 
 
 def get_unit(record: str, field: str) -> str | None:
-    """Return the unit of a field of a record; None if it has none."""
+    """Return the unit of a record's field, for example "bps"; None if the field has none."""
     return _UNITS.get(f"{record}.{field}", _UNITS.get(field))
 
 
 def list_assumptions(scenario: Scenario, seed: int) -> dict[str, str]:
-    """List what a scenario assumes: values with their unit, by name; the book and depths are the seed's."""
+    """Return what a scenario assumes: values with their units as text, by name.
+
+    `seed` draws the vaults and the depths of markets.
+    """
     found = dict(_iter_record("", scenario))
     found["duration_after_the_end"] = f"{RUN_ON} s"
     if scenario.opening is not None:
@@ -127,7 +130,7 @@ def list_assumptions(scenario: Scenario, seed: int) -> dict[str, str]:
 
 
 def list_study_assumptions(scenario: Scenario, seed: int, engine: str, paths: int) -> dict[str, str]:
-    """List the assumptions of a study's paths: the scenario's, and seed, engine and number of paths."""
+    """Return the assumptions of a study: the scenario's, and seed, engine and number of paths."""
     how = {"study.seed": str(seed), "study.engine": engine, "study.paths": str(paths)}
     return list_assumptions(scenario, seed) | how
 
@@ -135,7 +138,11 @@ def list_study_assumptions(scenario: Scenario, seed: int, engine: str, paths: in
 def list_stress_options(
     levels: Iterable[int], contract_paths: int, driver_paths: int, shift_percent: int | None = None
 ) -> dict[str, str]:
-    """List what else a stress study was asked for: levels [basis points], paths of each kind, a shift."""
+    """Return the further options of a stress study by name.
+
+    `levels` are in basis points. `contract_paths` and `driver_paths` are numbers of paths, and
+    `shift_percent` is the shift of prices.
+    """
     return {
         "study.levels": ", ".join(f"{level / 100:g}%" for level in levels),
         "study.paths_on_the_contracts": str(contract_paths),
@@ -145,7 +152,7 @@ def list_stress_options(
 
 
 def _iter_book(scenario: Scenario, seed: int) -> Iterator[tuple[str, str]]:
-    """Yield the sums of the vault book by type, and a digest of its vaults."""
+    """Yield the totals of the vaults by type, and a hash of the vaults."""
     vaults = build_vault_book(scenario, seed, scenario.first_prices)
     for symbol in scenario.symbols:
         own = [vault for vault in vaults if vault.symbol == symbol]
@@ -159,7 +166,10 @@ def _iter_book(scenario: Scenario, seed: int) -> Iterator[tuple[str, str]]:
 
 
 def _iter_record(before: str, record: Any) -> Iterator[tuple[str, str]]:
-    """Yield the fields of a record, and of records in it, by their paths."""
+    """Yield (dotted path, value) for the fields of a record and of the records inside it.
+
+    `before` is the prefix of the paths.
+    """
     if isinstance(record, tuple):
         names: Iterable[str] = type(record)._fields  # type: ignore[attr-defined]
     else:
@@ -178,7 +188,7 @@ def _iter_record(before: str, record: Any) -> Iterator[tuple[str, str]]:
 
 
 def _list_idle_options(group: KeeperGroup) -> list[str]:
-    """List the options that a group's role does not have: they keep their defaults, and decide nothing."""
+    """Return the options that the group's role does not use and that keep their default."""
     used = {*OF_EVERY_ROLE, *get_role_options(group.role)}
     return [
         field.name
@@ -216,20 +226,20 @@ def _iter_entries(name: str, entries: Sequence[tuple[str, Any]], unit: str) -> I
 
 
 def _name_key(key: Any) -> str:
-    """Name an entry of a mapping: by its key, of which a pair is written `ETH/WBTC` and a time `300 s`."""
+    """Return the name of a mapping's entry: `ETH/WBTC` for a pair, `300 s` for a time, else the key."""
     if isinstance(key, tuple):
         return "/".join(map(str, key))
     return f"{key} s" if isinstance(key, int) else str(key)
 
 
 def _name_entry(place: int, entry: Any) -> str:
-    """Name an entry of a list: by its own name or symbol, or else by its place."""
+    """Return the name of a list's entry: its symbol or name, or else its number from 1."""
     own = getattr(entry, "symbol", None) or getattr(entry, "name", None)
     return str(own or place + 1)
 
 
 def _format_value(value: Any, unit: str) -> str:
-    """Write a value in the unit that people use, exactly."""
+    """Return a value as exact text in a unit that people use."""
     if value is None or value == "":
         return NONE
     if isinstance(value, bool):
@@ -266,13 +276,16 @@ def _format_percent(value: int, unit: int) -> str:
 
 
 def write_assumptions(folder: Path, command: str, found: Mapping[str, str]) -> None:
-    """Write the assumptions of a command's study into its folder, sorted by name."""
+    """Write the assumptions of a command's study to assumptions.json in its folder, sorted by name."""
     content = {"schema_version": SCHEMA_VERSION, "command": command, "assumptions": dict(found)}
     write_files(folder, {FILE: json.dumps(content, indent=2, sort_keys=True) + "\n"})
 
 
 def read_assumptions(folder: Path) -> dict[str, str]:
-    """Read the assumptions of a study's folder; raise BackstopError where there are none, or not whole."""
+    """Read the assumptions from a study's folder or file.
+
+    Raises BackstopError if the file is missing or invalid.
+    """
     file = folder / FILE if folder.is_dir() else folder
     again = "run the command that made the folder once more, with --fresh"
     content = read_versioned_json(file, "record of assumptions", SCHEMA_VERSION, again, again)
@@ -286,7 +299,7 @@ def read_assumptions(folder: Path) -> dict[str, str]:
 
 
 def join_assumptions(lists: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Join the assumptions of several settings: where they differ, the values of all, `130% | 145%`."""
+    """Join the assumptions of several settings; values that differ are joined as `130% | 145%`."""
     found = {}
     for name in sorted({name for each in lists for name in each}):
         found[name] = " | ".join(dict.fromkeys(each.get(name, NONE) for each in lists))
@@ -294,7 +307,7 @@ def join_assumptions(lists: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 def compare_assumptions(one: Mapping[str, str], other: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """List the assumptions that differ, sorted by name: name, first value, second value."""
+    """Return (name, first value, second value) of each assumption that differs, sorted by name."""
     return [
         (name, one.get(name, NONE), other.get(name, NONE))
         for name in sorted({*one, *other})

@@ -15,7 +15,7 @@ REVENUE, DEBT = "revenue", "debt"
 
 @dataclass(frozen=True)
 class BorrowUsage:
-    """Debt drawn and collateral locked by the vaults of a book at its opening."""
+    """Debt, collateral, debt ceiling and yearly fees of a scenario's vaults at the opening."""
 
     debts: tuple[int, ...]  # wad, of each collateral type
     locked: tuple[int, ...]  # wad, of each collateral type
@@ -24,21 +24,20 @@ class BorrowUsage:
 
     @property
     def debt(self) -> int:
-        """Debt of all vaults, wad."""
+        """Debt of all vaults [wad]."""
         return sum(self.debts)
 
     @property
     def share_bps(self) -> int:
-        """Share of the ceiling that is drawn, basis points, rounded down."""
+        """Share of the debt ceiling that is drawn [bps], rounded down."""
         return self.debt * BASIS_POINTS // max(1, self.ceiling)
 
 
 def measure_borrow_usage(scenario: Scenario, seed: int) -> BorrowUsage:
-    """Return debt and collateral of a scenario's vaults at its opening prices, and their fees of a year.
+    """Return debt and collateral of a scenario's vaults at opening prices, and their yearly fees.
 
-    Fees are those on the drawn debt if it stands for a year at the scenario's rates, compounded by the
-    second, rounded down. Penalties of liquidations are left out: engines do not separate them from the
-    proceeds of sales.
+    Fees are those on the drawn debt over a year at the scenario's rates, compounded by the second, rounded
+    down. They exclude liquidation penalties, as engines do not separate these from the proceeds of sales.
     """
     types = scenario.parameters.collateral_types
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
@@ -58,13 +57,16 @@ def measure_borrow_usage(scenario: Scenario, seed: int) -> BorrowUsage:
 
 
 def choose_measure(usages: Sequence[BorrowUsage]) -> str:
-    """Return what stands against shortfall: revenue, or debt where a setting's is not known or all are 0."""
+    """Return the measure to compare with shortfall: REVENUE or DEBT.
+
+    DEBT if the revenue of a setting is unknown, or if no setting has any.
+    """
     revenues = [each.revenue for each in usages]
     return DEBT if None in revenues or not any(revenues) else REVENUE
 
 
 def describe_measure(usages: Sequence[BorrowUsage]) -> str:
-    """Return a sentence that names the measure compared with shortfall, and its omissions."""
+    """Return a sentence on the measure that is compared with shortfall, and on its omissions."""
     if choose_measure(usages) == REVENUE:
         return "Revenue is a year's stability fees on the debt drawn, without penalties of liquidations."
     is_unknown = None in (each.revenue for each in usages)
@@ -73,7 +75,10 @@ def describe_measure(usages: Sequence[BorrowUsage]) -> str:
 
 
 def find_front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
-    """Return which settings no other beats by more gain at no more risk, or less risk at no less gain."""
+    """Return, for each setting, whether it is efficient: no other setting dominates it.
+
+    A setting dominates if it has more gain at no more risk, or less risk at no less gain.
+    """
     pairs = list(zip(gains, risks, strict=True))
     return [
         not any((g >= gain and r < risk) or (g > gain and r <= risk) for g, r in pairs)
@@ -82,7 +87,7 @@ def find_front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
 
 
 def find_efficient(usages: Sequence[BorrowUsage], risks: Sequence[int]) -> list[bool]:
-    """Return which settings no other dominates: no less revenue or debt, no more shortfall, one better."""
+    """Return, for each setting, whether no other setting dominates it in revenue (or debt) and risk."""
     if choose_measure(usages) == REVENUE:
         return find_front([each.revenue or 0 for each in usages], risks)
     return find_front([each.debt for each in usages], risks)

@@ -24,7 +24,7 @@ RESPONSES = (STILL, DISTANCE, LEVERAGE)
 
 @dataclass(frozen=True)
 class ComparedBooks:
-    """Scenarios with equal vaults in their books, and remarks on the vaults left out of all books."""
+    """Scenarios to compare, with the same vaults, and remarks on vaults that were left out of all."""
 
     scenarios: tuple[Scenario, ...]
     remarks: tuple[str, ...] = ()
@@ -33,10 +33,10 @@ class ComparedBooks:
 def build_response_books(
     base: Scenario, settings: Sequence[Scenario], response: str, seed: int
 ) -> ComparedBooks:
-    """Return the settings, each with the base's book as its owners would hold it there.
+    """Return the settings with the vaults of `base`, adjusted as the owners respond to each setting.
 
-    Collateral stays, debts are those of compute_response_debt, and limit_drawn_debts keeps to the ceilings.
-    A vault that one setting cannot hold is left out of all. Markets are as deep as the base's debt asks for.
+    Collateral stays, debts follow compute_response_debt, and limit_drawn_debts keeps to the ceilings. A vault
+    that a setting does not allow is left out of all settings. Market depths follow the debt of `base`.
     """
     prices = _cut_prices(base)
     vaults = build_vault_book(base, seed, prices)
@@ -79,13 +79,12 @@ def build_response_books(
 def compute_response_debt(vault: Vault, response: str, before: VaultTerms, after: VaultTerms) -> int | None:
     """Return the debt of a vault under other terms [wad], rounded down; None if they do not allow it.
 
-    `distance`: the collateral's ratio over the liquidation ratio stays, so that the debt is multiplied by the
-    old ratio over the new one. `leverage`: the debt stays. Either is at most the debt that the new initial
-    ratio allows at the first price. A debt under the floor is raised to it, where the initial ratio allows
-    that.
+    With `distance`, the ratio of collateral to liquidation ratio stays: the debt is multiplied by the old
+    ratio over the new one. With `leverage`, the debt stays. Either is at most the debt that the new initial
+    ratio allows at the first price. A debt below the floor is raised to it, if the initial ratio allows that.
 
-    A vault under the initial ratio already (an imported row) keeps its distance either way, but with
-    `leverage` draws no more at a lower ratio.
+    A vault that is already below its initial ratio (an imported row) keeps its distance either way. With
+    `leverage` it draws no more at a lower ratio.
     """
     if vault.debt == 0:
         return 0
@@ -102,9 +101,9 @@ def compute_response_debt(vault: Vault, response: str, before: VaultTerms, after
 def limit_drawn_debts(kept: Sequence[int], wanted: Sequence[int], ceiling: int) -> list[int]:
     """Return debts that add up to the sum of `wanted`, or to the ceiling if that is less [wad].
 
-    The room above `kept` is shared pro rata to `wanted` less `kept`. Shares are of cumulative sums, so that
-    they add up to the ceiling to the wei. Each is from `kept` to `wanted`; a ceiling under the sum of `kept`
-    leaves these, and the book is refused at its opening.
+    Each debt is between `kept` and `wanted`. The room above `kept` is shared pro rata to `wanted` less
+    `kept`. Shares come from cumulative sums, so that they add up to the ceiling to the wei. With a ceiling
+    below the sum of `kept`, these are returned, and the opening of the vaults is refused.
     """
     room = max(0, ceiling - sum(kept))
     more = sum(wanted) - sum(kept)
@@ -119,7 +118,7 @@ def limit_drawn_debts(kept: Sequence[int], wanted: Sequence[int], ceiling: int) 
 
 
 def _limit_to_ceilings(setting: Scenario, book: Sequence[Vault], moved: Sequence[Vault]) -> list[Vault]:
-    """Return vaults that draw at most each type's ceiling, and together the global one.
+    """Return vaults that draw at most the ceiling of each type, and together the global ceiling.
 
     A vault with no more debt than before keeps its debt.
     """
@@ -139,7 +138,7 @@ def _limit_to_ceilings(setting: Scenario, book: Sequence[Vault], moved: Sequence
 
 
 def _find_opening_prices(base: Scenario, setting: Scenario, late: Sequence[Vault]) -> dict[str, int]:
-    """Return at which prices (ray) a book is opened: as high as vaults under the initial ratio need it."""
+    """Return the opening price of each type [ray], high enough for vaults below the initial ratio."""
     terms = build_vault_terms_by_type(replace(setting, opened_at={}), _cut_prices(setting))
     # Prices of some types alone are those that such vaults needed under the base's ratios.
     found = dict(base.opened_at) if len(base.opened_at) == len(base.symbols) else {}
@@ -155,12 +154,12 @@ def _find_opening_prices(base: Scenario, setting: Scenario, late: Sequence[Vault
 
 
 def _cut_prices(scenario: Scenario) -> dict[str, int]:
-    """Return first prices (ray) of nine digits, at which a book also opens on paths that are drawn."""
+    """Return the first prices [ray] cut to nine digits, at which vaults also open on random paths."""
     return {symbol: cut_to_digits(price) for symbol, price in scenario.first_prices.items()}
 
 
 def sum_debts(symbols: Sequence[str], vaults: Sequence[Vault]) -> dict[str, int]:
-    """Return what the vaults of each type owe, wad."""
+    """Return the total debt of the vaults of each type [wad]."""
     debts = dict.fromkeys(symbols, 0)
     for vault in vaults:
         debts[vault.symbol] += vault.debt
@@ -171,10 +170,10 @@ def sum_debts(symbols: Sequence[str], vaults: Sequence[Vault]) -> dict[str, int]
 
 
 def keep_shared_vaults(settings: Sequence[Scenario]) -> ComparedBooks:
-    """Return the settings with those of their given vaults alone that owe the same under all of them.
+    """Return the settings with only those listed vaults that have the same debt in all settings.
 
-    A higher floor or ratio drops or merges vaults of one side: their losses on the other would be a gain of
-    the setting. Vaults that are drawn by lot stay.
+    A higher floor or ratio drops or merges vaults of one setting, whose losses would then count as a gain of
+    that setting. Randomly drawn vaults stay.
     """
     sides = [{(each.owner, each.symbol): each for each in setting.vaults} for setting in settings]
     first, *others = sides
@@ -202,7 +201,7 @@ def keep_shared_vaults(settings: Sequence[Scenario]) -> ComparedBooks:
 
 
 def _describe_excluded_vaults(left: Sequence[Vault], whole: Sequence[Vault], why: str) -> tuple[str, ...]:
-    """Return the number of excluded vaults, the reason, and their share of the debt; empty if none."""
+    """Return a sentence on the excluded vaults: number, reason, and share of the debt; empty if none."""
     if not left:
         return ()
     owed, debt = (sum(vault.debt for vault in vaults) for vaults in (left, whole))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def build_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return rows as a frame; exact columns (`_wad`, `_rad`) are integers of any size."""
+    """Return rows as a table; exact columns (`_wad`, `_rad`) have integers of any size."""
     import pandas as pd
 
     frame = pd.DataFrame(rows, dtype=object)
@@ -19,7 +19,7 @@ def build_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def list_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a frame's rows for JSON: exact amounts as text, null for missing values."""
+    """Return a table's rows for JSON: exact amounts as text, None for missing values."""
     found = []
     for row in frame.to_dict("records"):
         cells = {}

@@ -40,9 +40,9 @@ _IN_FILE = "scenario.yaml"
 def build_import_summary(
     book: VaultBook, prices: PriceHistory, scenario: Scenario, use: str, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return import.json of a scenario that was written of a book and prices.
+    """Return the content of import.json for a scenario that was written from a book and prices.
 
-    `options` are those of `write_scenario`, by name.
+    `use` says how the prices are used. `options` are the arguments of `write_scenario`, by name.
     """
     vaults = [vault for vault in scenario.vaults if vault.debt]
     fallen = falls(scenario)
@@ -75,7 +75,7 @@ def build_import_summary(
 
 
 def _iter_file_changes(book: VaultBook) -> Iterator[dict[str, Any]]:
-    """Yield what became of the file's rows; shares are of all debt that was read."""
+    """Yield what happened to the file's rows: outcome, count, debt, and its share of all debt read."""
     whole = sum(each.debt or 0 for each in book.changes if each.outcome == READ)
     for each in book.changes:
         yield {
@@ -90,7 +90,7 @@ def _iter_file_changes(book: VaultBook) -> Iterator[dict[str, Any]]:
 def _iter_repairs(
     book: VaultBook, scenario: Scenario, options: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield what became of the vaults that the contracts refuse; shares are of the debt of all vaults."""
+    """Yield what happened to vaults that the contracts would refuse; shares are of all vaults' debt."""
     symbols = set(scenario.symbols)
     rows = tuple(row for row in book.rows if row.vault.symbol in symbols)
     total = (options.get("total") or 0) * WAD
@@ -110,7 +110,7 @@ def _iter_repairs(
 def _iter_types(
     terms: Mapping[str, TypeTerms], book: VaultBook, vaults: Sequence[Vault], scenario: Scenario
 ) -> Iterator[dict[str, Any]]:
-    """Yield each type, with its terms and where they are from."""
+    """Yield each collateral type with its terms and their sources."""
     debts: dict[str, list[int]] = {symbol: [] for symbol in scenario.symbols}
     for vault in vaults:
         debts[vault.symbol].append(vault.debt)
@@ -136,7 +136,7 @@ def _iter_owners(owed: Mapping[str, int], counts: Mapping[str, int]) -> Iterator
 
 
 def _iter_assumed(scenario: Scenario, use: str, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield each value missing in both files: the assumed one, its option, and whether that was given."""
+    """Yield each value that neither file has: the assumed value, its option, and whether it was given."""
     keepers = {each.name: each for each in scenario.keepers}
     types = scenario.parameters.collateral_types
     bidders = sum(keepers[name].count * keepers[name].capital for name in ("desk", "opportunist"))
@@ -180,5 +180,5 @@ def _iter_assumed(scenario: Scenario, use: str, options: Mapping[str, Any]) -> I
 
 
 def _format_coins(wad: int) -> str:
-    """Write whole stablecoins, rounded to the nearest."""
+    """Return an amount in whole stablecoins as text, rounded half up."""
     return f"{(wad + WAD // 2) // WAD:,} stablecoins"

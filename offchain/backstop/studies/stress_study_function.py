@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StressStudy:
-    """The summary of a study, as in its summary.json, and a row of outcomes for each path."""
+    """Result of a stress study: the content of summary.json, and a table with a row per path."""
 
     summary: dict[str, Any]
     paths: pd.DataFrame
@@ -49,13 +49,28 @@ def study(
     drivers: bool | None = None,
     out: str | Path | None = None,
 ) -> StressStudy:
-    """Run many paths of a scenario, as the command `stress` does.
+    """Run many paths of a scenario, as the command `stress` does, and return their outcomes.
 
-    `workers` is a number of processes; `confirm` runs so many of the worst paths again on the contracts.
-    `drivers` runs the first paths again with each of the assumptions changed that make the tail, which
-    takes several times as long; without a value the fast engine does, as with the command. With `out`
-    everything is kept in that folder, from which the command `report` writes its page, and the same call
-    goes on where it was interrupted.
+    - `scenario`: name, file or Scenario.
+    - `paths`, `seed`: number of paths, and the seed of all draws.
+    - `engine`: "fast", "exact" (contracts and model) or "model".
+    - `workers`: number of processes.
+    - `confirm`: number of the worst paths that are run again on the contracts.
+    - `drivers`: whether the first paths are run again under each changed assumption that may make the
+      tail, which takes several times as long. By default only with the fast engine.
+    - `out`: folder in which everything is kept. The command `report` makes its page from it. The same
+      call resumes an interrupted study there.
+
+    The result has these fields:
+
+    - `summary`: content of summary.json (docs/reference/stress-engines.md), with estimates of bad debt,
+      payers, times and the worst path.
+    - `paths`: table with a row for each path. Its columns are `path`, `liquidations`, `liquidated_debt`,
+      `bad_debt`, `outstanding`, `unsold`, `covered_STAGE`, `first_loss_at`, `covered_at`, `lowest_ratio`,
+      `buyers_left`, `depth_missing` and `bad_debt_TYPE`. Money is in millionths of a stablecoin, times
+      are in seconds from the start (-1 for never), and the ratio is in basis points.
+
+    Raises BackstopError for an unknown engine and for fewer than two paths.
     """
     import pandas as pd
 

@@ -26,7 +26,10 @@ def collect_discount_sale_figures(summary: Mapping[str, Any]) -> dict[str, Any] 
 
 
 def sum_unbooked_debt(summary: Mapping[str, Any]) -> int:
-    """Return debt beyond its collateral's market worth at a run's end that is not booked as a loss [rad]."""
+    """Return debt beyond its collateral's market worth at a run's end [rad].
+
+    Debt that is booked as a loss is not included.
+    """
     return sum(int(entry["underwater_rad"]) for entry in summary["collateral_types"])
 
 

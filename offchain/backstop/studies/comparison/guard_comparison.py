@@ -74,7 +74,7 @@ def list_guard_scenario_names() -> list[str]:
 
 
 def build_guard_runs(name_or_file: str) -> list[GuardRun]:
-    """Return the checked runs of a scenario: without guards, with each guard alone, and with all guards.
+    """Return the checked runs of a scenario: without guards, with each guard, and with all guards.
 
     Raises BackstopError if the scenario lists no guards.
     """
@@ -183,7 +183,7 @@ def _run_guard_variants(
 def _load_finished(
     comparison: Mapping[str, Any], made_with: Mapping[str, str], out: Path, log: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Return, by name, the comparisons of scenarios that an earlier call finished and that are still valid.
+    """Return, by scenario name, the comparisons of an earlier call that are still valid.
 
     A comparison is valid if its files are unchanged, and program and scenario are the same.
     """

@@ -244,7 +244,8 @@ def compare(
 def with_margin_winner_evaders(scenario: Scenario, evader_share_bps: int) -> Scenario:
     """Return the scenario with a share [bps] of its winners selected as evaders, still inactive.
 
-    Raises BackstopError if the scenario has no margin market.
+    The evaders stay inactive until `enable_winner_evasion`. Raises BackstopError if the scenario has no
+    margin market.
     """
     if not evader_share_bps:
         return scenario
@@ -503,7 +504,7 @@ def _measure_loss_times_and_mean_wait(
 def list_leaver_gains_over_stayers(
     members: Sequence[Mapping[str, Any]], equity_summary: Mapping[str, str] | None, start_time: int
 ) -> list[dict[str, Any]]:
-    """Return, for each pool, the leaver's final balance beyond that of a stayer with an equal deposit.
+    """Return, for each pool, how much more a leaver has at the end than a stayer with an equal deposit.
 
     Amounts are in wad of stablecoin, with equity at its last price.
     """

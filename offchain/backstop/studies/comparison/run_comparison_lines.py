@@ -28,9 +28,9 @@ def read_figure(row: Mapping[str, Any], path: str) -> int | None:
 
 
 def as_csv(key: Sequence[str], shown: Sequence[Line], rows: Iterable[tuple[Sequence[str], Any]]) -> str:
-    """Return a CSV table with a row for each run: the columns `key`, then each figure with all digits.
+    """Return a CSV table with a row for each run: the columns `key`, then all figures.
 
-    Stablecoins are decimal numbers; times are in seconds.
+    Figures have all digits. Stablecoins are decimal numbers; times are in seconds.
     """
     found = io.StringIO()
     writer = csv.writer(found, lineterminator="\n")

@@ -290,7 +290,10 @@ def split_difference(cells: Mapping[str, Mapping[str, Any]], one: str, other: st
 def _rank_inputs(
     system: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return, for each figure, the inputs that change it most, with its values at half and at double."""
+    """Return, for each figure, the inputs that change it most.
+
+    Each input has the figure's values at half and at double the input.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
     for line in FIGURES:
         now, moved = int(row[line.figure]), []

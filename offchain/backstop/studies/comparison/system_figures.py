@@ -59,7 +59,10 @@ PAYER_TITLES = {
 
 
 def collect_system_figures(result: RunResult) -> dict[str, Any]:
-    """Return a run's figures for the comparison of systems, and the amount that each group bears, as text."""
+    """Return a run's figures for the comparison of systems, as text.
+
+    `borne` has the amount that each group bears [rad].
+    """
     summary = result.summary
     losses, types = summary["losses"], summary["collateral_types"]
     unbooked = sum_unbooked_debt(summary)

@@ -53,7 +53,7 @@ def compute_incentive_factor(lltv: int) -> int:
 
 
 def liquidate_morpho_position(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Compute Morpho Blue's `liquidate` after accrual, and return its amounts and remainders [units].
+    """Compute Morpho Blue's `liquidate` after accrual, and return its amounts [units].
 
     `status` is "ok" or the contract's error. `case` has the fields of LIQUIDATE_FORM; one of `seized_in` and
     `shares_in` is 0. A position is healthy if its collateral at the price (rounded down) times the lltv

@@ -77,7 +77,7 @@ def at_risk(
 
 
 def build_estimate_columns(name: str, found: Estimate, unit: str, scale: int = 1) -> dict[str, int | None]:
-    """Return an estimate as three columns, for example `mean_micro`, `mean_low_micro`, `mean_high_micro`.
+    """Return an estimate as three columns, such as `mean_micro`, `mean_low_micro` and `mean_high_micro`.
 
     Values are multiplied by `scale` and rounded to integers.
     """

@@ -81,7 +81,10 @@ def ceiling(
     - `symbol`: collateral type.
     - `limit`: limit of the expected shortfall [stablecoins].
     - `level`: level of the shortfall, for example "95%" or 9500 (basis points).
-    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+    - `paths`, `seed`: number of paths, and the seed of all draws.
+    - `engine`: "fast", "exact" (contracts and model) or "model".
+    - `workers`: number of processes.
+    - `runner`: PathRunner to use instead of `paths`, `seed`, `engine` and `workers`.
 
     The result has these fields, in whole stablecoins:
 

@@ -47,7 +47,10 @@ def compare_episodes(
     package's default.
 
     - `scenario`: name or file, without an episode.
-    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+    - `paths`, `seed`: number of paths, and the seed of all draws.
+    - `engine`: "fast", "exact" (contracts and model) or "model".
+    - `workers`: number of processes.
+    - `runner`: PathRunner to use instead of `paths`, `seed`, `engine` and `workers`.
 
     The table has a row for each episode and case, with the columns:
 

@@ -97,7 +97,8 @@ def history(
     - `columns`, `fixed`, `decimals`, `only`, `rename`: fields that override those of the mapping.
     - `floats`: whether amounts may be floating-point numbers, which are refused by default.
     - `symbol`: collateral type of the events. It is needed if the scenario has several types.
-    - `paths`, `seed`, `runner`: as in `at_risk`. The fast engine runs the paths.
+    - `paths`, `seed`: number of paths, and the seed of all draws. The fast engine runs the paths.
+    - `runner`: PathRunner to use instead of `paths` and `seed`.
 
     The result has these fields:
 
@@ -377,7 +378,10 @@ def _explain_difference(was: VaultHistory, still_liquidated: bool, chance: float
 def _build_figure(
     name: str, unit: str, was: float | None, still: np.ndarray, found: np.ndarray
 ) -> dict[str, Any]:
-    """Return the row of a figure; paths without the figure (as no liquidation has no price) do not count."""
+    """Return the row of a figure: history, idle owners, and reacting owners with their interval.
+
+    Paths without the figure do not count, for example paths without a liquidation for its price.
+    """
     known = found[~np.isnan(found)]
     low, high = (float(each) for each in np.percentile(known, _get_ends())) if len(known) else (None, None)
     mean = float(known.mean()) if len(known) else None

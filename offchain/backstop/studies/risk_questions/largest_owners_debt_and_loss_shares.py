@@ -51,7 +51,10 @@ def owners(
     - `largest`: number of owners to list.
     - `worst`: number of worst paths to run again.
     - `by`: "debt" for the owners with most debt, "lost" for those with most losses.
-    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+    - `paths`, `seed`: number of paths, and the seed of all draws.
+    - `engine`: "fast", "exact" (contracts and model) or "model".
+    - `workers`: number of processes.
+    - `runner`: PathRunner to use instead of `paths`, `seed`, `engine` and `workers`.
 
     The table has a row for each listed owner, and one for all others. A vault that a keeper opened on a path
     counts for the owner "opened later". The columns are:

@@ -105,10 +105,10 @@ def estimate_drivers(
     outcomes: Sequence[Rows],
     missing: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """Estimate how each case changes the expected shortfall of bad debt, for the summary's `drivers`.
+    """Estimate how each case changes the expected shortfall of bad debt.
 
-    `rows` are outcomes of the study's first paths, `outcomes` those of the same paths in each case. Amounts
-    are in millionths of a stablecoin, rounded to the nearest.
+    The result is the summary's part `drivers`. `rows` are outcomes of the study's first paths, `outcomes`
+    those of the same paths in each case. Amounts are in millionths of a stablecoin, rounded to the nearest.
     """
     day, part = task.scenario, LEVEL / BASIS_POINTS
     base = get_column(day, rows, "bad_debt")

@@ -62,7 +62,7 @@ class PathRunner:
             return run_all(studies, select_workers(self.workers, None), self.progress, self.stop)
 
     def need_tail(self, level: int) -> None:
-        """Raise BackstopError if too few paths lie beyond a level [bps] for an interval of the shortfall."""
+        """Raise BackstopError if too few paths lie beyond a level [bps] for an interval."""
         least = -(-LEAST_TAIL * 10_000 // (10_000 - level))
         if self.paths < least:
             raise BackstopError(

@@ -43,7 +43,10 @@ def payers(
 
     - `scenario`: name or file.
     - `presets`: preset names with commas between them, or a group: "all", "systems" or "margin".
-    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+    - `paths`, `seed`: number of paths, and the seed of all draws.
+    - `engine`: "fast", "exact" (contracts and model) or "model".
+    - `workers`: number of processes.
+    - `runner`: PathRunner to use instead of `paths`, `seed`, `engine` and `workers`.
 
     The table has a row for each preset and group, with the columns:
 

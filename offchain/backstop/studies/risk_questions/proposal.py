@@ -112,7 +112,10 @@ def proposal(
     - `owners`: response of vault owners to other ratios: "still", "distance" or "leverage"
       (docs/reference/sweep-grids.md#responses-of-owners).
     - `sensitivity`: whether the comparison is repeated under other assumptions.
-    - `paths`, `seed`, `engine`, `workers`, `runner`: as in `at_risk`.
+    - `paths`, `seed`: number of paths, and the seed of all draws.
+    - `engine`: "fast", "exact" (contracts and model) or "model".
+    - `workers`: number of processes.
+    - `runner`: PathRunner to use instead of `paths`, `seed`, `engine` and `workers`.
 
     The result has these fields:
 
@@ -256,7 +259,7 @@ def _changes_book(scenario: str | Path | Scenario, changes: Mapping[str, str] | 
 def _build_single_changes(
     scenario: str | Path | Scenario, fields: Mapping[str, str], *, with_book: bool
 ) -> tuple[dict[str, Scenario], list[str]]:
-    """Return the scenario with each of several changes alone, and remarks on changes that a rule refuses.
+    """Return the scenario with each of several changes alone, and remarks on refused changes.
 
     Changes that need another change to be valid are left out.
     """
@@ -298,9 +301,9 @@ def _build_usage_rows(
     *,
     is_still: bool,
 ) -> list[dict[str, Any]]:
-    """Return a row for each setting: debt, revenue, expected shortfall, and whether it is efficient.
+    """Return a row for each setting: debt, revenue, expected shortfall, and efficiency.
 
-    No setting is marked if `is_still`: the ratios change while the vaults stay the same.
+    No setting is marked as efficient if `is_still`: the ratios change while the vaults stay the same.
     """
     tails = [estimate_shortfall(lost, level) for lost in losses]
     marks = find_efficient(usages, [round(tail.value) for tail in tails])

@@ -55,7 +55,10 @@ def answer_question(
 def list_question_assumptions(
     scenario: str, question: str, run: PathRunner, options: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return the assumptions of an answer by name: the scenario's, the run's options and the proposal's."""
+    """Return the assumptions of an answer by name.
+
+    They are those of the scenario, of the run's options and of the proposal.
+    """
     now = list_assumptions(load_with_changes(scenario), run.seed)
     found = now | {"study.question": question, "study.seed": str(run.seed)}
     if question != "falls":

@@ -227,9 +227,10 @@ def _read_type_terms(terms: Section) -> Mapping[str, Field]:
 
 
 def _has_mechanism(types: Mapping[str, Field]) -> bool:
-    """Return whether a preset sets how vaults are sold: by a stability pool, a discount or an auction.
+    """Return whether a preset sets how vaults are sold.
 
-    A penalty alone is no mechanism, as the auctions stay the scenario's.
+    The ways are a stability pool, a discount and an auction. A penalty alone is no mechanism, as the auctions
+    stay the scenario's.
     """
     auction = types["auction"].read_mapping_entries() if "auction" in types else {}
     return any(name in types for name in _MECHANISMS) or "curve" in auction
@@ -259,9 +260,10 @@ def _replace_type_terms(fields: dict[str, Field], own: Mapping[str, Field]) -> N
 
 
 def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: str) -> None:
-    """Replace the terms of the margin market, and add a keeper if the policy closes positions by force.
+    """Replace the terms of the margin market by the preset's.
 
-    Raises BackstopError if the scenario has no margin market, or no facilitator for the preset's credit line.
+    A keeper is added if the policy closes positions by force. Raises BackstopError if the scenario has no
+    margin market, or no facilitator for the preset's credit line.
     """
     parameters = document["parameters"].read_mapping_entries()
     if "margin" not in parameters:

@@ -20,7 +20,7 @@ _UNSAFE = "unsafe"
 
 
 def combine_presets(mechanism: Preset, order: Preset) -> Preset:
-    """Return a preset with the liquidation mechanism of one preset and the order of losses of another."""
+    """Return a preset with the liquidation mechanism of `mechanism` and the loss terms of `order`."""
     terms = {
         name: field
         for name, field in order.terms.fields_by_name.items()
@@ -41,7 +41,10 @@ def combine_presets(mechanism: Preset, order: Preset) -> Preset:
 
 
 def drop_liquidation_ratio(preset: Preset) -> Preset:
-    """Return a preset without its liquidation ratio and debt floor, so that the scenario's values stay."""
+    """Return a preset without its liquidation ratio and debt floor.
+
+    The scenario's own values then stay.
+    """
     terms = dict(preset.terms.fields_by_name)
     types = {
         name: field for name, field in _read_entries(preset, _TYPES).items() if name not in THRESHOLD_TERMS
