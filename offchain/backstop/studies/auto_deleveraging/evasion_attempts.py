@@ -124,8 +124,7 @@ def _trade_with_fees(
 def _withdraw_all_margin(
     crowd: AccountPopulation, evasion_attempts: EvasionAttempts, evader: Evader, trader_name: str
 ) -> None:
-    """Withdraw all margin of an account; if that is refused, withdraw the part that is no gain and no margin.
-    """
+    """Withdraw all margin of an account; if that is refused, withdraw the part beyond gains and margin."""
     owner, market = get_trader_account(trader_name), crowd.market
     if not market.accounts[owner].cycle:
         return
