@@ -57,7 +57,7 @@ def measure_borrow_usage(scenario: Scenario, seed: int) -> BorrowUsage:
 
 
 def choose_measure(usages: Sequence[BorrowUsage]) -> str:
-    """Return the measure to compare with shortfall: REVENUE or DEBT.
+    """Return the gain to weigh against the expected shortfall of settings: REVENUE or DEBT.
 
     DEBT if the revenue of a setting is unknown, or if no setting has any.
     """
@@ -66,7 +66,7 @@ def choose_measure(usages: Sequence[BorrowUsage]) -> str:
 
 
 def describe_measure(usages: Sequence[BorrowUsage]) -> str:
-    """Return a sentence on the measure that is compared with shortfall, and on its omissions."""
+    """Return a sentence on the gain that is weighed against expected shortfall, and on its omissions."""
     if choose_measure(usages) == REVENUE:
         return "Revenue is a year's stability fees on the debt drawn, without penalties of liquidations."
     is_unknown = None in (each.revenue for each in usages)

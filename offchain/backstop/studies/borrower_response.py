@@ -77,11 +77,12 @@ def build_response_books(
 
 
 def compute_response_debt(vault: Vault, response: str, before: VaultTerms, after: VaultTerms) -> int | None:
-    """Return the debt of a vault under other terms [wad], rounded down; None if they do not allow it.
+    """Return the debt of a vault under other terms [wad], rounded down.
 
-    With `distance`, the ratio of collateral to liquidation ratio stays: the debt is multiplied by the old
-    ratio over the new one. With `leverage`, the debt stays. Either is at most the debt that the new initial
-    ratio allows at the first price. A debt below the floor is raised to it, if the initial ratio allows that.
+    None if they do not allow it. With `distance`, the ratio of collateral to liquidation ratio stays: the
+    debt is multiplied by the old ratio over the new one. With `leverage`, the debt stays. Either is at most
+    the debt that the new initial ratio allows at the first price. A debt below the floor is raised to it, if
+    the initial ratio allows that.
 
     A vault that is already below its initial ratio (an imported row) keeps its distance either way. With
     `leverage` it draws no more at a lower ratio.
@@ -172,7 +173,7 @@ def sum_debts(symbols: Sequence[str], vaults: Sequence[Vault]) -> dict[str, int]
 def keep_shared_vaults(settings: Sequence[Scenario]) -> ComparedBooks:
     """Return the settings with only those listed vaults that have the same debt in all settings.
 
-    A higher floor or ratio drops or merges vaults of one setting, whose losses would then count as a gain of
+    A higher floor or ratio drops or merges vaults of one setting. Their losses would then count as a gain of
     that setting. Randomly drawn vaults stay.
     """
     sides = [{(each.owner, each.symbol): each for each in setting.vaults} for setting in settings]
@@ -201,7 +202,10 @@ def keep_shared_vaults(settings: Sequence[Scenario]) -> ComparedBooks:
 
 
 def _describe_excluded_vaults(left: Sequence[Vault], whole: Sequence[Vault], why: str) -> tuple[str, ...]:
-    """Return a sentence on the excluded vaults: number, reason, and share of the debt; empty if none."""
+    """Return a sentence on the excluded vaults: number, reason, and share of the debt.
+
+    The result is empty if no vault is excluded.
+    """
     if not left:
         return ()
     owed, debt = (sum(vault.debt for vault in vaults) for vaults in (left, whole))

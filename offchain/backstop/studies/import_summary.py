@@ -90,7 +90,10 @@ def _iter_file_changes(book: VaultBook) -> Iterator[dict[str, Any]]:
 def _iter_repairs(
     book: VaultBook, scenario: Scenario, options: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield what happened to vaults that the contracts would refuse; shares are of all vaults' debt."""
+    """Yield what happened to vaults that the contracts would refuse.
+
+    Shares are of all vaults' debt.
+    """
     symbols = set(scenario.symbols)
     rows = tuple(row for row in book.rows if row.vault.symbol in symbols)
     total = (options.get("total") or 0) * WAD
@@ -136,7 +139,7 @@ def _iter_owners(owed: Mapping[str, int], counts: Mapping[str, int]) -> Iterator
 
 
 def _iter_assumed(scenario: Scenario, use: str, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield each value that neither file has: the assumed value, its option, and whether it was given."""
+    """Yield each value that neither file has, with its option and whether that was given."""
     keepers = {each.name: each for each in scenario.keepers}
     types = scenario.parameters.collateral_types
     bidders = sum(keepers[name].count * keepers[name].capital for name in ("desk", "opportunist"))

@@ -63,12 +63,11 @@ def study(
 
     The result has these fields:
 
-    - `summary`: content of summary.json (docs/reference/stress-engines.md), with estimates of bad debt,
-      payers, times and the worst path.
+    - `summary`: content of summary.json, with estimates of bad debt, payers, times and the worst path.
     - `paths`: table with a row for each path. Its columns are `path`, `liquidations`, `liquidated_debt`,
       `bad_debt`, `outstanding`, `unsold`, `covered_STAGE`, `first_loss_at`, `covered_at`, `lowest_ratio`,
-      `buyers_left`, `depth_missing` and `bad_debt_TYPE`. Money is in millionths of a stablecoin, times
-      are in seconds from the start (-1 for never), and the ratio is in basis points.
+      `buyers_left`, `depth_missing` and `bad_debt_TYPE`. Money is in millionths of a stablecoin. Times
+      are in seconds from the start, -1 for never. The ratio is in basis points.
 
     Raises BackstopError for an unknown engine and for fewer than two paths.
     """

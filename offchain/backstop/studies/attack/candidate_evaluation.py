@@ -53,15 +53,19 @@ class CandidateOutcome:
 
     @property
     def gain_over_doing_nothing(self) -> int:
-        """Gain of hostile depositors compared with no moves on the same path [wad]; 0 if not measured."""
+        """Gain of hostile depositors compared with no moves on the same path [wad].
+
+        0 if not measured.
+        """
         if self.without is None:
             return 0
         return sum(self.outcome.profits.values()) - sum(self.without.profits.values())
 
     def compute_score(self, goal: str) -> Score:
-        """Return the score of this outcome for a goal ("loss", "bad-debt" or "gain"); more is better.
+        """Return the score of this outcome for a goal ("loss", "bad-debt" or "gain").
 
-        The goal's figure comes first. Bad debt, liquidated debt and price drops decide between equal figures.
+        A higher score is better for the adversary. The goal's figure comes first. Bad debt, liquidated debt
+        and price drops decide between equal figures.
         """
         found = self.outcome
         first = {"loss": found.unpaid_loss, "bad-debt": found.bad_debt, "gain": self.gain_over_doing_nothing}[
@@ -77,7 +81,10 @@ class CandidateOutcome:
 
 
 class CandidateRunner(ExactEngine):
-    """Engine that runs an adversary's choices one after the other; results do not depend on the order."""
+    """Engine that runs an adversary's choices one after the other.
+
+    Results do not depend on the order.
+    """
 
     def measure_candidate_outcome(self, candidate: AttackCandidate, goal: str) -> CandidateOutcome:
         """Run an adversary's choice, and return its outcome.

@@ -146,7 +146,10 @@ class SearchSpace:
         return [tuple(names) for names in found.values()]
 
     def _list_possible_attack_moves(self, attacker_group: KeeperGroup) -> list[str]:
-        """Return the moves that a hostile depositor can make; requests are for pools with a cooldown."""
+        """Return the moves that a hostile depositor can make.
+
+        Requests are for pools with a cooldown.
+        """
         waits = getattr(self.scenario.parameters, attacker_group.pool).cooldown != 0
         useless = () if waits else ("ask",)
         return [
@@ -221,9 +224,9 @@ class SearchSpace:
         return min(int(_compute_normal_cdf(value) * self.scenario.blocks), self.scenario.blocks - 1)
 
     def _build_outage(self, start: float, lasts: float, most: int) -> Outage | None:
-        """Return an outage of whole blocks that ends with the scenario at the latest; None if it is empty.
+        """Return an outage of whole blocks that ends with the scenario at the latest.
 
-        `start` and `lasts` are coordinates, `most` is the longest duration [seconds].
+        None if it is empty. `start` and `lasts` are coordinates, `most` is the longest duration [seconds].
         """
         block_time, first = self.scenario.block_time, self._to_block_number(start)
         last = min(first + round(_compute_normal_cdf(lasts) * most / block_time), self.scenario.blocks + 1)

@@ -34,7 +34,7 @@ def build_summary(
     host: str,
     replay: str,
 ) -> dict[str, Any]:
-    """Return the content of summary.json: the adversary's choices, their outcome, and the replay on a chain.
+    """Return the content of summary.json: the adversary's choices, their outcome, and the replay.
 
     Amounts in wad are texts.
     """

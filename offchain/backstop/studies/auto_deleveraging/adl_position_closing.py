@@ -21,7 +21,7 @@ class AdlResult(NamedTuple):
     """Short positions of a market that were closed against the lots of insolvent longs.
 
     A lot is the contract unit of the perpetual market. `would` has the lots of each account that would have
-    been closed if nobody had traded since the price drop.
+    been closed without any trade since the price drop.
     """
 
     market: int
@@ -40,11 +40,11 @@ def close_positions_by_policy(
     run_between_steps: Callable[[], None],
     least_gas_per_account: int = 0,
 ) -> AdlResult:
-    """Close winners' positions against unassigned lots by the deployed policy, and return the result.
+    """Close winners' positions against unassigned lots by the deployed policy.
 
-    Unassigned lots are those of insolvent accounts. `run_between_steps` is called before and after each step.
-    `lots_before_closing` has the lots of each account at the price drop. Blocks are planned with at least
-    `least_gas_per_account`.
+    Return the closed lots. Unassigned lots are those of insolvent accounts; a lot is the contract unit of the
+    market. `run_between_steps` is called before and after each step. `lots_before_closing` has the lots of
+    each account at the price drop. Blocks are planned with at least `least_gas_per_account`.
     """
     market, blocks = crowd.market, crowd.blocks
     gains = _read_short_gains_by_account(crowd, market_index)
@@ -129,7 +129,10 @@ def close_positions_by_policy(
 
 
 def _read_short_gains_by_account(crowd: AccountPopulation, market_index: int) -> dict[str, Gains]:
-    """Return the gains of each account with a short gain in the cycle whose losses are being settled."""
+    """Return the gains of each account with a short gain in the market's pending cycle.
+
+    The pending cycle is the last finished cycle; its losses are not final yet.
+    """
     market, found = crowd.market, {}
     with crowd.blocks.model.fork_state():
         for owner in list(market.accounts):

@@ -87,7 +87,7 @@ class Phase:
 
 
 class _PendingCall(NamedTuple):
-    """Call whose block has not been mined yet."""
+    """Call that waits for its block to be mined."""
 
     action: Action
     phase: Phase
@@ -210,9 +210,9 @@ class BlockPacker:
             yield some
 
     def mine_block_of_waiting_calls(self) -> None:
-        """Mine the block with the waiting calls, and wait for the next block; do nothing if none wait.
+        """Mine the block with the waiting calls, and wait for the next block.
 
-        Raises BackstopError if the block exceeds its gas limit.
+        Do nothing if none wait. Raises BackstopError if the block exceeds its gas limit.
         """
         if not self._waiting:
             return

@@ -45,7 +45,10 @@ THIN, TAKEN = 100, 10
 
 
 def build_parameters(market_count: int, policy: str) -> Parameters:
-    """Return the standard deployment with perpetual markets and a policy for insolvent accounts' lots."""
+    """Return the standard deployment with perpetual markets.
+
+    `policy` decides how lots of insolvent accounts are closed.
+    """
     terms = PerpetualParameters(SYMBOLS[0], LOTS[0], 1_000, 500, of_market=((0, 0), (0, 0)))
     listed = tuple(replace(terms, symbol=SYMBOLS[m], lot=LOTS[m]) for m in range(market_count))
     # Dodgers may trade at any mark: the worst case.

@@ -72,7 +72,10 @@ def choose_evaders(crowd: AccountPopulation, percent: int, seed: int) -> Evasion
 
 
 def compute_account_value_with_bonds(crowd: AccountPopulation, owner: str) -> int:
-    """Return the value of an updated account with its bond [wad], before haircuts that are not final."""
+    """Return the value of an updated account with its bond [wad].
+
+    Haircuts that are not final are not deducted. A haircut is the part of a gain that pays others' losses.
+    """
     account = crowd.market.accounts[owner]
     return int(
         crowd.market._compute_account_value_at_marks(owner)
@@ -124,7 +127,10 @@ def _trade_with_fees(
 def _withdraw_all_margin(
     crowd: AccountPopulation, evasion_attempts: EvasionAttempts, evader: Evader, trader_name: str
 ) -> None:
-    """Withdraw all margin of an account; if that is refused, withdraw the part beyond gains and margin."""
+    """Withdraw all margin of an evader's account.
+
+    If that is refused, withdraw only the part that is neither gain nor required margin.
+    """
     owner, market = get_trader_account(trader_name), crowd.market
     if not market.accounts[owner].cycle:
         return

@@ -143,9 +143,10 @@ class MarginCrash:
         self._held: list[dict[str, int]] = []
 
     def run_crash(self) -> CrashResult:
-        """Open all positions, drop the prices, and run until all losses are final; return the figures.
+        """Simulate the crash until all losses are final, and return its figures.
 
-        At the end, all state of contracts and model is compared.
+        All positions are opened first; then prices drop. At the end, all state of contracts and model is
+        compared.
         """
         blocks, crowd, market = self.blocks, self.crowd, self.crowd.market
         crowd.open_positions(TRIES)
@@ -344,6 +345,9 @@ class MarginCrash:
 
 
 def _read_roll_figure(rolled: Outcome, what: str) -> int:
-    """Return what insurance paid (`insured`), or gains of later cycles, from the cycle's event [wad]."""
+    """Return a figure of the event of a finished cycle [wad].
+
+    With `insured` it is the payment of insurance, otherwise the payment out of gains of later cycles.
+    """
     values = next(log.values for log in rolled.logs if log.event == "Rolled")
     return int(values[1 if what == "insured" else 2])

@@ -96,7 +96,7 @@ def build_crash_summary(
 
 
 def list_phase_microseconds_per_account(crash_result: CrashResult) -> list[dict[str, Any]]:
-    """Return the processor time per account in the first and second half of each phase [microseconds]."""
+    """Return the processor time per account in the two halves of each phase [microseconds]."""
     found = []
     for each in crash_result.phases.values():
         first, last = each.measure_account_microseconds_by_half()

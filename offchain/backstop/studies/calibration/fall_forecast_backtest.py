@@ -61,19 +61,19 @@ def back_test(book: VaultBook, prices: PriceHistory, *, law: str | None = None) 
 
     - `book`: vaults; their types with debt decide which assets are tested.
     - `prices`: history of prices.
-    - `law`: "tails" (Student's t) or "jumps" (Merton's). By default "jumps" if the returns are longer than a
-      minute, otherwise "tails".
+    - `law`: "tails" (Student's t) or "jumps" (Merton's). By default "jumps" if the returns are longer
+      than a minute, otherwise "tails".
 
     The table has a row for each asset and level, with the columns:
 
     - `asset`, `level_bps`: the asset's symbol, and the level in basis points.
-    - `days`, `exceeded_days`, `expected_days`: tested days, days with a larger drop than forecast, and their
-      expected number.
+    - `days`, `exceeded_days`, `expected_days`: tested days, days with a larger drop than forecast, and
+      their expected number.
     - `rate_share`, `rate_low_share`, `rate_high_share`: share of exceeded days with its 95% interval.
-    - `kupiec_p`, `kupiec_power`: p-value of Kupiec's test of that share, and its power if twice as many days
-      exceed the forecast.
+    - `kupiec_p`, `kupiec_power`: p-value of Kupiec's test of that share, and its power if twice as many
+      days exceed the forecast.
     - `christoffersen_p`, `christoffersen_power`: the same for Christoffersen's test of independent days.
-    - `verdict`: "holds", "the data cannot tell", or what is wrong with the forecast.
+    - `verdict`: "holds", "the data cannot tell", or the fault of the forecast.
 
     Raises BackstopError for an unknown law, and with fewer than 60 days to test.
     """
@@ -173,9 +173,10 @@ def christoffersen_p(days: Sequence[bool]) -> float:
 
 
 def christoffersen_power(of: int, rate: float) -> float:
-    """Return the power of Christoffersen's test if a day after an exceedance exceeds with chance 1/4.
+    """Return the power of Christoffersen's test against clustered exceedances.
 
-    The long-run rate of exceedances stays `rate`. The power is simulated with a fixed seed.
+    After a day with an exceedance, the next day exceeds with chance 1/4. The long-run rate of exceedances
+    stays `rate`. The power is simulated with a fixed seed.
     """
     uniform = np.random.default_rng(_SEED).random((_CHAINS, of))
     calm = rate * (1 - CLUSTERED) / (1 - rate)  # so that the rate is the same in the long run

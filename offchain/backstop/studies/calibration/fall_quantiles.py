@@ -95,9 +95,9 @@ def estimate_fall_quantile(
 
 
 def compute_law_fall(price: PriceFigures, step: int, count: int, level: int) -> float:
-    """Return the price drop over `count` steps that the fitted law exceeds with chance `level` [bps].
+    """Return the price drop over `count` steps that the fitted law exceeds with chance `level`.
 
-    The drop is a share of the price.
+    `level` is in basis points, and the drop is a share of the price.
     """
     deviation, share = price.volatility.value * sqrt(step / YEAR), level / 10_000
     if price.every is not None:

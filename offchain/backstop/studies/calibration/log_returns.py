@@ -37,7 +37,10 @@ class LogReturns:
         return self.aggregate_steps(max(1, DAY // self.step))
 
     def aggregate_steps(self, count: int) -> LogReturns:
-        """Return the log returns over `count` successive steps; incomplete groups of steps are left out."""
+        """Return the log returns over `count` successive steps.
+
+        Incomplete groups of steps are left out.
+        """
         if count == 1:
             return self
         places = np.asarray(self.places)

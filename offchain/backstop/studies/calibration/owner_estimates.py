@@ -177,9 +177,10 @@ def compute_chances(rates: OwnerRates) -> Floats:
 def estimate_rates(
     counts: OwnerCounts, start: OwnerRates, measured: MeasuredParts, draws: Integers | None = None
 ) -> OwnerRates:
-    """Estimate the rates from counts of hours and acts; unmeasured rates keep their value of `start`.
+    """Estimate the rates from counts of hours and acts.
 
-    `draws` says how often each owner counts; by default each counts once.
+    Unmeasured rates keep their value of `start`. `draws` says how often each owner counts; by default each
+    counts once.
     """
     draws = np.ones(counts.owner_count, dtype=np.int64) if draws is None else draws
     acted = (counts.defences * draws[:, None]).sum(axis=0).reshape(counts.shape)
@@ -284,7 +285,10 @@ def _compute_slope_step(acted: Integers, expected: Floats) -> float:
 
 
 def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
-    """Return, for each owner, the log probability of no act if the owner is not idle; 0 after an act."""
+    """Return, for each owner, the log probability of no act if the owner is not idle.
+
+    The result is 0 for an owner with an act.
+    """
     logs = compute_natural_log(1 - np.minimum(SUREST, compute_chances(rates)))
     found = np.bincount(
         counts.row_owners, weights=counts.row_hours * logs[counts.row_cells], minlength=counts.owner_count

@@ -333,7 +333,10 @@ class _OwnerFitting:
         )
 
     def _get_default_rates(self) -> OwnerRates:
-        """Return the default's rates; the factor of large debts is 1 if the default has another bound."""
+        """Return the default's rates.
+
+        The factor of large debts is 1 if the default has another bound.
+        """
         if self.default.large_debt == self.large_debt:
             return self.default.rates
         return replace(self.default.rates, large=1.0)

@@ -408,9 +408,10 @@ def _get_balance(
 
 
 def compute_distance(locked: int, debt: int, price: int, ratio: int) -> int:
-    """Return a vault's distance from liquidation [bps], rounded down; an unsafe vault is below 0.
+    """Return a vault's distance from liquidation [bps], rounded down.
 
-    `price` is that of the collateral in the debt token [ray], and `ratio` is in basis points.
+    An unsafe vault is below 0. `price` is that of the collateral in the debt token [ray], and `ratio` is in
+    basis points.
     """
     return locked * price * BASIS_POINTS * BASIS_POINTS // (debt * ratio * RAY) - BASIS_POINTS
 
@@ -418,13 +419,13 @@ def compute_distance(locked: int, debt: int, price: int, ratio: int) -> int:
 def classify_owner_act(
     locked: int, debt: int, added: int, drawn: int, price: int, ratio: int
 ) -> OwnerAct | None:
-    """Return an owner's changes within an hour as one act; None if the ratio moved by less than 0.3%.
+    """Return an owner's changes within an hour as one act.
 
-    `added` is the change of collateral, `drawn` the change of debt. A defence raises the ratio. It is a sale
-    if collateral left while debt was repaid. Otherwise it is a deposit or a repayment, whichever is worth
-    more. Its size is that amount over the debt, and 1 if no debt is left. A release lowers the ratio. It is a
-    draw or a withdrawal, whichever is larger. Its size is that of a single draw or withdrawal with the same
-    effect on the ratio.
+    None if the ratio moved by less than 0.3%. `added` is the change of collateral, `drawn` the change of
+    debt. A defence raises the ratio. It is a sale if collateral left while debt was repaid. Otherwise it is a
+    deposit or a repayment, whichever is worth more. Its size is that amount over the debt, and 1 if no debt
+    is left. A release lowers the ratio. It is a draw or a withdrawal, whichever is larger. Its size is that
+    of a single draw or withdrawal with the same effect on the ratio.
     """
     after_locked, after_debt = locked + added, debt + drawn
     worth = added * price // RAY

@@ -55,7 +55,7 @@ def compute_mean_standardised_moves(moves: Floats) -> Floats:
 
 
 def fit_student_t(table: Floats, index: Floats) -> StudentTails:
-    """Fit the degrees of Student's t to `index`, and the deviation of each column with these degrees.
+    """Fit Student's t: its degrees to `index`, then the deviation of each column.
 
     `index` has the common returns of all prices.
     """

@@ -161,7 +161,10 @@ def find_priced_assets(book: VaultBook) -> dict[TypeAssets, str]:
 
 
 def _parse_block_time(text: str | None, every: int) -> int:
-    """Return the length of a block [seconds]; without a text, the distance of prices but at most 60."""
+    """Return the length of a block [seconds].
+
+    Without a text it is `every`, the distance of prices, but at most 60 seconds.
+    """
     if text is None:
         return min(every, BLOCK)
     try:
@@ -209,7 +212,10 @@ def _compute_correlation(one: Floats, other: Floats) -> float:
 
 
 def _estimate_group_price_figures(moves: LogReturns, group: Sequence[str], law: str) -> list[PriceFigures]:
-    """Return the figures of the prices of one group; a price that never moves has a volatility of 0."""
+    """Return the figures of the prices of one group.
+
+    A price that never moves has a volatility of 0.
+    """
     places = [moves.symbols.index(symbol) for symbol in group]
     table = moves.table[:, places]
     # Stretches are cut out of the table; the index keeps the units of the whole.

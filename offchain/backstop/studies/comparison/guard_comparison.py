@@ -240,7 +240,7 @@ def _build_guard_comparison(guard_runs: Sequence[GuardRun], results: Sequence[Ru
 
 
 def build_guard_row(attempt: GuardRun, result: RunResult) -> dict[str, Any]:
-    """Return the figures of one run.
+    """Return the figures of a scenario's run with one guard.
 
     Bad debt is the recognised amount less recoveries outside the stages, plus the debt that vaults and
     auctions would not repay at the last market price. A liquidation is false if its collateral was worth at

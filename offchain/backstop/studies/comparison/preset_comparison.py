@@ -504,7 +504,7 @@ def _measure_loss_times_and_mean_wait(
 def list_leaver_gains_over_stayers(
     members: Sequence[Mapping[str, Any]], equity_summary: Mapping[str, str] | None, start_time: int
 ) -> list[dict[str, Any]]:
-    """Return, for each pool, how much more a leaver has at the end than a stayer with an equal deposit.
+    """Return, for each pool, the gain of a leaver over a stayer with an equal deposit.
 
     Amounts are in wad of stablecoin, with equity at its last price.
     """

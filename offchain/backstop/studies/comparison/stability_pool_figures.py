@@ -10,7 +10,10 @@ from backstop.studies.comparison.run_comparison_lines import Line
 
 
 def collect_stability_pool_figures(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the totals of a run's stability pools, amounts as text; None if the run has no pool."""
+    """Return the totals of a run's stability pools, amounts as text.
+
+    None if the run has no pool.
+    """
     totals = sum_stability_pool_figures(summary)
     if totals is None:
         return None

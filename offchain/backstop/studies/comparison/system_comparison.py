@@ -171,7 +171,10 @@ def check_path_count(paths: int) -> None:
 
 
 def find_equal_orders(scenario: str, presets: Sequence[Preset]) -> dict[str, str]:
-    """Return, by preset name, the first preset with an equal order of losses; both share one run."""
+    """Return, by preset name, the first preset with an equal order of losses.
+
+    Both share one run.
+    """
     found: dict[str, str] = {}
     days: list[tuple[str, Scenario]] = []
     for each in presets:

@@ -93,7 +93,10 @@ def scale_bidder_capital(scenario: Scenario, factor: Fraction) -> Scenario:
 
 
 def scale_outages(scenario: Scenario, factor: Fraction) -> Scenario:
-    """Return the scenario with the length of every keeper outage times a factor, from the same start."""
+    """Return the scenario with the length of every keeper outage times a factor.
+
+    The starts of outages stay.
+    """
 
     def scale(group: KeeperGroup) -> KeeperGroup:
         outages = tuple(

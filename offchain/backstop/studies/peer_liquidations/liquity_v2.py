@@ -115,7 +115,10 @@ class _Pool:
         return [paid, earned - kept - change]
 
     def add_yield(self, amount: int) -> None:
-        """Distribute yield to the deposits, rounded down; it waits while deposits are below one coin."""
+        """Distribute yield to the deposits, rounded down.
+
+        It waits while deposits are below one coin.
+        """
         amount += self.yield_waiting
         if amount == 0:
             return

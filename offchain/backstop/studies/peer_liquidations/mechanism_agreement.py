@@ -27,7 +27,10 @@ BASE_UNIT = 10**10
 
 
 class NotCoveredError(Exception):
-    """Error for a case that a fixed-discount sale of Backstop cannot represent; its text says why."""
+    """Error for a case that a fixed-discount sale of Backstop cannot represent.
+
+    Its text says why.
+    """
 
 
 @dataclass(frozen=True)

@@ -168,9 +168,10 @@ def read_state(system: System, members: Iterable[str]) -> tuple[list[int], dict[
 def replay_pool_sequences(
     name: str, cases: Sequence[Mapping[str, Any]], system: ForkableSystem
 ) -> PoolAgreement:
-    """Replay the sequences of a group on our stability pool, and return counts and differences.
+    """Replay test vectors (sequences of operations) on our stability pool.
 
-    `name` is a key of CASE_BUILDERS. Each sequence starts from the first state of `system`.
+    Return counts and differences. `name` is a key of CASE_BUILDERS, the name of the vectors' group. Each
+    sequence starts from the first state of `system`.
     """
     agreement = PoolAgreement()
     for number, case in enumerate(cases):

@@ -68,7 +68,10 @@ class ModelDeployment:
                 return
 
     def liquidate_new_vault(self, collateral_type: int) -> tuple[int, int]:
-        """Open a vault that becomes unsafe and liquidate it; return the auction's id and the price [ray]."""
+        """Open a vault that becomes unsafe and liquidate it.
+
+        Return the auction's id and the price [ray].
+        """
         price = self.open_unsafe_vault(collateral_type)
         return self.apply_call_for_value(
             "LiquidationEngine", "liquidate", collateral_type, BORROWER, STRANGER
@@ -160,9 +163,9 @@ def _reaches_market(parameters: Parameters, collateral_type: int) -> bool:
 
 
 def _find_endless_wait(parameters: Parameters) -> str | None:
-    """Return the fault in settling a loss for which no equity is bought; None if there is no fault.
+    """Return the fault in settling a loss for which no equity is bought.
 
-    An account records the breach for settlement meanwhile.
+    None if there is no fault. An account records the breach for settlement meanwhile.
     """
     each = parameters.collateral_types[0]
     if parameters.equity is None or not each.debt_ceiling or each.token == "ReturnsFalseToken":

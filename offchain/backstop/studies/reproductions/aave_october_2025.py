@@ -127,9 +127,9 @@ class Day(NamedTuple):
 
 
 def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
-    """Simulate 10 October 2025 on `books` random sets of accounts, and compare with published shares.
+    """Simulate 10 October 2025 on random accounts, and compare with published shares.
 
-    The same seeds are run under each changed assumption.
+    Each of `books` seeds draws a set of accounts. The same seeds are run under each changed assumption.
     """
     seeds = range(seed, seed + books)
     as_assumed = play_books(load_changed_scenario(FILE, {}), seeds)

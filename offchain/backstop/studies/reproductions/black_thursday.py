@@ -73,9 +73,10 @@ class Loss(NamedTuple):
 
 
 def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
-    """Simulate 12 March 2020 on `books` random sets of vaults, and compare with the published losses.
+    """Simulate 12 March 2020 on random vaults, and compare with the published losses.
 
-    The runs combine keepers that are down or up with blocks that are full or free.
+    Each of `books` seeds draws a set of vaults. The runs combine keepers that are down or up with blocks that
+    are full or free.
     """
     rows: list[FigureRow] = []
     seeds = range(seed, seed + books)
@@ -93,7 +94,10 @@ def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
 
 
 def add_reacting_owners(scenario: Scenario, seed: int) -> Scenario:
-    """Return the scenario with owners that follow the default behavior; all other draws stay equal."""
+    """Return the scenario with owners that follow the default behavior.
+
+    All other draws stay equal.
+    """
     owned = replace(scenario, owners=read_default_owner_behavior(scenario.block_time))
     return replace(owned, owner_key=draw_path_outcomes(owned, seed, 0).owner_key)
 

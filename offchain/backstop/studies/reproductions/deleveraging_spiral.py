@@ -165,7 +165,7 @@ def draw_returns(seed: int, paths: int, degrees: int) -> Floats:
 def measure_stop_day_and_coin_volatility(
     returns: Floats, behaviour: Behaviour, growth: float
 ) -> tuple[Floats, Floats]:
-    """Simulate a speculator on each path; return its last day and the stablecoin's daily volatility.
+    """Return the last day of a speculator on each path, and the stablecoin's daily volatility.
 
     Days count from 0. A path stops when no debt keeps the collateral ratio. `growth` is ether's expected
     growth.

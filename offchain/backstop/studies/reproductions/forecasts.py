@@ -134,7 +134,10 @@ def _count_rows_within_bounds(name: str, rows: Iterable[FigureRow]) -> FigureRow
 
 
 def compute_bar_returns(series: str) -> Floats:
-    """Return the log returns of a series of bars from close to close; the first is from its open."""
+    """Return the log returns of a series of bars from close to close.
+
+    The first is from its open.
+    """
     bars = load_series(series)
     moves: Floats = np.diff(
         compute_natural_log(np.array([bars[0][1], *(bar[4] for bar in bars)], dtype=np.float64))
@@ -191,7 +194,10 @@ def find_most_hits_kupiec_accepts(bar_count: int, rate: Fraction) -> int:
 
 
 def _compare_falls(case: ForecastCase) -> list[FigureRow]:
-    """Return rows that compare observed and expected exceedances of forecasts, with the test's power."""
+    """Return rows that compare observed and expected exceedances of forecasts.
+
+    The power of the test is given too.
+    """
     moves = compute_bar_returns(case.series)
     known = compute_bar_returns(case.before) if case.before else np.empty(0)
     first = 0 if case.before else len(moves) // 2

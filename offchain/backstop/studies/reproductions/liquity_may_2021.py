@@ -114,14 +114,17 @@ SHOWN_WITHOUT_RECOVERY = (
 
 
 class CrashPair(NamedTuple):
-    """Figures of the day for one random set of troves, with recovery mode (`on`) and without (`off`)."""
+    """Figures of the day for one random set of troves, with and without recovery mode."""
 
     on: CrashFigures
     off: CrashFigures
 
 
 def play_books(assumptions: CrashAssumptions, seeds: Sequence[int]) -> list[CrashPair]:
-    """Simulate the day once per seed, with the troves that it draws, and return the pairs of figures."""
+    """Simulate the day once per seed, with the troves that the seed draws.
+
+    Return a pair of figures for each seed: with recovery mode and without.
+    """
     pairs = []
     for seed in seeds:
         reports = list_feed_reports(seed, assumptions.feed_step)

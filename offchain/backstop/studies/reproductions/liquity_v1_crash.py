@@ -163,7 +163,7 @@ def play_crash(
 
 
 class _CrashDay:
-    """State of the day: the Liquity system, its troves in order of their ratios, and past prices."""
+    """State of the day: the Liquity system, its troves in order of ratio, and prices at liquidations."""
 
     def __init__(
         self,
@@ -232,7 +232,10 @@ class _CrashDay:
         )
 
     def _list_unsafe_owners(self) -> list[str]:
-        """Return up to BATCH owners of liquidatable troves, lowest ratio first; the last trove must stay."""
+        """Return up to BATCH owners of liquidatable troves, lowest ratio first.
+
+        At least one trove of the system is left out, as the last trove cannot be liquidated.
+        """
         system, limit = self.system, LEAST_RATIO
         if system.is_in_recovery():
             limit = max(limit, system.compute_system_ratio())

@@ -164,7 +164,7 @@ class _WaveMarket:
                 self._submit_trade(name, other, lots - left)
 
     def _roll_cycle(self) -> None:
-        """Advance the clock by four windows, and call `advance_cycle`, which settles the market's losses."""
+        """Advance the clock by four windows, and call `advance_cycle`, which settles the losses."""
         margin = self.here.parameters.margin
         assert margin is not None
         self.here.advance_time(4 * margin.window)

@@ -77,9 +77,9 @@ def at_risk(
 
 
 def build_estimate_columns(name: str, found: Estimate, unit: str, scale: int = 1) -> dict[str, int | None]:
-    """Return an estimate as three columns, such as `mean_micro`, `mean_low_micro` and `mean_high_micro`.
+    """Return an estimate as three columns: `mean_micro`, `mean_low_micro` and `mean_high_micro`.
 
-    Values are multiplied by `scale` and rounded to integers.
+    The names start with `name` and end with `unit`. Values are multiplied by `scale` and rounded to integers.
     """
     values = list(convert_estimate_to_integers(found, unit, scale).values())
     return dict(zip((f"{name}_{unit}", f"{name}_low_{unit}", f"{name}_high_{unit}"), values, strict=True))

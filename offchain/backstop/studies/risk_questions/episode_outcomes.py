@@ -92,7 +92,10 @@ def compare_episodes(
 
 
 def compute_deepest_fall(day: Scenario) -> int:
-    """Return the largest price drop of a collateral from its first price [bps], rounded up; 0 if none."""
+    """Return the largest price drop of a collateral from its first price [bps], rounded up.
+
+    0 if none.
+    """
     return max(
         -(-(first - min(path.points.values())) * BASIS_POINTS // first)
         for path in day.prices.values()

@@ -85,11 +85,11 @@ def history(
     seed: int = 1,
     runner: PathRunner | None = None,
 ) -> HistoryComparison:
-    """Compare a scenario's simulated owners with the owners' acts in history, over the scenario's time.
+    """Compare a scenario's simulated owners with the owners' acts in history.
 
     The scenario needs a section `owners`. All paths have the same prices and different draws of owners, so
-    that the interval, which holds 95% of the paths, is due to owners alone. Events outside the scenario's
-    time do not count.
+    that the interval is due to owners alone. It holds 95% of the paths. Events outside the scenario's time do
+    not count.
 
     - `scenario`: name, file or Scenario.
     - `events`: file or table of events, or several of the same time.
@@ -103,12 +103,14 @@ def history(
     The result has these fields:
 
     - `figures`: table with the columns `figure`, `of` (unit), `history`, `still` (idle owners, one path),
-      `reacting` (mean of the paths) with `low` and `high`, `within` ("yes" if the interval contains
-      history), and `factor_still` and `factor` (simulation over history).
-    - `days`: cumulative liquidated and repaid debt to the end of each day: `liquidated_history_micro`,
-      `liquidated_still_micro`, `liquidated_micro` with its interval, and the same for `repaid`.
-    - `vaults`: a row for each vault, largest debt first, with its acts in history and on the paths,
-      `chance_bps` of a liquidation, and the `difference` in words.
+      `reacting` (mean of the paths), `low`, `high`, `within`, `factor_still` and `factor`. `within` is
+      "yes" if the interval contains history. The factors are simulation over history.
+    - `days`: cumulative debt liquidated and repaid to the end of each day. The columns are `day`,
+      `liquidated_history_micro`, `liquidated_still_micro`, `liquidated_micro` with its interval (`_low_`,
+      `_high_`), and the same for `repaid`.
+    - `vaults`: a row for each vault, largest debt first, with its acts in history and on the paths.
+      `chance_bps` is the chance of a liquidation, and `difference` says how the vault differs from
+      history.
     - `sentence`, `besides`: the result in a sentence, and remarks.
 
     Raises BackstopError if no event belongs to a vault of the scenario within its time.

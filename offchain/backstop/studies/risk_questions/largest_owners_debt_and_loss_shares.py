@@ -151,9 +151,9 @@ def _build_owner_rows(
     largest: int,
     ranking_amounts: Mapping[str, int],
 ) -> list[dict[str, Any]]:
-    """Return a row for each of the largest owners, and one for all others; shares are rounded down.
+    """Return a row for each of the largest owners, and one for all others.
 
-    `ranking_amounts` decides which owners are the largest.
+    Shares are rounded down. `ranking_amounts` decides which owners are the largest.
     """
     whole, gone = sum(owed.values()), sum(lost.values())
     order = sorted(owed, key=lambda owner: (-ranking_amounts[owner], -owed[owner], owner))

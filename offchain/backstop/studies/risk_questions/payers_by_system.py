@@ -36,9 +36,9 @@ def payers(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> pd.DataFrame:
-    """Estimate how much each group pays of the bad debt, under the scenario's rules and under presets.
+    """Estimate how much each group pays of the bad debt, by the scenario's rules and by presets.
 
-    All rules meet the same paths. A path ends with its last auction; a later call may still pay the loss of
+    All rules meet the same paths. A path ends with its last auction. A later call may still pay the loss of
     that auction.
 
     - `scenario`: name or file.

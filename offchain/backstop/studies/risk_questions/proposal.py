@@ -126,8 +126,8 @@ def proposal(
     - `sensitivity`: the same under other assumptions, with `world` (the assumption).
     - `usage`: table with `setting`, `debt_wad`, `of_ceiling_bps`, `revenue_wad` if known,
       `shortfall_micro` with its interval, and `efficient`.
-    - `measure`, `measure_says`: what `usage` compares with the shortfall, "revenue" or "debt", and a
-      sentence on it.
+    - `measure`, `measure_says`: the measure that `usage` compares with the shortfall ("revenue" or
+      "debt"), and a sentence on it.
     - `efficiency`, `unsafe_wad`: debt that collateral allows [bps], and debt that is unsafe at the first
       prices, both as (now, proposed).
     - `title`, `changes`, `before`, `owners`, `assumptions`, `facts`, `paths`, `seed`, `engine`, `level`:

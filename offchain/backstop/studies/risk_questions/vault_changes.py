@@ -183,7 +183,10 @@ class VaultChangeReader:
         return token == self.debt_token if self.debt_token else token not in self.foreign_tokens
 
     def _build_change(self, event: AccountEvent, names: Mapping[str, str]) -> VaultChange | None:
-        """Return the change by an event, and store the balances after it; None if the type is unaffected."""
+        """Return the change by an event, and store the balances after it.
+
+        None if the type is unaffected.
+        """
         is_liquidation, locked, debt = event.kind == "liquidation", 0, 0
         others = {names[each.symbol] for each in event.changes if not each.is_debt} - {self.collateral}
         self.other_collateral |= others

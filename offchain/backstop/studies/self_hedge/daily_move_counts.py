@@ -42,7 +42,7 @@ class Days(NamedTuple):
 
 
 class LiquidatedDays(NamedTuple):
-    """Numbers of days on which an account with exactly its initial margin would have been liquidated."""
+    """Number of days on which an account with its initial margin would have been liquidated."""
 
     days: int  # counted
     longs: int  # of them, those on which a long was

@@ -23,7 +23,7 @@ _POINT = 10**8
 
 
 class PairOutcome(NamedTuple):
-    """Result of a pair of opposite positions of one owner: gain, unpaid loss, and how the pair ended."""
+    """Result of a pair of opposite positions of one owner: gain, unpaid loss, and kind of end."""
 
     start: int  # second of the path at which it opened
     share: int  # basis points of what was open
@@ -165,10 +165,10 @@ class _HedgedPair:
         return HELD
 
     def _find_maintenance_breach_second(self, now: int, until: int) -> int | None:
-        """Return the first check between two seconds at which an account is below its maintenance margin.
+        """Return the first check at which an account is below its maintenance margin.
 
-        None if there is none. The mark is updated at each extreme of the checked prices; prices between
-        checks are ignored.
+        None if there is none between `now` and `until` [seconds of the path]. The mark is updated at each
+        extreme of the checked prices; prices between checks are ignored.
         """
         market, path = self._market, self._path
         mark = market.read_mark()

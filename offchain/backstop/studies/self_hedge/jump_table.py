@@ -75,7 +75,7 @@ class Jump(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """Gain of the pair, in wad and as a share of its notional."""
+    """Gain of one owner's pair of long and short, in wad and as a share of its notional."""
 
     wad: int
     share: int  # basis points of its notional, rounded down
@@ -143,9 +143,10 @@ def build_names_by_market_terms(jump: Jump) -> dict[MarketTerms, str]:
 
 
 def play_jumps(jumps: Sequence[Jump], days: Mapping[str, Days]) -> list[JumpRow]:
-    """Simulate each price drop under each of its terms, and return a row for each.
+    """Simulate a pair of long and short in each price drop, under each of its market terms.
 
-    `days` has, by coin, the counted days in which accounts with these margins could be liquidated.
+    Return a row for each. `days` has, by coin, the counted days in which accounts with these margins could be
+    liquidated.
     """
     markets: dict[MarketTerms, HedgePairMarket] = {}
     return [
@@ -183,7 +184,7 @@ def _build_jump_row(
 
 
 def compute_required_initial_margin_bps(market: HedgePairMarket) -> int:
-    """Return the initial margin that the pair needs [bps of notional], rounded up."""
+    """Return the initial margin that one owner's long or short needs [bps of notional], rounded up."""
     with market.model.fork_state():
         market.report_and_mark_price(_PRICE)
         lots = NOTIONAL * WAD // market.read_mark()
@@ -192,13 +193,19 @@ def compute_required_initial_margin_bps(market: HedgePairMarket) -> int:
 
 
 def sudden_path(jump: Jump, mark_age: int) -> list[int]:
-    """Return prices by second that drop at once, after the oldest mark at which the pair may open."""
+    """Return a price for each second that drops at once [1e-8 dollars].
+
+    It drops after the oldest mark price at which a pair of long and short may open.
+    """
     far = _PRICE * (BASIS_POINTS - jump.fall) // BASIS_POINTS
     return [_PRICE] * (START - mark_age + 1) + [far] * (mark_age + HOLD)
 
 
 def straight_path(jump: Jump, mark_age: int) -> list[int]:
-    """Return prices by second that drop linearly from the oldest mark at which the pair may open."""
+    """Return a price for each second that drops linearly [1e-8 dollars].
+
+    The drop begins at the oldest mark price at which a pair of long and short may open.
+    """
     path = [_PRICE] * (START - mark_age)
     for second in range(mark_age + HOLD + 1):
         fallen = jump.fall * min(second, jump.seconds)

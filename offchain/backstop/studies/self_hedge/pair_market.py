@@ -47,7 +47,10 @@ class MarketTerms(NamedTuple):
 
 
 def read_terms(parameters: Parameters) -> MarketTerms:
-    """Return the terms of a deployment's first perpetual market, with a check in every block."""
+    """Return the terms of a deployment's first perpetual market.
+
+    Reporters and liquidators are assumed to check prices in every block.
+    """
     margin = parameters.margin
     assert margin is not None
     market = margin.markets[0]
@@ -147,7 +150,7 @@ class HedgePairMarket:
         self.apply_call_on_model("PerpetualTrading.trade", *args, sender=self._orders)
 
     def try_trade(self, maker: str, taker: str, lots: int) -> bool:
-        """Trade at the mark price without signed orders, and return whether the market accepted the trade.
+        """Trade at the mark price without signed orders, and return whether the trade succeeded.
 
         The maker buys `lots` (sells if negative).
         """

@@ -105,7 +105,7 @@ def _fill_bridge(
 
 
 def largest_move(path: Sequence[int], window: int) -> int:
-    """Return the largest move of a price from any price in the `window` seconds before [bps], rounded up.
+    """Return the largest move of a price within `window` seconds [bps], rounded up.
 
     The move is a share of the earlier price.
     """

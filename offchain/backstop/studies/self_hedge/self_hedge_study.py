@@ -72,7 +72,7 @@ class StudyScope(NamedTuple):
 
 
 class GainStatistics(NamedTuple):
-    """Statistics of the gains of a group of pairs."""
+    """Statistics of the gains of many pairs, each one owner's long and short."""
 
     pairs: int
     failed: int  # of which an account became insolvent
@@ -84,7 +84,7 @@ class GainStatistics(NamedTuple):
 
 
 class GainRow(NamedTuple):
-    """Gains of pairs under one setting, on one series or on all series.
+    """Gains of pairs of long and short under one setting, on one series or on all series.
 
     `blind` has pairs that open at regular times, `chosen` pairs that open at the best times in hindsight.
     """
@@ -105,7 +105,10 @@ def iter_settings() -> Iterator[tuple[str, dict[str, int]]]:
 
 
 def iter_series_and_seeds(seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
-    """Yield (series, seed): every seed for series of bars, one seed for series with published seconds."""
+    """Yield (series, seed) for each seed of a series of bars.
+
+    A series with published seconds has one seed, as nothing is drawn.
+    """
     for series in SERIES:
         for seed in seeds if series in SYNTHETIC else seeds[:1]:
             yield series, seed
@@ -127,7 +130,10 @@ def measure_largest_moves(seeds: Sequence[int], windows: Sequence[int]) -> dict[
 def compute_hedge_gain_rows_of_setting(
     scope: StudyScope, group: str, setting: dict[str, int]
 ) -> list[GainRow]:
-    """Simulate pairs under one setting on all paths; return a row for all series, then for each."""
+    """Simulate pairs of long and short under one setting, on all paths of prices.
+
+    Return a row for all series together, then a row for each series.
+    """
     terms = LIBRARY._replace(**setting)
     market = HedgePairMarket(terms)
     blind: dict[str, list[PairOutcome]] = {series: [] for series in SERIES}
@@ -171,7 +177,10 @@ def find_largest_move_moments(series: str, seed: int, age: int, reaction: int) -
 
 
 def run_study(scope: StudyScope, log: Callable[[str], None], groups: Sequence[str] = ()) -> list[GainRow]:
-    """Simulate the library's setting and those of the given groups (all if empty), and return the rows."""
+    """Simulate pairs of long and short under the library's setting and those of the given groups.
+
+    Return the rows of all settings. Without `groups`, all groups are run.
+    """
     rows = []
     for group, setting in iter_settings():
         if not setting or not groups or group in groups:
@@ -181,7 +190,10 @@ def run_study(scope: StudyScope, log: Callable[[str], None], groups: Sequence[st
 
 
 def describe_setting(setting: dict[str, int]) -> str:
-    """Return the terms of a setting that differ from the library's as text; "as it is" if none do."""
+    """Return the terms of a setting that differ from the library's as text.
+
+    "as it is" if none do.
+    """
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in setting.items()) or "as it is"
 
 

@@ -21,7 +21,7 @@ FILE = "straddle.json"
 def build_summary(
     scope: StudyScope, rows: Sequence[GainRow], moves: Mapping[str, Mapping[int, int]], groups: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the content of straddle.json: gains of pairs by setting [wad].
+    """Return the content of straddle.json: gains of pairs of long and short, by setting [wad].
 
     The gains are given for pairs that open at regular times and at chosen times.
     """

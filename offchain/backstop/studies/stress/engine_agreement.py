@@ -105,7 +105,7 @@ COUNTS = "liquidations", "first_loss_at", "covered_at", "lowest_ratio"
 
 
 def random_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scenario]:
-    """Yield `count` random variants of the stress day, each with `vaults` vaults per collateral type.
+    """Yield `count` random variants of the stress day, with `vaults` vaults per collateral type.
 
     Each variant draws its own terms, stages, prices, markets, keepers, feed faults and owners from the seed.
     """
@@ -152,7 +152,7 @@ def random_pool_scenarios(kind: str, count: int, seed: int, vaults: int = 150) -
 
 
 def run_both_engines(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, Rows]:
-    """Run the first `paths` paths on the exact and the fast engine, and return the rows as (exact, fast).
+    """Run the first `paths` paths on both engines, and return the rows as (exact, fast).
 
     The exact engine runs on the model alone, without the contracts' bytecode.
     """
@@ -344,7 +344,10 @@ def _draw_owner_behavior(dice: SeededRandom, block_time: int) -> OwnerBehavior:
 
 
 def _draw_depth_after_fall(dice: SeededRandom) -> DepthAfterFall | None:
-    """Draw how the market's depth falls with the price; None (constant depth) with probability one half."""
+    """Draw how the market's depth falls with the price.
+
+    None (constant depth) with probability one half.
+    """
     if dice.draw_index(2):
         return None
     return DepthAfterFall(

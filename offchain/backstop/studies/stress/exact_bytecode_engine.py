@@ -147,7 +147,7 @@ class OutcomeRecorder(RunRecorder):
 
 
 class ExactEngine:
-    """Engine that runs the paths of one scenario on the contracts and the model, one after the other."""
+    """Engine that runs the paths of one scenario on contracts and model, one by one."""
 
     def __init__(self, scenario: Scenario, seed: int, *, on_bytecode: bool = True) -> None:
         """Prepare the engine; contracts are deployed when the first path runs.

@@ -49,9 +49,9 @@ class Coverage(NamedTuple):
 
 
 def build_shrunken_severe_day() -> Scenario:
-    """Return the scenario "severe-day" shortened to six hours, with a tenth of vaults, depth and capital.
+    """Return the scenario "severe-day" shortened to six hours, at a tenth of its size.
 
-    One path takes about 20 milliseconds.
+    Vaults, depth, deposits and capital shrink. One path takes about 20 milliseconds.
     """
     day = load_scenario(SCENARIO)
     return replace(
@@ -70,7 +70,7 @@ def build_shrunken_severe_day() -> Scenario:
 def sample_bad_debt_on_both_engines(
     paths: int, seed: int = 1, workers: Workers = run_in_process, progress: Progress = ignore_progress
 ) -> tuple[Sample, Sample]:
-    """Run the same paths on the exact and the fast engine, and return their bad debts as (exact, fast).
+    """Run the same paths on both engines, and return their bad debts as (exact, fast).
 
     The bad debts are in millionths of a stablecoin, one entry per path.
     """

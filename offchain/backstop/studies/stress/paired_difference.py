@@ -45,7 +45,7 @@ class Difference(NamedTuple):
 
 
 def compare_paired(now: Sample, proposed: Sample, level: float | None = None) -> Difference:
-    """Compare the averages of the same paths under two settings, or their expected shortfalls at `level`.
+    """Compare the averages, or the expected shortfalls at `level`, of two settings on the same paths.
 
     `now` and `proposed` have one value per path. The interval of the change is None, and the verdict
     CANNOT_TELL, if fewer than ten paths differ. For shortfalls, only differing paths in a tail count.

@@ -92,11 +92,11 @@ class Grid:
 
 
 def load_grid(path: Path, owners: str | None = None, seed: int = 1) -> Grid:
-    """Read a grid file and build the scenarios of all its settings, so that errors show before any run.
+    """Read a grid file and build the scenarios of all its settings.
 
-    `owners` is one of RESPONSES and overrides the file. `seed` draws the vaults that responding owners hold.
-    Settings that break a rule of parameters are listed in `refused`. Raises BackstopError for invalid values,
-    and if each setting breaks a rule.
+    Errors thus show before any run. `owners` is one of RESPONSES and overrides the file. `seed` draws the
+    vaults that responding owners hold. Settings that break a rule of parameters are listed in `refused`.
+    Raises BackstopError for invalid values, and if each setting breaks a rule.
     """
     top = read_document(path)
     section = top.read_section(
@@ -231,7 +231,10 @@ def read_field_text_or_empty(top: Field, path: str) -> str:
 
 
 def _split_field_path(field_path: str) -> list[str]:
-    """Split a dotted path into keys; quotes keep the dots of a symbol: 'types."USDC.e".initial_ratio'."""
+    """Split a dotted path into keys.
+
+    Quotes keep the dots of a symbol: 'types."USDC.e".initial_ratio'.
+    """
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', field_path)]
 
 

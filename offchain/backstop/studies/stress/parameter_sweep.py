@@ -179,7 +179,7 @@ def _render_book(scenario: Scenario) -> str:
 
 
 def _build_book_sections(grid: Grid, point: Point, content: Mapping[str, Any], file: str) -> dict[str, Any]:
-    """Return the sections of a scenario file that set its own vaults, opening prices and market depths."""
+    """Return the sections of a scenario file for its own vaults, opening prices and depths."""
     book: dict[str, Any] = {"file": file}
     opened_at = point.scenario.opened_at
     if len(opened_at) == len(point.scenario.symbols):  # else they follow from the rows that are opened late
@@ -194,7 +194,10 @@ def _build_book_sections(grid: Grid, point: Point, content: Mapping[str, Any], f
 
 
 def _flatten_point(point: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a setting's figures as one flat row: its values by axis, nested figures with joined names."""
+    """Return a setting's figures as one flat row.
+
+    Its values have the names of the axes; names of nested figures are joined.
+    """
     row: dict[str, Any] = dict(point["values"])
     for name, value in point.items():
         if name == "values":

@@ -30,7 +30,10 @@ _ENORMOUS = compute_natural_log(1_000)
 
 
 class Estimate(NamedTuple):
-    """Estimated figure with its confidence interval; an end is None where the sample does not bound it."""
+    """Estimated figure with its confidence interval.
+
+    An end is None where the sample does not bound it.
+    """
 
     value: float
     low: float | None

@@ -46,9 +46,9 @@ class Study:
 
     @classmethod
     def open_or_resume(cls, task: Task, paths: int, out: Path) -> Study:
-        """Create a study's folder, or reopen one with the same settings; more paths than before extend it.
+        """Create a study's folder, or reopen one with the same settings.
 
-        Raises BackstopError if the folder holds another study.
+        More paths than before extend it. Raises BackstopError if the folder holds another study.
         """
         study = cls(task, paths, out)
         if not study.file.exists():
@@ -94,7 +94,10 @@ class Study:
         return run_all([self], workers, progress, stop)[0]
 
     def list_pending_chunks(self, task_index: int) -> list[Chunk]:
-        """Return the chunks that are not stored yet; `task_index` is the task's index for the workers."""
+        """Return the chunks that are not stored yet.
+
+        `task_index` is the task's index for the workers.
+        """
         return [
             chunk for chunk in self._iter_all_chunks(task_index) if not self._get_chunk_path(chunk).exists()
         ]

@@ -289,7 +289,7 @@ def worst_paths(columns: OutcomeColumns, rows: Rows, count: int) -> list[int]:
 def _build_worst_path_record(
     task: Task, scenario_name: str, columns: OutcomeColumns, rows: Rows
 ) -> dict[str, Any]:
-    """Return the number and outcome of the worst path, and the command that replays it on model and chain."""
+    """Return number and outcome of the worst path, with the command that replays the path."""
     path = worst_paths(columns, rows, 1)[0]
     row = rows[rows[:, 0] == path][0]
     return {

@@ -29,7 +29,7 @@ def choose_confirmed_paths(scenario: Scenario) -> int:
 def confirm_worst_paths(
     task: Task, rows: Rows, count: int, progress: Progress, stop: Callable[[], bool]
 ) -> list[dict[str, int]]:
-    """Run the `count` worst paths on the exact engine, and return their bad debt by both engines [micro].
+    """Run the `count` worst paths on the exact engine, and return their bad debt [micro].
 
     Each dictionary has `path`, `engine_micro` (the study's engine) and `exact_micro`. `stop` ends the list
     early.

@@ -173,10 +173,10 @@ def load_preset(name_or_file: str | Path) -> Preset:
 def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str = "") -> Scenario:
     """Load a scenario with the preset's terms in place of its own.
 
-    With `excluded_naive_rule`, one of the preset's naive rules is replaced by ours. That is caps over any
-    window, vaults under water sold whole, or a stability pool with delays that pays no more than collateral
-    is worth. For pools that are left at once it is requests, batches and cooldowns as in the preset
-    `backstop`. Keepers flag doubtful debt if depositors leave.
+    `excluded_naive_rule` is one of the preset's naive rules, which our rule then replaces. Caps count any
+    window of time instead of one epoch. Vaults under water are sold whole instead of in parts. A stability
+    pool has delays and pays no more than collateral is worth. Pools that are left at once get requests,
+    batches and cooldowns as in the preset `backstop`. Keepers flag doubtful debt if depositors may leave.
     """
     load_scenario(scenario)  # its own errors are not to be blamed on the preset
     document, name = read_unchecked_scenario_fields(scenario)

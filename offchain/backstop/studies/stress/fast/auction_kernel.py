@@ -120,10 +120,10 @@ def add_resale_take_wishes(
     places: Integers,
     markets: Floats,
 ) -> None:
-    """Plan a flash taker's purchases from auctions that it resells on the market at once, cheapest first.
+    """Plan a flash taker's purchases from auctions, which it resells on the market at once.
 
-    Each purchase must earn `cost` and the group's least profit. `markets` holds the coins and money of each
-    local market, and is updated in place by the planned sales.
+    The cheapest collateral comes first. Each purchase must earn `cost` and the group's least profit.
+    `markets` holds the coins and money of each local market, and is updated in place by the planned sales.
     """
     count = 0
     for a in range(system.auctions):
@@ -217,7 +217,10 @@ def choose_ends(
     old: Table,
     block: int,
 ) -> None:
-    """Plan a keeper's calls that close auctions, those that are sold out first, or reset their price."""
+    """Plan a keeper's calls that close auctions or reset their price.
+
+    Auctions that are sold out come first.
+    """
     for sold_out in (True, False):
         for a in range(system.auctions):
             auction = auctions[a]
@@ -290,9 +293,9 @@ def _release_principal(kind: Table, system: Table, principal: float) -> None:
 
 @njit(cache=True)
 def close_auction_and_book_loss(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
-    """End an auction that can repay no more: recognise its principal as a loss, and set its lot aside.
+    """End an auction that can repay no more, and recognise its principal as a loss.
 
-    Do nothing while the lot may still be sold.
+    Its lot leaves the collateral under auction. Do nothing while the lot may still be sold.
     """
     if auction.target == 0.0:
         return

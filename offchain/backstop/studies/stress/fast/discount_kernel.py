@@ -28,7 +28,10 @@ ACCRUAL = 1.001
 
 @njit(cache=True)
 def compute_bonus_factor(terms: Table, health: float) -> float:
-    """Return the worth of collateral that a buyer gets per unit of repaid debt, at this health of a vault."""
+    """Return the worth of collateral that a buyer gets per unit of repaid debt.
+
+    It depends on the vault's health by the type's terms.
+    """
     if terms.max_discount > 0.0:
         return 1 / max(health, 1 - terms.max_discount)
     if terms.cursor > 0.0:
@@ -43,10 +46,10 @@ def compute_bonus_factor(terms: Table, health: float) -> float:
 def plan_sale(
     terms: Table, vault: Table, rate: float, price: float, most_coins: float, most_paid: float
 ) -> tuple[float, float, float, float]:
-    """Return a discount sale within the buyer's limits, as (collateral, fee in it, principal, payment).
+    """Return the discount sale of a vault within the buyer's limits.
 
-    `most_coins` limits the collateral, `most_paid` the payment. All are 0 if the contract would refuse the
-    sale.
+    The result is (collateral, fee in it, principal, payment). `most_coins` limits the collateral, `most_paid`
+    the payment. All are 0 if the contract would refuse the sale.
     """
     debt, worth = vault.debt * rate, vault.locked * price
     health = min(1.0, worth * terms.threshold / debt)
@@ -107,9 +110,9 @@ def add_purchase_wishes(
     market: Floats,
     is_resold: bool,
 ) -> None:
-    """Plan a keeper group's discount purchases from the unsafe vaults of one type, largest debt first.
+    """Plan a keeper group's discount purchases from one type's unsafe vaults, largest debt first.
 
-    Resold collateral is worth the price of the local market; its coins and money `market` holds. Other
+    Resold collateral is worth the price of the local market; `market` holds its coins and money. Other
     collateral is worth `outside_price`, and is paid from the keeper's entry of `budgets`. The planned
     purchases update `market` or `budgets` in place.
     """

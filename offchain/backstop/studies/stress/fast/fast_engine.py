@@ -37,7 +37,10 @@ class FastEngine:
     """Engine that runs the paths of one scenario in compiled floats, one after the other."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
-        """Build the scenario's tables; raise BackstopError for features that this engine does not support."""
+        """Build the scenario's tables.
+
+        Raise BackstopError for features that this engine does not support.
+        """
         self._allocate_tables(ScenarioTables.from_scenario(scenario, seed))
 
     @classmethod
@@ -134,7 +137,10 @@ class FastEngine:
         return self._build_row(path)
 
     def list_activity_by_book(self) -> Table:
-        """Return the owner's actions and liquidations of each vault on the last path, in the book's order."""
+        """Return the owner's actions and the liquidations of each vault on the last path.
+
+        Vaults are in the order of the book.
+        """
         found = np.zeros_like(self.activity)
         found[self.vaults["number"]] = self.activity
         return found

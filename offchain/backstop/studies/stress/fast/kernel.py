@@ -383,7 +383,7 @@ def _run_included_calls(
     block: int,
     now: float,
 ) -> bool:
-    """Run the transactions that keepers sent in the last block and that are included, highest bid first.
+    """Run the transactions of the last block's decisions that are included, highest bid first.
 
     Return False if the auction table is full.
     """

@@ -150,7 +150,7 @@ KEEPER = build_row_type(floats="budget", integers="wishes before")
 
 
 class PathConditions(NamedTuple):
-    """Outside conditions of one path: prices, market depths, gas, bids, outages and exits of depositors.
+    """Outside conditions of one path: prices, depths, gas, bids, outages and exits of depositors.
 
     `bids` and `up` hold for the block in which keepers decide, `order` for the block that includes the calls.
     Prices end with the scenario's last block and are constant afterwards. `depths` end with their last

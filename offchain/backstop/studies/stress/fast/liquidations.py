@@ -38,7 +38,7 @@ def _push_vault_by_debt(vaults: Table, heap: Integers, size: int, vault_index: i
 
 @njit(cache=True)
 def _pop_largest_debt_vault(vaults: Table, heap: Integers, size: int) -> int:
-    """Pop the vault with the largest debt from a heap of `size` vaults, and return the vault's index."""
+    """Pop the vault with the largest debt from a heap of `size` vaults, and return its index."""
     top, last = heap[0], heap[size - 1]
     at, vault = 0, vaults[last]
     while True:
@@ -77,12 +77,12 @@ def find_unsafe_vaults(
     found: Integers,
     are_vaults_unordered: bool,
 ) -> int:
-    """Write the indices of a type's unsafe vaults to `found`, largest debt first, and return their number.
+    """Write the indices of a type's unsafe vaults to `found`, and return their number.
 
-    The number is limited by the length of `found`. The result is 0 while the auction limits are reached, as
-    no keeper could liquidate a vault then. That rule does not apply to types with discount sales or with a
-    stability pool that can pay. `are_vaults_unordered` is True if owners may draw more; then each vault is
-    checked.
+    The largest debt comes first. The number is limited by the length of `found`. The result is 0 while the
+    auction limits are reached, as no keeper could liquidate a vault then. That rule does not apply to types
+    with discount sales or with a stability pool that can pay. `are_vaults_unordered` is True if owners may
+    draw more; then each vault is checked.
     """
     is_sold = terms.discounted or terms.writes_off or compute_offset_room(kind) > 0
     room = terms.limit if is_sold else _compute_auction_room(terms, setting, system, kind)
@@ -265,9 +265,9 @@ def liquidate_vault(
 
 @njit(cache=True)
 def return_lot(terms: Table, kind: Table, vault: Table, amount: float) -> None:
-    """Return unsold collateral of an ended auction to its vault, and lower the vault's trigger price.
+    """Return unsold collateral of an ended auction to its vault, which becomes safer.
 
-    A vault that was liquidated whole keeps nothing in its row; only the type's totals change.
+    If the vault was liquidated whole, only the type's totals change.
     """
     kind.locked += amount
     kind.lots -= amount

@@ -33,7 +33,7 @@ def add_loss_to_deficit(kind: Table, system: Table, amount: float, now: float) -
 
 @njit(cache=True)
 def pay_reward_or_recognise_loss(kind: Table, system: Table, reward: float, now: float) -> None:
-    """Pay a keeper's reward out of the reserve, and recognise the missing amount as a loss of the type."""
+    """Pay a keeper's reward out of the reserve, and recognise the missing amount as a loss."""
     paid = min(system.reserve, reward)
     system.reserve -= paid
     system.supply += reward

@@ -111,9 +111,10 @@ def _build_action_tables(action: OwnerAction) -> ActionTables:
 
 @njit(cache=True)
 def draw_number(key: int, vault: int, look: int, purpose: int) -> np.int64:
-    """Return a pseudorandom integer from 0 to DRAWN - 1, equal to that of owner_behavior.draw_number.
+    """Return a pseudorandom integer from 0 to DRAWN - 1.
 
-    The integer is a hash of path key, vault, number of the decision (`look`) and purpose.
+    It is a hash of path key, vault, number of the decision (`look`) and purpose, equal to that of
+    owner_behavior.draw_number.
     """
     mixed = (
         np.uint64(key)
@@ -336,7 +337,10 @@ def _release_collateral_or_draw(
     look: int,
     key: int,
 ) -> bool:
-    """Draw more debt or withdraw collateral from a vault; return False if the contracts would refuse that."""
+    """Draw more debt or withdraw collateral from a vault.
+
+    Return False if the contracts would refuse that.
+    """
     kind = kinds[type_index]
     way = _select_way(action.ways, draw_number(key, vault.number, look, RELEASE_WAY))
     size = _interpolate_size(action.sizes, draw_number(key, vault.number, look, RELEASE_SIZE))

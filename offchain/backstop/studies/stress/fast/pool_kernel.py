@@ -36,7 +36,7 @@ def choose_paid_offsets(
     block: int,
     now: float,
 ) -> None:
-    """Plan one stability pool call for each keeper of a group, with vaults with rewards that pay for the gas.
+    """Plan a stability pool call for each keeper of a group, if its rewards pay for the gas.
 
     The largest debts come first, as long as the pool has coins. Rewards are collateral, valued at
     `outside_price`. `cost` is the gas cost of a call for one vault, `cost_of_more` that of each further
@@ -117,7 +117,7 @@ def _add_offset_wish(
 
 @njit(cache=True)
 def offset_vault(terms: Table, kind: Table, system: Table, vault: Table, now: float) -> float:
-    """Sell an unsafe vault to the stability pool, and return the collateral that left the vault [coins].
+    """Sell an unsafe vault to the stability pool, and return the sold collateral [coins].
 
     Return 0 for no sale. The pool's depositors keep the collateral, so that none of it is sold on the market.
     """

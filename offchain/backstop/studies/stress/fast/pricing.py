@@ -25,13 +25,19 @@ def compute_charged_rate(terms: Table, kind: Table) -> float:
 
 @njit(cache=True)
 def get_fresh_price_or_zero(kind: Table, now: float) -> float:
-    """Return the feed's current price, which decides about liquidations; 0 if the price is stale."""
+    """Return the feed's current price, which decides about liquidations.
+
+    0 if the price is stale.
+    """
     return kind.current if now <= kind.fresh_until else 0.0
 
 
 @njit(cache=True)
 def get_higher_current_or_next_price(kind: Table, now: float) -> float:
-    """Return the higher of the feed's current and next price, at which lots are sold; 0 if stale."""
+    """Return the higher of the feed's current and next price, at which lots are sold.
+
+    0 if stale.
+    """
     return max(kind.current, kind.next) if now <= kind.fresh_until else 0.0
 
 
@@ -62,7 +68,10 @@ def initialise_feed_state(
 
 @njit(cache=True)
 def _compute_fresh_median_price(terms: Table, reports: Table, now: float) -> float:
-    """Return the median of the fresh reports, the lower middle one for an even number; 0 if none is fresh."""
+    """Return the median of the fresh reports, the lower middle one for an even number.
+
+    0 if none is fresh.
+    """
     for r in range(len(reports)):
         if now > reports[r].at + terms.max_age:
             continue

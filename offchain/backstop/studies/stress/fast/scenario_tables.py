@@ -81,9 +81,10 @@ _GAS = [
 def _convert_vault_debt_to_float(
     scenario: Scenario, vault: Vault, type_index: int, opening_prices: Mapping[str, int]
 ) -> float:
-    """Return a vault's debt as a float that the first price judges as the contracts do [stablecoins].
+    """Return a vault's debt as a float that keeps the vault safe or unsafe as on chain [stablecoins].
 
-    Vault files have rows exactly at the liquidation ratio, which are safe or unsafe by one wei.
+    Vault files have rows exactly at the liquidation ratio, which are safe or unsafe at the first price by one
+    wei.
     """
     terms = scenario.parameters.collateral_types[type_index]
     worth = vault.locked * opening_prices[vault.symbol] * BASIS_POINTS
@@ -95,7 +96,10 @@ def _convert_vault_debt_to_float(
 
 @dataclass(frozen=True)
 class ScenarioTables:
-    """Tables of the fast engine that all paths of a scenario share."""
+    """Arrays of a scenario for the compiled engine: vaults, terms, keepers, stages and gas.
+
+    All paths share them.
+    """
 
     scenario: Scenario
     seed: int
@@ -260,10 +264,10 @@ class ScenarioTables:
 
 
 def _check_debt_within_ceilings(scenario: Scenario, drawn_debts: Floats, given: float) -> None:
-    """Raise BackstopError if the contracts would refuse to open the vaults, as a ceiling is exceeded.
+    """Raise BackstopError if the vaults exceed a debt ceiling, as the contracts would refuse them.
 
-    The check tolerates rounding in floats. `given` is the debt with stablecoins that the market maker does
-    not get.
+    The check tolerates rounding in floats. `given` is the debt of which others than the market maker get the
+    stablecoins. The vaults must draw at least that amount.
     """
     drawn_debts = drawn_debts * (1 - 2 / EDGE)
     for each, amount in zip(scenario.parameters.collateral_types, drawn_debts.tolist(), strict=True):
