@@ -20,6 +20,7 @@ from backstop.cli.command_helpers import (
     seed_option,
     show_progress_bar,
 )
+from backstop.deployment.deployment_file import parameters_to_json
 from backstop.deployment.parameter_rules import DOUBTFUL, REFUSED, RULES, Rule, RuleFinding, check_parameters
 from backstop.files.installation import format_command_as_started
 
@@ -37,11 +38,18 @@ Examples:
   ape run settings my.yaml
   ape run settings guarded --json
   ape run settings --rules
+  ape run settings standard --print > params.json
   ape run settings --draw 100 --seed 7 --steps 500 --workers 2
 """,
 )
 @click.argument("setting", required=False)
 @click.option("--rules", is_flag=True, help="Print all rules instead.")
+@click.option(
+    "--print",
+    "prints",
+    is_flag=True,
+    help="Print the parameters of SETTING as JSON instead, to edit and deploy as a file; checks no rule.",
+)
 @click.option(
     "--draw",
     type=click.IntRange(1, 10**6),
@@ -73,6 +81,7 @@ Examples:
 def cli(
     setting: str | None,
     rules: bool,
+    prints: bool,
     draw: int | None,
     steps: int,
     seed: int,
@@ -91,11 +100,13 @@ def cli(
 
     Reads SETTING. With --draw writes settings.json and failing traces into --out.
 
-    Exit codes: 0 if SETTING passes, 2 if a rule refuses it or on invalid options; with --draw 1 if an
-    accepted setting breaks a property or misses a duty, 130 on an interruption.
+    Exit codes: 0 if SETTING passes or is printed, 2 if a rule refuses it or on invalid options; with --draw
+    1 if an accepted setting breaks a property or misses a duty, 130 on an interruption.
     """
     if sum((setting is not None, rules, draw is not None)) != 1:
         raise click.UsageError("expected one of SETTING, --rules and --draw")
+    if prints and setting is None:
+        raise click.UsageError("--print: no setting; expected SETTING")
     if rules:
         _print_rules(as_json)
     elif draw is not None:
@@ -112,7 +123,10 @@ def cli(
         )
     else:
         assert setting is not None
-        _check_setting(setting, as_json)
+        if prints:
+            _print_parameters(setting)
+        else:
+            _check_setting(setting, as_json)
 
 
 def _print_rules(as_json: bool) -> None:
@@ -122,6 +136,12 @@ def _print_rules(as_json: bool) -> None:
     for each in RULES:
         click.echo(f"{each.name} ({each.verdict}): {', '.join(each.relates)}")
         click.echo(f"  {each.why}.")
+
+
+def _print_parameters(setting: str) -> None:
+    from backstop.live.operate.resumable_deployment import load_parameters
+
+    click.echo(json.dumps(parameters_to_json(load_parameters(setting)), indent=2))
 
 
 def _check_setting(setting: str, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from backstop.deployment.deployment_file import parameters_to_json
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.parameter_rules import RULES
+from backstop.live.operate.resumable_deployment import load_parameters
 from tests.support.checkout_paths import ROOT
 
 UNSAFE = """
@@ -49,6 +50,30 @@ def test_a_setting_that_is_doubtful(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "doubtful: silent-reporter WETH\n  has  feed.quorum 3, feed.reporters 3" in result.stdout
     assert result.stdout.endswith(f"{len(RULES)} rules, 0 refused, 1 doubtful\n")
+
+
+@pytest.mark.parametrize("setting", ["standard", "margin", "black-thursday"])
+def test_printed_parameters_are_those_of_the_setting(setting: str, tmp_path: Path) -> None:
+    result = run(setting, "--print")
+    assert result.exit_code == 0
+    file = tmp_path / "mine.json"
+    file.write_text(result.stdout)
+    assert load_parameters(str(file)) == load_parameters(setting)
+
+
+def test_parameters_that_a_rule_refuses_are_printed(tmp_path: Path) -> None:
+    """The file is there to be repaired."""
+    (tmp_path / "my.yaml").write_text(UNSAFE)
+    result = run(tmp_path / "my.yaml", "--print")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["collateral_types"][0]["auction"]["penalty"] == 16_000
+
+
+@pytest.mark.parametrize("others", [("--rules",), ("--draw", 1)])
+def test_print_needs_a_setting(others: tuple[object, ...]) -> None:
+    result = run("--print", *others)
+    assert result.exit_code == 2
+    assert "--print: no setting; expected SETTING" in result.stderr
 
 
 def test_a_scenario_that_does_not(tmp_path: Path) -> None:
